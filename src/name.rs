@@ -1,0 +1,1 @@
+//! Checked names of keyspaces, tables and columns.
