@@ -16,6 +16,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod sql;
+
 pub mod clock;
 pub mod error;
 pub mod gtid;

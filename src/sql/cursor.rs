@@ -1,0 +1,227 @@
+//! The significant tokens of one statement, and a place in them: what parsers read from.
+
+use smallvec::SmallVec;
+
+use super::ast::{HoleId, Ident, Span};
+use super::lexer::Lexer;
+use super::mode::LexMode;
+use super::scan::{Hole, Scan};
+use super::token::{LexError, Token, TokenKind};
+
+/// A statement as tokens without comments. The frames of version comments are left out too, so
+/// that their content reads as code; a statement with a server-specific one must be refused first.
+#[derive(Clone, Debug)]
+pub(crate) struct Cursor<'a> {
+    pub(crate) text: &'a [u8],
+    pub(crate) mode: LexMode,
+    tokens: SmallVec<[Significant; 24]>,
+    holes: SmallVec<[Hole; 16]>,
+    at: usize,
+}
+
+/// A token, and the number of the hole that it is.
+#[derive(Clone, Copy, Debug)]
+struct Significant {
+    token: Token,
+    hole: Option<HoleId>,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the first token of the statement that `scan` found in `text`.
+    pub(crate) fn new(text: &'a [u8], mode: LexMode, scan: &Scan) -> Result<Self, LexError> {
+        let text = &text[..scan.end() as usize];
+        let mut lexer = Lexer::new(text, mode);
+        let mut tokens = SmallVec::new();
+        let mut holes = scan.holes().iter().enumerate().peekable();
+        loop {
+            let token = lexer.token()?;
+            match token.kind {
+                TokenKind::Comment
+                | TokenKind::OptimizerHint
+                | TokenKind::Directive
+                | TokenKind::VersionOpen
+                | TokenKind::ServerSpecificOpen
+                | TokenKind::VersionClose => continue,
+                _ => {}
+            }
+            let hole = holes.next_if(|(_, hole)| hole.cut.start == token.start);
+            let hole = hole.map(|(number, _)| number as HoleId);
+            tokens.push(Significant { token, hole });
+            if token.kind == TokenKind::End {
+                let holes = scan.holes().iter().copied().collect();
+                return Ok(Self { text, mode, tokens, holes, at: 0 });
+            }
+        }
+    }
+
+    /// The current token.
+    pub(crate) fn peek(&self) -> Token {
+        self.tokens[self.at].token
+    }
+
+    /// The token `ahead` tokens after the current one.
+    pub(crate) fn peek_at(&self, ahead: usize) -> Token {
+        self.tokens[(self.at + ahead).min(self.tokens.len() - 1)].token
+    }
+
+    /// The number of the hole that the current token is.
+    pub(crate) fn peek_hole(&self) -> Option<HoleId> {
+        self.tokens[self.at].hole
+    }
+
+    /// The hole of that number.
+    pub(crate) fn hole(&self, number: HoleId) -> &Hole {
+        &self.holes[number as usize]
+    }
+
+    /// Returns the current token and moves on, but never beyond the end.
+    pub(crate) fn advance(&mut self) -> Token {
+        let token = self.peek();
+        if token.kind != TokenKind::End {
+            self.at += 1;
+        }
+        token
+    }
+
+    /// Where the cursor is, for [`Cursor::reset`].
+    pub(crate) fn mark(&self) -> usize {
+        self.at
+    }
+
+    /// Back to a place that [`Cursor::mark`] gave.
+    pub(crate) fn reset(&mut self, mark: usize) {
+        self.at = mark;
+    }
+
+    /// Whether all tokens are read.
+    pub(crate) fn at_end(&self) -> bool {
+        self.peek().kind == TokenKind::End
+    }
+
+    /// Where the current token begins.
+    pub(crate) fn start(&self) -> u32 {
+        self.peek().start
+    }
+
+    /// Where the token before the current one ends.
+    pub(crate) fn previous_end(&self) -> u32 {
+        self.at.checked_sub(1).map_or(0, |at| self.tokens[at].token.end)
+    }
+
+    /// From `start` to the end of the token before the current one.
+    pub(crate) fn span_from(&self, start: u32) -> Span {
+        Span { start, end: self.previous_end().max(start) }
+    }
+
+    /// The bytes of a token.
+    pub(crate) fn bytes(&self, token: Token) -> &'a [u8] {
+        token.text(self.text)
+    }
+
+    /// Whether the current token is the unquoted word `word`.
+    pub(crate) fn at_word(&self, word: &str) -> bool {
+        self.word_at(0, word)
+    }
+
+    /// Whether the token `ahead` tokens on is the unquoted word `word`.
+    pub(crate) fn word_at(&self, ahead: usize, word: &str) -> bool {
+        let token = self.peek_at(ahead);
+        token.kind == TokenKind::Word && self.bytes(token).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// Whether the current token is one of `words`.
+    pub(crate) fn at_any_word(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.at_word(word))
+    }
+
+    /// Moves over `word` if it is the current token.
+    pub(crate) fn eat_word(&mut self, word: &str) -> bool {
+        let found = self.at_word(word);
+        if found {
+            self.at += 1;
+        }
+        found
+    }
+
+    /// Whether the next tokens are `words`.
+    pub(crate) fn at_words(&self, words: &[&str]) -> bool {
+        words.iter().enumerate().all(|(ahead, word)| self.word_at(ahead, word))
+    }
+
+    /// Whether the current token is the last one.
+    pub(crate) fn peek_is_last(&self) -> bool {
+        self.peek_at(1).kind == TokenKind::End
+    }
+
+    /// Moves over `words` if they are the next tokens.
+    pub(crate) fn eat_words(&mut self, words: &[&str]) -> bool {
+        let found = self.at_words(words);
+        if found {
+            self.at += words.len();
+        }
+        found
+    }
+
+    /// Whether the token `ahead` tokens on is the symbol `symbol`.
+    pub(crate) fn symbol_at(&self, ahead: usize, symbol: &str) -> bool {
+        let token = self.peek_at(ahead);
+        token.kind == TokenKind::Symbol && self.bytes(token) == symbol.as_bytes()
+    }
+
+    /// Whether the current token is the symbol `symbol`.
+    pub(crate) fn at_symbol(&self, symbol: &str) -> bool {
+        self.symbol_at(0, symbol)
+    }
+
+    /// Moves over `symbol` if it is the current token.
+    pub(crate) fn eat_symbol(&mut self, symbol: &str) -> bool {
+        let found = self.at_symbol(symbol);
+        if found {
+            self.at += 1;
+        }
+        found
+    }
+
+    /// The identifier that a word or a quoted identifier is, keyword or not.
+    pub(crate) fn ident_of(&self, token: Token) -> Option<Ident> {
+        let bytes = self.bytes(token);
+        let text = match token.kind {
+            TokenKind::Word => String::from_utf8_lossy(bytes).into_owned(),
+            TokenKind::QuotedIdentifier => unquote(bytes),
+            _ => return None,
+        };
+        Some(Ident { text, span: token.span() })
+    }
+
+    /// Moves over an identifier, keyword or not.
+    pub(crate) fn eat_ident(&mut self) -> Option<Ident> {
+        let ident = self.ident_of(self.peek())?;
+        self.at += 1;
+        Some(ident)
+    }
+
+    /// Moves to the end of a balanced pair of parentheses, whose opening one is the current token.
+    /// `false` if the closing one is missing.
+    pub(crate) fn skip_parentheses(&mut self) -> bool {
+        let mut depth = 0u32;
+        while !self.at_end() {
+            if self.at_symbol("(") {
+                depth += 1;
+            } else if self.at_symbol(")") {
+                depth = depth.saturating_sub(1);
+            }
+            self.at += 1;
+            if depth == 0 {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// The name in quotes, doubled quotes resolved.
+fn unquote(quoted: &[u8]) -> String {
+    let quote = quoted[0] as char;
+    let body = String::from_utf8_lossy(&quoted[1..quoted.len() - 1]);
+    body.replace(&format!("{quote}{quote}"), &quote.to_string())
+}

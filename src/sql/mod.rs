@@ -1,0 +1,28 @@
+//! SQL text: what a statement is, where its literals stand, and its syntax tree.
+//!
+//! Two readers share one tokeniser: [`scan`] makes one pass over every statement (hot path:
+//! statement kind, cache key, literal positions, features), the parser builds a tree only when
+//! the plan cache has no answer. Neither prints SQL: a statement goes to a server as the client's
+//! own bytes, with splices.
+//!
+//! This module must not know VSchemas, shards or sockets.
+
+pub mod ast;
+pub mod control;
+pub mod features;
+pub mod lexer;
+pub mod literal;
+pub mod mode;
+pub mod parse;
+pub mod position;
+pub mod scan;
+pub mod splice;
+pub mod statement_kind;
+pub mod token;
+pub mod value;
+pub mod visit;
+
+mod builtin;
+mod charset;
+mod cursor;
+mod keyword;

@@ -1,0 +1,284 @@
+//! From text to [`super::ast`]: recursive descent over our own tokens, along MySQL's grammar
+//! (`sql/sql_yacc.yy`), for queries, writes and the frame of data definition.
+//!
+//! It reads what MySQL reads, with MySQL's precedences, or it says what it does not support; it
+//! never guesses. It is used only when the plan cache has no answer.
+//!
+//! Why not `sqlparser`, whose MySQL dialect comes near: the planner needs the exact bytes of every
+//! node, and its tree keeps line and column of some; it gives XOR, `||`, BINARY and LIKE other
+//! precedences than MySQL; and it lacks forms that applications send. Its answers are compared
+//! with ours in tests, as a second opinion.
+
+mod ddl;
+mod expr;
+mod function;
+mod primary;
+mod query;
+mod reserved;
+mod table;
+mod write;
+
+use super::ast::{Ident, Span, Statement};
+use super::cursor::Cursor;
+use super::features::Features;
+use super::mode::LexMode;
+use super::scan::Scan;
+use super::statement_kind::StatementKind as Kind;
+use super::token::{LexError, TokenKind};
+
+/// Why there is no tree.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// The text is not a sequence of tokens.
+    #[error(transparent)]
+    Lex(#[from] LexError),
+    /// No MySQL statement, as far as this parser knows.
+    #[error("expected {expected} at byte {offset}")]
+    Syntax {
+        /// What was expected.
+        expected: &'static str,
+        /// Where.
+        offset: u32,
+    },
+    /// A statement or a part of one that the tree cannot hold.
+    #[error("{what} at byte {offset}")]
+    Unsupported {
+        /// Which.
+        what: &'static str,
+        /// Where.
+        offset: u32,
+    },
+}
+
+type Parsed<T> = Result<T, ParseError>;
+
+/// Parses the first statement of `text`. The numbers of holes are those of `scan`, the scan of the
+/// same text in the same mode; all positions are byte offsets of `text`.
+pub fn parse(text: &[u8], mode: LexMode, scan: &Scan) -> Result<Statement, ParseError> {
+    if scan.features().contains(Features::SERVER_SPECIFIC) {
+        let what = "a version comment that not all servers read alike";
+        return Err(ParseError::Unsupported { what, offset: 0 });
+    }
+    let mut parser = Parser { cursor: Cursor::new(text, mode, scan)?, depth: 0 };
+    let statement = parser.statement(scan.kind())?;
+    if !parser.cursor.at_end() {
+        return parser.syntax("the end of the statement");
+    }
+    Ok(statement)
+}
+
+/// The state of one parse.
+struct Parser<'a> {
+    cursor: Cursor<'a>,
+    depth: u32,
+}
+
+/// Parentheses, subqueries and prefix operators may nest this deep, so that no text overflows the
+/// stack.
+const DEPTH_MAX: u32 = 64;
+
+/// Left-deep chains (joins, unions, comparisons) may be this long, for the same reason.
+const CHAIN_MAX: usize = 256;
+
+impl Parser<'_> {
+    fn statement(&mut self, kind: Kind) -> Parsed<Statement> {
+        match kind {
+            Kind::Select | Kind::Values | Kind::ParenSelect => {
+                Ok(Statement::Query(Box::new(self.query()?)))
+            }
+            Kind::With => self.with_statement(),
+            Kind::Insert | Kind::Replace => Ok(Statement::Insert(Box::new(self.insert()?))),
+            Kind::Update => Ok(Statement::Update(Box::new(self.update(None)?))),
+            Kind::Delete => Ok(Statement::Delete(Box::new(self.delete(None)?))),
+            Kind::Create | Kind::Alter | Kind::Drop | Kind::Truncate | Kind::Rename => {
+                Ok(Statement::Ddl(Box::new(self.ddl(kind)?)))
+            }
+            Kind::Table => self.unsupported("the TABLE statement"),
+            Kind::Call => self.unsupported("CALL"),
+            Kind::Do => self.unsupported("DO"),
+            Kind::LoadData => self.unsupported("LOAD DATA"),
+            Kind::Handler => self.unsupported("HANDLER"),
+            Kind::Empty => self.syntax("a statement"),
+            _ => self.unsupported("this kind of statement"),
+        }
+    }
+
+    fn with_statement(&mut self) -> Parsed<Statement> {
+        let mark = self.cursor.mark();
+        let with = self.with()?;
+        if self.cursor.at_word("UPDATE") {
+            return Ok(Statement::Update(Box::new(self.update(Some(with))?)));
+        }
+        if self.cursor.at_word("DELETE") {
+            return Ok(Statement::Delete(Box::new(self.delete(Some(with))?)));
+        }
+        self.cursor.reset(mark);
+        Ok(Statement::Query(Box::new(self.query()?)))
+    }
+
+    fn syntax<T>(&self, expected: &'static str) -> Parsed<T> {
+        Err(ParseError::Syntax { expected, offset: self.cursor.start() })
+    }
+
+    fn unsupported<T>(&self, what: &'static str) -> Parsed<T> {
+        Err(ParseError::Unsupported { what, offset: self.cursor.start() })
+    }
+
+    /// Runs `inner` one level deeper.
+    fn deeper<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth >= DEPTH_MAX {
+            return self.unsupported("expressions nested this deeply");
+        }
+        self.depth += 1;
+        let result = inner(self);
+        self.depth -= 1;
+        result
+    }
+
+    fn expect_word(&mut self, word: &'static str) -> Parsed<()> {
+        if self.cursor.eat_word(word) { Ok(()) } else { self.syntax(word) }
+    }
+
+    fn expect_symbol(&mut self, symbol: &'static str) -> Parsed<()> {
+        if self.cursor.eat_symbol(symbol) { Ok(()) } else { self.syntax(symbol) }
+    }
+
+    /// An identifier; after a dot and in a few other places keywords are identifiers too.
+    fn any_ident(&mut self) -> Parsed<Ident> {
+        match self.cursor.eat_ident() {
+            Some(ident) if ident.text.contains('\u{fffd}') => Err(ParseError::Unsupported {
+                what: "an identifier that is not UTF-8",
+                offset: ident.span.start,
+            }),
+            Some(ident) => Ok(ident),
+            None => self.syntax("an identifier"),
+        }
+    }
+
+    /// An identifier that is no reserved word.
+    fn ident(&mut self) -> Parsed<Ident> {
+        if self.at_ident() { self.any_ident() } else { self.syntax("an identifier") }
+    }
+
+    /// Whether the current token is an identifier and no reserved word.
+    fn at_ident(&self) -> bool {
+        let token = self.cursor.peek();
+        match token.kind {
+            TokenKind::QuotedIdentifier => true,
+            TokenKind::Word => !reserved::is_reserved(self.cursor.bytes(token)),
+            _ => false,
+        }
+    }
+
+    /// `(a, b)`, a list of names.
+    fn ident_list(&mut self) -> Parsed<Vec<Ident>> {
+        self.expect_symbol("(")?;
+        let mut names = Vec::new();
+        if self.cursor.eat_symbol(")") {
+            return Ok(names);
+        }
+        loop {
+            names.push(self.any_ident()?);
+            if !self.cursor.eat_symbol(",") {
+                break;
+            }
+        }
+        self.expect_symbol(")")?;
+        Ok(names)
+    }
+
+    /// Moves over balanced parentheses that hold no expression. A subquery or a
+    /// keyspace in there would go unseen, so they are refused.
+    fn skip_parentheses(&mut self) -> Parsed<()> {
+        if !self.cursor.at_symbol("(") {
+            return self.syntax("(");
+        }
+        let mark = self.cursor.mark();
+        if !self.cursor.skip_parentheses() {
+            return self.syntax(")");
+        }
+        let end = self.cursor.mark();
+        self.cursor.reset(mark);
+        while self.cursor.mark() < end {
+            if self.cursor.at_word("SELECT") {
+                return self.unsupported("a subquery here");
+            }
+            if self.cursor.symbol_at(1, ".") && self.cursor.symbol_at(3, ".") {
+                return self.unsupported("a keyspace here");
+            }
+            self.cursor.advance();
+        }
+        Ok(())
+    }
+
+    /// Moves to the `)` that closes the parentheses around the current token.
+    fn skip_to_close(&mut self) -> Parsed<()> {
+        while !self.cursor.at_symbol(")") {
+            if self.cursor.at_symbol("(") {
+                self.skip_parentheses()?;
+            } else if self.cursor.at_end() || self.cursor.at_word("SELECT") {
+                return self.syntax(")");
+            } else {
+                self.cursor.advance();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the parenthesis at the current token holds a query, and not an expression or
+    /// table references that begin with one: `((SELECT 1) UNION ..)` does, `((SELECT 1) + 2)` and
+    /// `((SELECT 1) AS t JOIN u)` do not.
+    fn parenthesis_is_query(&self) -> bool {
+        let cursor = &self.cursor;
+        let mut level = 0;
+        while cursor.symbol_at(level, "(") {
+            level += 1;
+        }
+        let mut at = level;
+        let begins = cursor.word_at(at, "SELECT")
+            || (cursor.word_at(at, "WITH") && !cursor.symbol_at(at + 1, "("))
+            || (cursor.word_at(at, "VALUES") && cursor.word_at(at + 1, "ROW"));
+        if !begins || level == 0 {
+            return false;
+        }
+        loop {
+            let Some(close) = self.closing_parenthesis(at) else { return false };
+            level -= 1;
+            if level == 0 {
+                return true;
+            }
+            at = close + 1;
+            const GOES_ON: [&str; 6] = ["UNION", "EXCEPT", "INTERSECT", "ORDER", "LIMIT", "FOR"];
+            let goes_on =
+                cursor.symbol_at(at, ")") || GOES_ON.iter().any(|word| cursor.word_at(at, word));
+            if !goes_on {
+                return false;
+            }
+        }
+    }
+
+    /// How far ahead the `)` is that closes the parenthesis around the token at `ahead`.
+    fn closing_parenthesis(&self, ahead: usize) -> Option<usize> {
+        let mut depth = 0u32;
+        for at in ahead.. {
+            if self.cursor.symbol_at(at, "(") {
+                depth += 1;
+            } else if self.cursor.symbol_at(at, ")") {
+                match depth.checked_sub(1) {
+                    Some(less) => depth = less,
+                    None => return Some(at),
+                }
+            } else if self.cursor.peek_at(at).kind == TokenKind::End {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn span_from(&self, start: u32) -> Span {
+        self.cursor.span_from(start)
+    }
+}
+
+#[cfg(test)]
+mod tests;
