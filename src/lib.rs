@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod sql;
+pub mod wire;
 
 pub mod clock;
 pub mod error;

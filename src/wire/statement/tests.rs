@@ -1,0 +1,113 @@
+//! Executions read, written again, and refused.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::wire::recorded;
+
+fn located(payload: &[u8], count: u16, params: &mut Vec<Param>) -> Result<Execute, Malformed> {
+    Execute::parse(payload, count, params, |_| false)
+}
+
+fn values(payload: &[u8], params: &[Param]) -> Vec<Value<'static>> {
+    params.iter().map(|param| param.value(payload, &[]).unwrap().into_owned()).collect()
+}
+
+#[test]
+fn a_recorded_prepare_comes_back() {
+    let payload = &recorded::PREPARE_EOF[4..16];
+    let prepared = PrepareOk::parse(payload).unwrap();
+    assert_eq!(prepared, PrepareOk { statement_id: 1, columns: 3, params: 2, warnings: 0 });
+    let mut out = Vec::new();
+    prepared.encode(&mut out);
+    assert_eq!(out, payload);
+}
+
+/// The mistake of other implementations: the flag byte 0 is not the first byte of a value.
+#[test]
+fn a_second_execution_has_the_types_of_the_first() {
+    let first = b"\x17\x01\0\0\0\0\x01\0\0\0\0\x01\x03\0\x2a\0\0\0";
+    let second = b"\x17\x01\0\0\0\0\x01\0\0\0\0\0\x2b\0\0\0";
+    let mut params = Vec::new();
+    assert!(located(second, 1, &mut params).is_err(), "no types yet");
+    assert_eq!(located(first, 1, &mut params).unwrap().types, TypesCarried::Yes);
+    assert_eq!(values(first, &params), [Value::Int(42)]);
+    let execute = located(second, 1, &mut params).unwrap();
+    assert_eq!(execute.types, TypesCarried::Remembered);
+    assert_eq!(values(second, &params), [Value::Int(43)]);
+    let mut out = Vec::new();
+    execute.encode(&mut out, 9, second, &params);
+    assert_eq!(out, b"\x17\x09\0\0\0\0\x01\0\0\0\0\x01\x03\0\x2b\0\0\0");
+}
+
+#[test]
+fn long_data_is_not_in_the_payload() {
+    let payload = b"\x17\x01\0\0\0\0\x01\0\0\0\0\x01\xfc\0\x01\0\x07";
+    let mut params = Vec::new();
+    let execute = Execute::parse(payload, 2, &mut params, |index| index == 0).unwrap();
+    assert_eq!(params[0].value(payload, b"piece"), Ok(Value::Bytes(b"piece"[..].into())));
+    assert_eq!(params[1].value(payload, b""), Ok(Value::Int(7)));
+    let mut out = Vec::new();
+    execute.encode(&mut out, 1, payload, &params);
+    assert_eq!(out, payload);
+}
+
+#[test]
+fn query_attributes_were_not_agreed_on() {
+    assert!(ExecuteHeader::parse(b"\x17\x01\0\0\0\x08\x01\0\0\0").is_err());
+}
+
+#[test]
+fn ids_are_patched_in_place() {
+    let mut payload = b"\x19\x01\0\0\0".to_vec();
+    patch_statement_id(&mut payload, 0x0102).unwrap();
+    assert_eq!(payload, b"\x19\x02\x01\0\0");
+    assert!(patch_statement_id(&mut payload[..4], 1).is_err());
+}
+
+fn any_value() -> impl Strategy<Value = Value<'static>> {
+    let bytes = || prop::collection::vec(any::<u8>(), 0..300);
+    prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::Int),
+        any::<u64>().prop_map(Value::UInt),
+        (-1e9..1e9).prop_map(Value::Float),
+        bytes().prop_map(|text| Value::Decimal(text.into())),
+        bytes().prop_map(|text| Value::Text(text.into())),
+        bytes().prop_map(|text| Value::Bytes(text.into())),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn executions_come_back(given in prop::collection::vec(any_value(), 0..20)) {
+        let mut payload = Vec::new();
+        encode_execute(&mut payload, 7, &given);
+        let mut params = Vec::new();
+        let count = given.len() as u16;
+        let execute = located(&payload, count, &mut params).unwrap();
+        prop_assert_eq!(execute.header.statement_id, 7);
+        prop_assert_eq!(values(&payload, &params), given);
+        let mut again = Vec::new();
+        execute.encode(&mut again, 7, &payload, &params);
+        prop_assert_eq!(&again, &payload);
+        for end in 0..payload.len() {
+            let mut params = Vec::new();
+            prop_assert!(located(&payload[..end], count, &mut params).is_err());
+        }
+    }
+
+    #[test]
+    fn random_bytes_never_panic(bytes: Vec<u8>, rest: Vec<u8>, count in 0_u16..20) {
+        let mut params = Vec::new();
+        let _ = PrepareOk::parse(&bytes);
+        let _ = located(&bytes, count, &mut params);
+        let mut payload = b"\x17\x01\0\0\0\0\x01\0\0\0".to_vec();
+        payload.extend_from_slice(&rest);
+        if located(&payload, count, &mut params).is_ok() {
+            for param in &params {
+                let _ = param.value(&payload, &[]);
+            }
+        }
+    }
+}
