@@ -1,0 +1,127 @@
+//! Every limit of Geogate, with its name, its unit and its default.
+//!
+//! A limit that is reached is named in the error (`limit statement_bytes_max exceeded`), so that
+//! an operator knows which line of the configuration to look at.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// `[limits]`; the field names are the keys of the file.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Client connections that may be open at once.
+    pub client_connections_max: usize,
+    /// Connections to one server that may be open at once.
+    pub server_connections_max: usize,
+    /// Milliseconds a statement waits for a free connection to a server.
+    pub server_connection_wait_ms: u64,
+    /// Milliseconds in which a connection to a server must be made and authenticated.
+    pub server_connect_ms: u64,
+    /// Milliseconds an unused connection to a server is kept.
+    pub server_connection_idle_ms: u64,
+    /// Milliseconds a client has to authenticate.
+    pub client_handshake_ms: u64,
+    /// Milliseconds a client may be idle between commands.
+    pub client_idle_ms: u64,
+    /// Bytes of one command that is held in memory; longer ones are streamed where the route
+    /// does not need the whole text, and refused elsewhere.
+    pub statement_bytes_max: usize,
+    /// Prepared statements a client may hold open.
+    pub client_statements_max: usize,
+    /// Prepared statements kept on one server connection.
+    pub server_statements_max: usize,
+    /// Bytes of COM_STMT_SEND_LONG_DATA that one client may have pending.
+    pub long_data_bytes_max: usize,
+    /// Plans kept in the plan cache of one generation.
+    pub plan_cache_entries: usize,
+    /// Bytes of rows one statement may hold in memory while it is merged.
+    pub merge_bytes_max: usize,
+    /// Rows one statement may hold in memory while it is merged.
+    pub merge_rows_max: usize,
+    /// Shards one statement may be sent to.
+    pub fan_out_max: usize,
+    /// Milliseconds between two questions of the monitor to a server.
+    pub monitor_interval_ms: u64,
+    /// Milliseconds in which a server must answer the monitor; two failures make it down.
+    pub monitor_timeout_ms: u64,
+    /// Milliseconds a replica may be behind and still be read.
+    pub replica_lag_max_ms: u64,
+    /// Milliseconds between two looks at the servers' column definitions; a definition statement
+    /// through this proxy causes one at once.
+    pub schema_refresh_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            client_connections_max: 10_000,
+            server_connections_max: 256,
+            server_connection_wait_ms: 5_000,
+            server_connect_ms: 3_000,
+            server_connection_idle_ms: 600_000,
+            client_handshake_ms: 10_000,
+            client_idle_ms: 28_800_000,
+            statement_bytes_max: 64 << 20,
+            client_statements_max: 16_382,
+            server_statements_max: 256,
+            long_data_bytes_max: 64 << 20,
+            plan_cache_entries: 10_000,
+            merge_bytes_max: 256 << 20,
+            merge_rows_max: 1_000_000,
+            fan_out_max: 1_024,
+            monitor_interval_ms: 500,
+            monitor_timeout_ms: 1_000,
+            replica_lag_max_ms: 30_000,
+            schema_refresh_ms: 60_000,
+        }
+    }
+}
+
+impl Limits {
+    /// How long a statement waits for a free connection to a server.
+    pub fn server_connection_wait(&self) -> Duration {
+        Duration::from_millis(self.server_connection_wait_ms)
+    }
+
+    /// How long connecting to a server may take.
+    pub fn server_connect(&self) -> Duration {
+        Duration::from_millis(self.server_connect_ms)
+    }
+
+    /// How long an unused connection to a server is kept.
+    pub fn server_connection_idle(&self) -> Duration {
+        Duration::from_millis(self.server_connection_idle_ms)
+    }
+
+    /// How long a client has to authenticate.
+    pub fn client_handshake(&self) -> Duration {
+        Duration::from_millis(self.client_handshake_ms)
+    }
+
+    /// How long a client may be idle.
+    pub fn client_idle(&self) -> Duration {
+        Duration::from_millis(self.client_idle_ms)
+    }
+
+    /// How often the monitor asks a server.
+    pub fn monitor_interval(&self) -> Duration {
+        Duration::from_millis(self.monitor_interval_ms)
+    }
+
+    /// How long a server may take to answer the monitor.
+    pub fn monitor_timeout(&self) -> Duration {
+        Duration::from_millis(self.monitor_timeout_ms)
+    }
+
+    /// How often the servers' column definitions are read.
+    pub fn schema_refresh(&self) -> Duration {
+        Duration::from_millis(self.schema_refresh_ms)
+    }
+
+    /// How far behind a replica may be and still be read.
+    pub fn replica_lag_max(&self) -> Duration {
+        Duration::from_millis(self.replica_lag_max_ms)
+    }
+}

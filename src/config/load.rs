@@ -1,0 +1,345 @@
+//! From the text of `geogate.toml` to a [`Config`], with every mistake at once.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::raw::{RawConfig, RawKeyspace, RawRegion, RawToken, RawUser};
+use super::{
+    Address, Backend, Cidr, Config, Credential, Keyspace, Secret, Server, Shard, Tls, Token, User,
+};
+use crate::region::Region;
+
+/// What is wrong with a configuration: one line a mistake.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The mistakes, each with the key it stands at and what to write instead.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "error: {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Reads and checks a configuration file. Relative paths in it are relative to its folder.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+        problems: vec![format!("cannot read {}: {error}", path.display())],
+    })?;
+    parse(&text, path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Checks the text of a configuration whose relative paths start at `base`.
+pub fn parse(text: &str, base: &Path) -> Result<Config, ConfigError> {
+    let raw: RawConfig = toml::from_str(text)
+        .map_err(|error| ConfigError { problems: vec![error.to_string().trim_end().to_owned()] })?;
+    Checker { base, problems: Vec::new() }.check(raw)
+}
+
+/// Collects problems while the parts are checked.
+struct Checker<'a> {
+    base: &'a Path,
+    problems: Vec<String>,
+}
+
+impl Checker<'_> {
+    fn check(mut self, raw: RawConfig) -> Result<Config, ConfigError> {
+        let region = raw.proxy.region.as_deref().and_then(|r| self.region("proxy.region", r));
+        let regions: Vec<Region> =
+            raw.regions.iter().filter_map(|r| self.region("[[region]] name", &r.name)).collect();
+        let client_regions = self.client_regions(&raw.regions);
+        let keyspaces = self.keyspaces(&raw.keyspaces);
+        let listen = raw.listen.mysql.as_deref().unwrap_or("127.0.0.1:15306");
+        let listen = self.socket("listen.mysql", listen);
+        let control =
+            raw.control.address.as_deref().and_then(|text| self.socket("control.address", text));
+        let tokens = raw.control.tokens.iter().filter_map(|token| self.token(token)).collect();
+        let identity = match (raw.tls.certificate, raw.tls.key) {
+            (Some(certificate), Some(key)) => {
+                Some((self.base.join(certificate), self.base.join(key)))
+            }
+            (None, None) => None,
+            _ => {
+                self.problem("tls: certificate and key go together; give both or neither");
+                None
+            }
+        };
+        let password = self.secret(
+            "backend",
+            raw.backend.password.as_ref(),
+            raw.backend.password_file.as_ref(),
+            raw.backend.password_env.as_ref(),
+        );
+        if raw.backend.tls == super::BackendTls::VerifyIdentity && raw.backend.ca.is_none() {
+            self.problem("backend.tls = \"verify_identity\" needs backend.ca");
+        }
+        let users = self.users(&raw.users);
+        self.known_regions(region.as_ref(), &regions, &keyspaces);
+        let workers = raw.proxy.workers.unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+        });
+        if workers == 0 || workers > 256 {
+            self.problem("proxy.workers must be 1 to 256");
+        }
+        let (Some(listen), true) = (listen, self.problems.is_empty()) else {
+            return Err(ConfigError { problems: self.problems });
+        };
+        Ok(Config {
+            region,
+            workers,
+            listen,
+            server_version: raw.listen.server_version,
+            control,
+            state: self.base.join(raw.control.state.unwrap_or_else(|| "state".into())),
+            tokens,
+            tls: Tls { mode: raw.tls.mode, identity },
+            vschema: self.base.join(raw.vschema.path),
+            backend: Backend {
+                user: raw.backend.user,
+                password: password.unwrap_or(Secret::new("")),
+                tls: raw.backend.tls,
+                ca: raw.backend.ca.map(|ca| self.base.join(ca)),
+            },
+            users,
+            regions,
+            client_regions,
+            keyspaces,
+            limits: raw.limits,
+        })
+    }
+
+    fn problem(&mut self, text: impl Into<String>) {
+        self.problems.push(text.into());
+    }
+
+    fn region(&mut self, key: &str, name: &str) -> Option<Region> {
+        Region::new(name).map_err(|error| self.problem(format!("{key}: {error}"))).ok()
+    }
+
+    fn client_regions(&mut self, raw: &[RawRegion]) -> Vec<(Cidr, Region)> {
+        let mut found = Vec::new();
+        for region in raw {
+            for block in &region.clients {
+                match (Cidr::parse(block), Region::new(&region.name)) {
+                    (Some(cidr), Ok(region)) => found.push((cidr, region)),
+                    (None, _) => self.problem(format!(
+                        "[[region]] '{}' clients: '{block}' is not a block of addresses; write it \
+                         as 10.1.0.0/16",
+                        region.name
+                    )),
+                    (_, Err(_)) => {}
+                }
+            }
+        }
+        found
+    }
+
+    fn socket(&mut self, key: &str, text: &str) -> Option<std::net::SocketAddr> {
+        let parsed = text.parse();
+        if parsed.is_err() {
+            self.problem(format!("{key}: '{text}' is not an address; write it as 127.0.0.1:15306"));
+        }
+        parsed.ok()
+    }
+
+    /// One secret from one of its three sources; none is an empty secret.
+    fn secret(
+        &mut self,
+        key: &str,
+        inline: Option<&String>,
+        file: Option<&PathBuf>,
+        env: Option<&String>,
+    ) -> Option<Secret> {
+        match (inline, file, env) {
+            (Some(text), None, None) => Some(Secret::new(text.clone())),
+            (None, Some(file), None) => match std::fs::read_to_string(self.base.join(file)) {
+                Ok(text) => Some(Secret::new(text.trim_end_matches(['\r', '\n']))),
+                Err(error) => {
+                    self.problem(format!("{key}: cannot read {}: {error}", file.display()));
+                    None
+                }
+            },
+            (None, None, Some(name)) => match std::env::var(name) {
+                Ok(text) => Some(Secret::new(text)),
+                Err(_) => {
+                    self.problem(format!("{key}: environment variable {name} is not set"));
+                    None
+                }
+            },
+            (None, None, None) => None,
+            _ => {
+                self.problem(format!("{key}: give the secret in one way: inline, _file or _env"));
+                None
+            }
+        }
+    }
+
+    fn token(&mut self, raw: &RawToken) -> Option<Token> {
+        let secret = self.secret(
+            "[[control.token]]",
+            raw.token.as_ref(),
+            raw.token_file.as_ref(),
+            raw.token_env.as_ref(),
+        );
+        match secret {
+            Some(secret) if !secret.reveal().is_empty() => Some(Token { secret, role: raw.role }),
+            _ => {
+                self.problem("[[control.token]]: a token must not be empty");
+                None
+            }
+        }
+    }
+
+    fn users(&mut self, raw: &[RawUser]) -> Vec<User> {
+        let mut names = HashSet::new();
+        let mut users = Vec::new();
+        for user in raw {
+            let key = format!("[[user]] '{}'", user.name);
+            if !names.insert(&user.name) {
+                self.problem(format!("{key} stands twice"));
+            }
+            let password = self.secret(
+                &key,
+                user.password.as_ref(),
+                user.password_file.as_ref(),
+                user.password_env.as_ref(),
+            );
+            let credential = match (password, &user.hash) {
+                (Some(_), Some(_)) => {
+                    self.problem(format!("{key}: give a password or its hashes, not both"));
+                    continue;
+                }
+                (_, Some(hash)) => {
+                    Credential::Hashes { native: hash.native.clone(), sha2: hash.sha2.clone() }
+                }
+                (password, None) => Credential::Password(password.unwrap_or(Secret::new(""))),
+            };
+            users.push(User {
+                name: user.name.clone(),
+                credential,
+                keyspace: user.keyspace.clone(),
+                require_tls: user.require_tls,
+                operator: user.operator,
+            });
+        }
+        users
+    }
+
+    fn keyspaces(&mut self, raw: &[RawKeyspace]) -> Vec<Keyspace> {
+        let mut names = HashSet::new();
+        let mut keyspaces = Vec::new();
+        for keyspace in raw {
+            let key = format!("[[keyspace]] '{}'", keyspace.name);
+            if keyspace.name.is_empty() || keyspace.name.contains(['@', ':', '/', '[', ']']) {
+                self.problem(format!("{key}: a keyspace name has none of @ : / [ ]"));
+            }
+            if !names.insert(&keyspace.name) {
+                self.problem(format!("{key} stands twice"));
+            }
+            let mut shards = Vec::new();
+            for shard in &keyspace.shards {
+                let at = format!("{key} shard '{}'", shard.range);
+                let mut servers = Vec::new();
+                for server in &shard.servers {
+                    let region = server.region.as_deref().and_then(|r| self.region(&at, r));
+                    match Address::parse(&server.address) {
+                        Some(address) => {
+                            servers.push(Server { address, region, role: server.role });
+                        }
+                        None => self.problem(format!(
+                            "{at}: '{}' is not an address; write host:port or unix:/path",
+                            server.address
+                        )),
+                    }
+                }
+                if servers.is_empty() {
+                    self.problem(format!("{at} has no server"));
+                }
+                shards.push(Shard { range: shard.range.clone(), servers });
+            }
+            keyspaces.push(Keyspace {
+                name: keyspace.name.clone(),
+                database: keyspace.database.clone().unwrap_or_else(|| keyspace.name.clone()),
+                shards,
+            });
+        }
+        keyspaces
+    }
+
+    /// With `[[region]]` entries, every region that is named must be one of them.
+    fn known_regions(&mut self, local: Option<&Region>, known: &[Region], keyspaces: &[Keyspace]) {
+        if known.is_empty() {
+            return;
+        }
+        let list = known.iter().map(Region::as_str).collect::<Vec<_>>().join(", ");
+        let servers = keyspaces.iter().flat_map(|k| &k.shards).flat_map(|s| &s.servers);
+        let mut unknown: Vec<&Region> = servers.filter_map(|s| s.region.as_ref()).collect();
+        unknown.extend(local);
+        unknown.retain(|region| !known.contains(region));
+        unknown.sort();
+        unknown.dedup();
+        for region in unknown {
+            self.problem(format!("region '{region}' is not among the [[region]] entries: {list}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+        [vschema]
+        path = "vschema"
+        [backend]
+        user = "geogate"
+        [[keyspace]]
+        name = "app"
+        [[keyspace.shard]]
+        [[keyspace.shard.server]]
+        address = "127.0.0.1:3307"
+    "#;
+
+    #[test]
+    fn the_smallest_file_has_defaults() {
+        let config = parse(SMALL, Path::new("/etc/geogate")).unwrap();
+        assert_eq!(config.vschema, Path::new("/etc/geogate/vschema"));
+        assert_eq!(config.keyspaces[0].database, "app");
+        assert_eq!(config.keyspaces[0].shards[0].range, "-");
+        assert_eq!(config.listen.port(), 15306);
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let text = format!(
+            "{SMALL}\n role = \"replica\"\n region = \"Mars!\"\n [[user]]\nname = \"a\"\n\
+             password = \"x\"\npassword_env = \"Y\"\n[tls]\nkey = \"k\"\n"
+        );
+        let error = parse(&text, Path::new(".")).unwrap_err();
+        assert_eq!(error.problems.len(), 3, "{error}");
+    }
+
+    #[test]
+    fn unknown_keys_are_errors() {
+        let error = parse(&format!("{SMALL}\n[limit]\n"), Path::new(".")).unwrap_err();
+        assert!(error.to_string().contains("limit"), "{error}");
+    }
+
+    #[test]
+    fn addresses() {
+        assert_eq!(Address::parse("db:1"), Some(Address::Tcp("db".into(), 1)));
+        assert_eq!(Address::parse("[::1]:2").unwrap().to_string(), "[::1]:2");
+        assert_eq!(Address::parse("unix:/s").unwrap(), Address::Unix("/s".into()));
+        assert_eq!(Address::parse(":1"), None);
+    }
+}

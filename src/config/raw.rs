@@ -1,0 +1,167 @@
+//! The configuration as it is written in `geogate.toml`. Unknown keys are errors.
+//!
+//! Nothing here is checked beyond its shape; [`super::Config`] is what it means. Every key is
+//! shown and explained in `deploy/geogate.example.toml`.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::Limits;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    #[serde(default)]
+    pub(super) proxy: RawProxy,
+    #[serde(default)]
+    pub(super) listen: RawListen,
+    #[serde(default)]
+    pub(super) control: RawControl,
+    #[serde(default)]
+    pub(super) tls: RawTls,
+    pub(super) vschema: RawVSchema,
+    pub(super) backend: RawBackend,
+    #[serde(default, rename = "user")]
+    pub(super) users: Vec<RawUser>,
+    #[serde(default, rename = "region")]
+    pub(super) regions: Vec<RawRegion>,
+    #[serde(rename = "keyspace")]
+    pub(super) keyspaces: Vec<RawKeyspace>,
+    #[serde(default)]
+    pub(super) limits: Limits,
+}
+
+/// `[proxy]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProxy {
+    pub(super) region: Option<String>,
+    pub(super) workers: Option<usize>,
+}
+
+/// `[listen]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawListen {
+    pub(super) mysql: Option<String>,
+    pub(super) server_version: Option<String>,
+}
+
+/// `[control]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawControl {
+    pub(super) address: Option<String>,
+    pub(super) state: Option<PathBuf>,
+    #[serde(default, rename = "token")]
+    pub(super) tokens: Vec<RawToken>,
+}
+
+/// `[[control.token]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawToken {
+    pub(super) token: Option<String>,
+    pub(super) token_file: Option<PathBuf>,
+    pub(super) token_env: Option<String>,
+    pub(super) role: super::Role,
+}
+
+/// `[tls]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    #[serde(default)]
+    pub(super) mode: super::TlsMode,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+}
+
+/// `[vschema]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawVSchema {
+    pub(super) path: PathBuf,
+}
+
+/// `[backend]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBackend {
+    pub(super) user: String,
+    pub(super) password: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) password_env: Option<String>,
+    #[serde(default)]
+    pub(super) tls: super::BackendTls,
+    pub(super) ca: Option<PathBuf>,
+}
+
+/// `[[user]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUser {
+    pub(super) name: String,
+    pub(super) password: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) password_env: Option<String>,
+    pub(super) hash: Option<RawHash>,
+    pub(super) keyspace: Option<String>,
+    #[serde(default)]
+    pub(super) require_tls: bool,
+    #[serde(default)]
+    pub(super) operator: bool,
+}
+
+/// `hash = { native = "*..", sha2 = ".." }`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHash {
+    pub(super) native: Option<String>,
+    pub(super) sha2: Option<String>,
+}
+
+/// `[[region]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRegion {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) clients: Vec<String>,
+}
+
+/// `[[keyspace]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawKeyspace {
+    pub(super) name: String,
+    pub(super) database: Option<String>,
+    #[serde(rename = "shard")]
+    pub(super) shards: Vec<RawShard>,
+}
+
+/// `[[keyspace.shard]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawShard {
+    #[serde(default = "whole_range")]
+    pub(super) range: String,
+    #[serde(rename = "server")]
+    pub(super) servers: Vec<RawServer>,
+}
+
+/// `[[keyspace.shard.server]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawServer {
+    pub(super) address: String,
+    pub(super) region: Option<String>,
+    #[serde(default)]
+    pub(super) role: super::RoleHint,
+}
+
+fn whole_range() -> String {
+    "-".to_owned()
+}

@@ -1,0 +1,94 @@
+//! Every metric: name, type, labels, help. Names and units are fixed for dashboards.
+
+/// A metric family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Its name with prefix.
+    pub name: &'static str,
+    /// How it behaves.
+    pub shape: Shape,
+    /// Its labels in order.
+    pub labels: &'static [&'static str],
+    /// What it tells, in a sentence.
+    pub help: &'static str,
+}
+
+/// How a metric behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// It only rises.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+/// Writes the constants and the list [`ALL`] from one table.
+macro_rules! families {
+    ($($constant:ident = $shape:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Family = Family {
+                name: concat!("geogate_", $name),
+                shape: Shape::$shape,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )*
+        /// Every family, in the order of the table.
+        pub const ALL: &[Family] = &[$($constant),*];
+    };
+}
+
+families! {
+    QUERIES = Counter "queries_total" ["kind", "keyspace", "route", "generation"]
+        "Statements that were answered.";
+    QUERY_DURATION = Histogram "query_duration_seconds" []
+        "Time from a statement's last byte in to its answer's last byte out.";
+    QUERY_ERRORS = Counter "query_errors_total" ["errno", "origin", "generation"]
+        "Statements that were answered with an error, by who caused it.";
+    ROWS_RETURNED = Counter "rows_returned_total" [] "Rows sent to clients.";
+    PLAN_CACHE_HITS = Counter "plan_cache_hits_total" [] "Statements whose plan was known.";
+    PLAN_CACHE_MISSES = Counter "plan_cache_misses_total" [] "Statements that were planned.";
+    PLAN_CACHE_EVICTIONS = Counter "plan_cache_evictions_total" []
+        "Plans that made room for others.";
+    PLAN_CACHE_ENTRIES = Gauge "plan_cache_entries" [] "Plans that are kept.";
+    SCATTER_QUERIES = Counter "scatter_queries_total" []
+        "Statements that were sent to more than one shard.";
+    CONNECTIONS = Gauge "connections" ["state"] "Client connections.";
+    BACKEND_CONNECTIONS = Gauge "backend_connections" ["server", "state"]
+        "Connections to servers.";
+    BACKEND_WAIT = Histogram "backend_wait_seconds" []
+        "Time a statement waited for a connection to a server.";
+    SERVER_UP = Gauge "server_up" ["server", "role", "region"]
+        "Whether a server answers its monitor.";
+    REPLICATION_LAG = Gauge "replication_lag_seconds" ["server"]
+        "Lag of a replica as it estimates it; absent while it is not known.";
+    REGION_LATENCY = Gauge "region_latency_seconds" ["from", "to"]
+        "Round trip to the nearest server of a region, moving average.";
+    CONSISTENCY_FALLBACKS = Counter "consistency_fallbacks_total" ["level", "to"]
+        "Reads that nobody in the client's region could answer.";
+    VSCHEMA_VERSION = Gauge "vschema_version" [] "Number of the VSchema in service.";
+    VSCHEMA_RELOADS = Counter "vschema_reloads_total" ["result"]
+        "VSchemas that were read again, and whether they were taken.";
+    CANARY_WEIGHT = Gauge "canary_weight_ratio" []
+        "Share of the traffic that the candidate VSchema gets.";
+    TRANSACTIONS = Counter "transactions_total" ["mode", "outcome"]
+        "Transactions that ended, on one shard or on several.";
+    AUTH_FAILURES = Counter "auth_failures_total" [] "Logins that were refused.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for family in ALL {
+            let counter = family.shape == Shape::Counter;
+            assert_eq!(family.name.ends_with("_total"), counter, "{}", family.name);
+            assert!(family.help.ends_with('.'), "{}", family.name);
+        }
+    }
+}
