@@ -16,6 +16,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod vschema;
+
 pub mod config;
 pub mod observe;
 pub mod sql;

@@ -1,0 +1,198 @@
+//! Files of a VSchema: a folder with one file a keyspace, or one file with everything.
+//!
+//! This is the only part of `vschema` that reads files.
+
+use std::path::{Path, PathBuf};
+
+use super::decode::{Document, Item};
+use super::json::{self, Json};
+use super::model::VSchema;
+use super::problem::{Problem, Problems, Severity, Strictness};
+use super::raw::{RawReader, RawVSchema, is_keyspace};
+use super::validate;
+
+/// The files, read but not yet understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sources {
+    files: Vec<SourceFile>,
+    /// Paths in vindex parameters are relative to it.
+    folder: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct SourceFile {
+    /// As the user knows it.
+    name: String,
+    content: Content,
+    text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Content {
+    /// A SrvVSchema, or one keyspace of the name given here.
+    Whole {
+        keyspace: String,
+    },
+    Keyspace(String),
+    Rules,
+    /// Geogate's own settings of this file name, which it does not read yet.
+    Reserved(&'static str),
+}
+
+/// How the files belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// One file a keyspace, and `rules.json`.
+    Folder,
+    /// One file with everything, or with the only keyspace.
+    Document,
+}
+
+/// A path that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path}: {cause}")]
+pub struct LoadError {
+    /// The path.
+    pub path: String,
+    /// What the system says.
+    pub cause: std::io::Error,
+}
+
+/// What the files amount to.
+#[derive(Clone, Debug)]
+pub struct Validated {
+    /// The VSchema; `None` if any problem is an error.
+    pub vschema: Option<VSchema>,
+    /// Every problem, in the order of files and lines.
+    pub problems: Vec<Problem>,
+}
+
+impl Sources {
+    /// Reads a folder (`KEYSPACE.json`, `rules.json`; subfolders are left alone) or one file.
+    pub fn read(path: &Path) -> Result<Self, LoadError> {
+        let fail = |path: &Path, cause| LoadError { path: path.display().to_string(), cause };
+        let read = |path: &Path| std::fs::read_to_string(path).map_err(|cause| fail(path, cause));
+        if !path.is_dir() {
+            let name = path.display().to_string();
+            let mut sources = Self::from_text(&name, &read(path)?);
+            sources.folder = path.parent().map(Path::to_owned).unwrap_or_default();
+            return Ok(sources);
+        }
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(|cause| fail(path, cause))? {
+            let file = entry.map_err(|cause| fail(path, cause))?.path();
+            if file.is_file() && file.extension().is_some_and(|extension| extension == "json") {
+                paths.push(file);
+            }
+        }
+        paths.sort();
+        let files = paths.iter().map(|file| {
+            let content = content_of_file(file);
+            Ok(SourceFile { name: file.display().to_string(), content, text: read(file)? })
+        });
+        let files = files.collect::<Result<Vec<_>, LoadError>>()?;
+        if files.is_empty() {
+            let cause = std::io::Error::other("no KEYSPACE.json in this folder");
+            return Err(fail(path, cause));
+        }
+        Ok(Self { files, folder: path.to_owned() })
+    }
+
+    /// One document: a SrvVSchema, or a single keyspace named after the file.
+    pub fn from_text(name: &str, text: &str) -> Self {
+        let content = Content::Whole { keyspace: stem(Path::new(name)) };
+        let file = SourceFile { name: name.to_owned(), content, text: text.to_owned() };
+        Self { files: vec![file], folder: PathBuf::new() }
+    }
+
+    /// Files that were kept or sent: names and texts. Paths in vindex parameters are relative to
+    /// `folder`. Of a document there is one file; further ones are ignored.
+    pub fn from_files(shape: Shape, folder: &Path, files: &[(String, String)]) -> Self {
+        let files = files.iter().map(|(name, text)| {
+            let content = match shape {
+                Shape::Folder => content_of_file(Path::new(name)),
+                Shape::Document => Content::Whole { keyspace: stem(Path::new(name)) },
+            };
+            SourceFile { name: name.clone(), content, text: text.clone() }
+        });
+        let count = if shape == Shape::Document { 1 } else { files.len() };
+        Self { files: files.take(count).collect(), folder: folder.to_owned() }
+    }
+
+    /// How the files belong together.
+    pub fn shape(&self) -> Shape {
+        match self.files.first().map(|file| &file.content) {
+            Some(Content::Whole { .. }) => Shape::Document,
+            _ => Shape::Folder,
+        }
+    }
+
+    /// Names and texts of the files, for keeping versions.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.files.iter().map(|file| (file.name.as_str(), file.text.as_str()))
+    }
+
+    /// Finds every problem; without errors there is a VSchema.
+    pub fn validate(&self, strictness: Strictness) -> Validated {
+        let mut problems = Problems::new(strictness);
+        let mut raw = RawVSchema::default();
+        for file in &self.files {
+            read_document(file, &mut raw, &mut problems);
+        }
+        let read_file = |path: &str| {
+            std::fs::read_to_string(self.folder.join(path)).map_err(|cause| cause.to_string())
+        };
+        let vschema = validate::build(&raw, &read_file, &mut problems);
+        let problems = problems.finish();
+        let refused = problems.iter().any(|problem| problem.severity == Severity::Error);
+        Validated { vschema: (!refused).then_some(vschema), problems }
+    }
+}
+
+/// What a file of a folder holds, by its name.
+fn content_of_file(file: &Path) -> Content {
+    match stem(file).as_str() {
+        "rules" => Content::Rules,
+        "residency" => Content::Reserved("residency"),
+        "tables" => Content::Reserved("tables"),
+        keyspace => Content::Keyspace(keyspace.to_owned()),
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn read_document(file: &SourceFile, raw: &mut RawVSchema, problems: &mut Problems) {
+    let document = Document::new(&file.name, &file.text);
+    let root = match json::parse(&file.text) {
+        Ok(root) => root,
+        Err(error) => {
+            let place = document.place(error.at, String::new());
+            problems.fatal(&place, format!("not valid JSON: {}", error.what), "correct the file");
+            return;
+        }
+    };
+    let place = document.place(root.at, String::new());
+    let item = Item { node: &root, place: place.clone() };
+    let mut reader = RawReader { document, problems };
+    match &file.content {
+        Content::Whole { keyspace } if is_keyspace(&root.value) => {
+            let read = reader.keyspace(&item);
+            raw.add_keyspace(keyspace, place, read);
+        }
+        Content::Whole { .. } => reader.srv_vschema(&item, raw),
+        Content::Keyspace(name) => {
+            let read = reader.keyspace(&item);
+            raw.add_keyspace(name, place, read);
+        }
+        Content::Rules => reader.rules(&item, raw),
+        Content::Reserved(name) => {
+            if !matches!(&root.value, Json::Object(members) if members.is_empty()) {
+                let what = format!("{name}.json is not implemented yet");
+                problems.fatal(&place, what, "remove the file, or leave it as {}");
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The Vitess-compatible VSchema: as written, as checked, and its vindexes.
+//!
+//! [`Sources`] are the files; [`Sources::validate`] finds every problem, each with its place and
+//! what to write instead, and builds the [`VSchema`] that the planner reads. What was written
+//! (`raw`) and what it means (`model`) are two types. How many shards a keyspace has, and on which
+//! servers, is no part of a VSchema.
+
+mod column;
+mod decode;
+mod json;
+mod load;
+mod model;
+mod problem;
+mod raw;
+mod resolve;
+pub mod store;
+mod table;
+#[cfg(test)]
+mod tests;
+mod validate;
+pub mod vindex;
+
+pub use column::{Column, SqlType};
+pub use load::{LoadError, Shape, Sources, Validated};
+pub use model::{ForeignKeyMode, Keyspace, MultiTenant, VSchema};
+pub use problem::{Place, Problem, Severity, Strictness, render_json, render_text};
+pub use resolve::{Names, ResolveError, Resolved, RuleTarget, TabletType};
+pub use table::{AutoIncrement, ColumnVindex, NamedVindex, Table, TableKind, TableName};
