@@ -16,6 +16,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod net;
+
+pub mod topology;
 pub mod vschema;
 
 pub mod config;

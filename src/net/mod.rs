@@ -1,0 +1,16 @@
+//! Byte streams (TCP, Unix, TLS) with reused buffers and MySQL packet framing.
+//!
+//! Both sides of the proxy stand on [`Framed`]: `frontend` and `session` for clients, `backend`
+//! for servers. The rules that keep the hot path at an L4 proxy's price are kept here: one read
+//! takes all that the socket has, a write is tried before it is waited for, buffers are reused
+//! and never grow beyond what one packet needs, and no task or channel stands between two sockets.
+//!
+//! This module knows the four bytes of a packet header and nothing else of the protocol.
+
+mod framed;
+mod stream;
+mod tls;
+
+pub use framed::{Framed, Packet, ReadError};
+pub use stream::Stream;
+pub use tls::{TlsError, client_config, server_config};

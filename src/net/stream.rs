@@ -1,0 +1,178 @@
+//! One byte stream, whatever carries it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+/// A connected stream.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP in the clear.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+    /// TLS over either.
+    Tls(Box<TlsStream<Prefixed>>),
+}
+
+impl Stream {
+    /// Continues as a TLS server. `read_ahead` is what was already read behind the request for
+    /// TLS: some clients send their first TLS record in the same segment.
+    pub async fn accept_tls(
+        self,
+        config: Arc<ServerConfig>,
+        read_ahead: &[u8],
+    ) -> io::Result<Self> {
+        let prefixed = Prefixed { prefix: read_ahead.to_vec(), stream: self.plain()? };
+        let stream = TlsAcceptor::from(config).accept(prefixed).await?;
+        Ok(Self::Tls(Box::new(TlsStream::Server(stream))))
+    }
+
+    /// Continues as a TLS client.
+    pub async fn connect_tls(
+        self,
+        config: Arc<ClientConfig>,
+        host: ServerName<'static>,
+    ) -> io::Result<Self> {
+        let prefixed = Prefixed { prefix: Vec::new(), stream: self.plain()? };
+        let stream = TlsConnector::from(config).connect(host, prefixed).await?;
+        Ok(Self::Tls(Box::new(TlsStream::Client(stream))))
+    }
+
+    /// Whether the bytes are encrypted on their way.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Whether nobody outside this machine can read along.
+    pub fn is_private(&self) -> bool {
+        matches!(self, Self::Tls(_) | Self::Unix(_))
+    }
+
+    /// The same stream registered with the runtime of the current thread, so that a connection
+    /// can be lent to another worker.
+    pub fn adopt(self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(stream) => Self::Tcp(TcpStream::from_std(stream.into_std()?)?),
+            Self::Unix(stream) => Self::Unix(UnixStream::from_std(stream.into_std()?)?),
+            // A TLS stream stays with its reactor: waking across threads costs little beside TLS.
+            tls @ Self::Tls(_) => tls,
+        })
+    }
+
+    fn plain(self) -> io::Result<Plain> {
+        match self {
+            Self::Tcp(stream) => Ok(Plain::Tcp(stream)),
+            Self::Unix(stream) => Ok(Plain::Unix(stream)),
+            Self::Tls(_) => Err(io::Error::other("TLS inside TLS")),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+/// A stream without TLS.
+#[derive(Debug)]
+enum Plain {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A plain stream whose first bytes were read before TLS took over.
+#[derive(Debug)]
+pub struct Prefixed {
+    prefix: Vec<u8>,
+    stream: Plain,
+}
+
+impl AsyncRead for Prefixed {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.prefix.is_empty() {
+            let count = this.prefix.len().min(buf.remaining());
+            buf.put_slice(&this.prefix[..count]);
+            this.prefix.drain(..count);
+            return Poll::Ready(Ok(()));
+        }
+        match &mut this.stream {
+            Plain::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Plain::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Prefixed {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().stream {
+            Plain::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Plain::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().stream {
+            Plain::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Plain::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

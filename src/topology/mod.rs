@@ -1,0 +1,205 @@
+//! Which servers hold which shards, and in what state they are: one immutable snapshot.
+//!
+//! A [`Topology`] is built from the configuration ([`build`]) and replaced as a whole when a
+//! monitor learns something; nothing in it changes. Servers are known by [`ServerId`] inside one
+//! topology and by address across two. Nothing here opens a connection or decides who may answer:
+//! that is `geo`'s.
+
+mod build;
+mod health;
+mod primary;
+
+use std::sync::Arc;
+
+use crate::config::{Address, RoleHint};
+use crate::key::ShardMap;
+use crate::region::Region;
+
+pub use build::{TopologyError, build};
+pub use health::{Health, Lag, LagUnknown, Reachability, Role};
+
+/// Servers, shards, roles and regions.
+#[derive(Clone, Debug, Default)]
+pub struct Topology {
+    servers: Vec<Server>,
+    keyspaces: Arc<[Keyspace]>,
+    /// Of each keyspace, of each shard.
+    primaries: Vec<Vec<Option<ServerId>>>,
+    single: Option<ShardId>,
+}
+
+/// The number of a server in its topology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerId(u32);
+
+impl ServerId {
+    /// The number.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A server process, however many shards it holds.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where it listens.
+    pub address: Address,
+    /// Where it stands.
+    pub region: Option<Region>,
+    /// What the configuration says of its role.
+    pub hint: RoleHint,
+    /// What was last seen of it.
+    pub health: Health,
+}
+
+/// The number of a keyspace in its topology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyspaceIndex(u32);
+
+impl KeyspaceIndex {
+    /// The number.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A shard of a keyspace: numbers in one topology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardId {
+    keyspace: KeyspaceIndex,
+    shard: u32,
+}
+
+impl ShardId {
+    /// The number of the shard in its keyspace's shard map.
+    pub fn index(self) -> usize {
+        self.shard as usize
+    }
+
+    /// Its keyspace.
+    pub fn keyspace(self) -> KeyspaceIndex {
+        self.keyspace
+    }
+}
+
+/// A keyspace and who holds it.
+#[derive(Clone, Debug)]
+pub struct Keyspace {
+    /// Its name for clients.
+    pub name: Arc<str>,
+    /// Its schema on the servers.
+    pub database: Arc<str>,
+    map: ShardMap,
+    holders: Vec<Vec<ServerId>>,
+}
+
+impl Keyspace {
+    /// Its shards' names and ranges.
+    pub fn shard_map(&self) -> &ShardMap {
+        &self.map
+    }
+}
+
+impl Topology {
+    /// All servers.
+    pub fn servers(&self) -> impl ExactSizeIterator<Item = (ServerId, &Server)> {
+        self.servers.iter().enumerate().map(|(i, server)| (ServerId(i as u32), server))
+    }
+
+    /// One server.
+    pub fn server(&self, id: ServerId) -> &Server {
+        &self.servers[id.index()]
+    }
+
+    /// All keyspaces.
+    pub fn keyspaces(&self) -> impl ExactSizeIterator<Item = (KeyspaceIndex, &Keyspace)> {
+        self.keyspaces.iter().enumerate().map(|(i, k)| (KeyspaceIndex(i as u32), k))
+    }
+
+    /// One keyspace.
+    pub fn keyspace(&self, index: KeyspaceIndex) -> &Keyspace {
+        &self.keyspaces[index.0 as usize]
+    }
+
+    /// A keyspace by its name.
+    pub fn find_keyspace(&self, name: &str) -> Option<KeyspaceIndex> {
+        let at = self.keyspaces.iter().position(|keyspace| &*keyspace.name == name)?;
+        Some(KeyspaceIndex(at as u32))
+    }
+
+    /// The shard with number `shard` of a keyspace.
+    ///
+    /// # Panics
+    /// If the keyspace has no such shard: the number must come from its shard map.
+    pub fn shard(&self, keyspace: KeyspaceIndex, shard: usize) -> ShardId {
+        assert!(shard < self.keyspace(keyspace).map.len(), "shard {shard} out of range");
+        ShardId { keyspace, shard: shard as u32 }
+    }
+
+    /// All shards of a keyspace.
+    pub fn shards(&self, keyspace: KeyspaceIndex) -> impl ExactSizeIterator<Item = ShardId> {
+        let count = self.keyspace(keyspace).map.len();
+        (0..count).map(move |shard| ShardId { keyspace, shard: shard as u32 })
+    }
+
+    /// The servers that hold a shard.
+    pub fn holders(&self, shard: ShardId) -> &[ServerId] {
+        &self.keyspace(shard.keyspace).holders[shard.index()]
+    }
+
+    /// The server that takes writes for a shard, as far as is known. It may be down: then nobody
+    /// has taken its place yet.
+    pub fn primary(&self, shard: ShardId) -> Option<ServerId> {
+        self.primaries[shard.keyspace.0 as usize][shard.index()]
+    }
+
+    /// Servers beside the primary that take writes for a shard too. Their rows may differ from
+    /// the primary's, so nothing is read from them.
+    pub fn rivals(&self, shard: ShardId) -> impl Iterator<Item = ServerId> {
+        let primary = self.primary(shard);
+        let holders = self.holders(shard).iter().copied();
+        holders.filter(move |id| Some(*id) != primary && primary::claims(self.server(*id)))
+    }
+
+    /// `keyspace:shard`, as clients and errors name it.
+    pub fn shard_name(&self, shard: ShardId) -> String {
+        let keyspace = self.keyspace(shard.keyspace);
+        format!("{}:{}", keyspace.name, keyspace.map.name(shard.index()))
+    }
+
+    /// If all keyspaces are unsharded and held by the same servers, any shard of them: every
+    /// statement can go there as it is, in any database.
+    pub fn single_server(&self) -> Option<ShardId> {
+        self.single
+    }
+
+    /// The same topology with another observation of one server; see [`Health`]. Primaries are
+    /// chosen anew.
+    #[must_use]
+    pub fn with_health(&self, id: ServerId, health: Health) -> Self {
+        let mut next = self.clone();
+        next.servers[id.index()].health = health;
+        next.elect();
+        next
+    }
+
+    /// Chooses the primary of every shard.
+    fn elect(&mut self) {
+        for (keyspace, primaries) in self.keyspaces.iter().zip(&mut self.primaries) {
+            for (holders, primary) in keyspace.holders.iter().zip(primaries) {
+                *primary = primary::elect(&self.servers, holders, *primary);
+            }
+        }
+    }
+}
+
+impl Server {
+    /// The role it was seen in, else the one it is expected to have.
+    pub fn role(&self) -> Role {
+        match (self.health.role, self.hint) {
+            (Some(role), _) => role,
+            (None, RoleHint::Primary) => Role::Primary,
+            (None, RoleHint::Replica) => Role::Replica,
+        }
+    }
+}
