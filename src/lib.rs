@@ -16,6 +16,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod engine;
+pub mod geo;
 pub mod net;
 
 pub mod topology;

@@ -1,0 +1,290 @@
+//! May a value be routed by? The one table from column type, vindex and value to a decision.
+//!
+//! MySQL compares `k = 123` on a VARCHAR with '123', '0123' and '123abc', and `id = '12abc'` on an
+//! integer with 12. A vindex hashes exact bytes or numbers, so a value routes only where
+//! everything that MySQL calls equal to it lives on the same shard. When in doubt the answer is
+//! [`Decision::Unusable`]: a read then asks every shard, a write is refused. A wrong decision here
+//! is a wrong row. `tests/golden/literal_to_shard.txt` prints the table.
+
+use crate::sql::value::Value;
+
+use super::plan::ClientCharset;
+
+/// What is known of a column's type, as far as comparing and storing goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// An integer type with its range.
+    Integer {
+        /// Smallest value.
+        min: i128,
+        /// Greatest value.
+        max: i128,
+    },
+    /// CHAR, VARCHAR, TEXT.
+    Text(TextEquality),
+    /// VARBINARY, BLOB.
+    Binary,
+    /// BINARY(n): stored values are padded with zero bytes.
+    FixedBinary {
+        /// n, if known.
+        length: Option<u32>,
+    },
+    /// DATE.
+    Date,
+    /// DATETIME without fraction.
+    DateTime,
+    /// A type whose equal values have several texts: DECIMAL, FLOAT, TIMESTAMP, ENUM, JSON, …
+    Inexact,
+    /// The VSchema takes what Vitess takes (`--lenient`): no checks.
+    AsVitess,
+}
+
+/// Which different texts a text column calls equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextEquality {
+    /// None: a binary NO PAD collation, VARCHAR or TEXT.
+    Exact,
+    /// None but for trailing spaces, which CHAR drops and PAD SPACE ignores. Values that end in
+    /// spaces are neither stored nor looked for, so equal ones never get two shards.
+    ExactUnpadded,
+    /// By the Unicode Collation Algorithm: texts equal here have equal primary weights.
+    Unicode,
+    /// An older collation (general_ci, swedish_ci) or an unknown one: beyond ASCII it has its own
+    /// idea of letters.
+    Other,
+}
+
+/// What a vindex makes of a column's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VindexInput {
+    /// The number: hash, numeric, reverse_bits, numeric_static_map.
+    Number,
+    /// The bytes: xxhash, binary_md5, binary, cfc.
+    Bytes,
+    /// The primary weights of text without trailing spaces: unicode_loose_*.
+    Weights,
+    /// A name that must be in a map: region_json's country.
+    Name,
+    /// Nothing: null.
+    Nothing,
+}
+
+/// Why a value is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// `column = value`.
+    Compare,
+    /// INSERT: the value will be the column's.
+    Store,
+}
+
+/// What to do with a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision<'a> {
+    /// Map this value.
+    Use(Value<'a>),
+    /// No row can have it (`= NULL`).
+    NoRow,
+    /// It cannot be routed by, and why.
+    Unusable(&'static str),
+}
+
+use Decision::{NoRow, Unusable, Use};
+
+/// The table.
+pub fn decide(
+    kind: ColumnKind,
+    input: VindexInput,
+    purpose: Purpose,
+    charset: ClientCharset,
+    value: Value<'_>,
+) -> Decision<'_> {
+    if value == Value::Null {
+        return match purpose {
+            Purpose::Compare => NoRow,
+            Purpose::Store if kind == ColumnKind::AsVitess => Use(value),
+            Purpose::Store => Unusable("NULL has no shard"),
+        };
+    }
+    if input == VindexInput::Nothing || kind == ColumnKind::AsVitess {
+        return Use(value);
+    }
+    match (kind, input) {
+        (ColumnKind::Integer { min, max }, VindexInput::Number | VindexInput::Bytes) => {
+            integer(value, min, max)
+        }
+        (ColumnKind::Text(equality), VindexInput::Bytes) => match equality {
+            TextEquality::Exact => text(value, charset, ascii_too),
+            TextEquality::ExactUnpadded => text(value, charset, |text| !text.ends_with(b" ")),
+            TextEquality::Unicode | TextEquality::Other => {
+                Unusable("texts that the column's collation calls equal have several shards")
+            }
+        },
+        (ColumnKind::Text(TextEquality::Other), VindexInput::Weights) => {
+            text(value, charset, |text| text.is_ascii())
+        }
+        (ColumnKind::Text(_), VindexInput::Weights | VindexInput::Name) => {
+            text(value, charset, ascii_too)
+        }
+        (ColumnKind::Binary, VindexInput::Bytes | VindexInput::Name) => binary(value, charset),
+        (ColumnKind::FixedBinary { length: Some(length) }, VindexInput::Bytes) => {
+            match binary(value, charset) {
+                Use(Value::Bytes(bytes)) if bytes.len() == length as usize => {
+                    Use(Value::Bytes(bytes))
+                }
+                Use(_) => Unusable("a BINARY value must be given in full length"),
+                other => other,
+            }
+        }
+        (ColumnKind::FixedBinary { length: None }, _) => {
+            Unusable("the length of the BINARY column is not known")
+        }
+        (ColumnKind::Date, VindexInput::Bytes) => canonical_temporal(value, is_date),
+        (ColumnKind::DateTime, VindexInput::Bytes) => canonical_temporal(value, is_datetime),
+        (ColumnKind::Inexact, _) => {
+            Unusable("equal values of the column's type have several texts")
+        }
+        _ => Unusable("the vindex does not fit the column's type"),
+    }
+}
+
+/// Whether values that two columns call equal in a join always have the same shard. Both columns
+/// are under the same vindex.
+pub fn equal_values_meet(left: ColumnKind, right: ColumnKind, input: VindexInput) -> bool {
+    if input == VindexInput::Nothing {
+        return true;
+    }
+    match (left, right, input) {
+        (ColumnKind::AsVitess, ColumnKind::AsVitess, _) => true,
+        (
+            ColumnKind::Integer { .. },
+            ColumnKind::Integer { .. },
+            VindexInput::Number | VindexInput::Bytes,
+        ) => true,
+        (ColumnKind::Text(left), ColumnKind::Text(right), VindexInput::Weights) => {
+            left != TextEquality::Other && right != TextEquality::Other
+        }
+        (
+            ColumnKind::Text(TextEquality::Exact),
+            ColumnKind::Text(TextEquality::Exact),
+            VindexInput::Bytes,
+        ) => true,
+        // Only the names in the map have rows at all.
+        (ColumnKind::Text(_), ColumnKind::Text(_), VindexInput::Name) => true,
+        (ColumnKind::Binary, ColumnKind::Binary, VindexInput::Bytes | VindexInput::Name)
+        | (ColumnKind::Date, ColumnKind::Date, VindexInput::Bytes)
+        | (ColumnKind::DateTime, ColumnKind::DateTime, VindexInput::Bytes) => true,
+        (
+            ColumnKind::FixedBinary { length: Some(left) },
+            ColumnKind::FixedBinary { length: Some(right) },
+            VindexInput::Bytes,
+        ) => left == right,
+        _ => false,
+    }
+}
+
+/// Integers, and what MySQL converts to one integer without loss and compares with no other: up
+/// to 2^53, because beyond it text and floats are compared as doubles.
+fn integer(value: Value<'_>, min: i128, max: i128) -> Decision<'static> {
+    const EXACT: i128 = 1 << 53;
+    let (number, limit) = match &value {
+        Value::Int(number) => (Some(i128::from(*number)), i128::MAX),
+        Value::UInt(number) => (Some(i128::from(*number)), i128::MAX),
+        Value::Text(text) => (canonical_integer(text), EXACT),
+        Value::Decimal(text) => (integral_decimal(text), EXACT),
+        Value::Float(number) if number.fract() == 0.0 => (Some(*number as i128), EXACT),
+        _ => (None, 0),
+    };
+    match number {
+        Some(number) if number.abs() >= limit || number < min || number > max => {
+            Unusable("the number is out of the column's range or too large to be exact")
+        }
+        Some(number) => match i64::try_from(number) {
+            Ok(number) => Use(Value::Int(number)),
+            Err(_) => Use(Value::UInt(number as u64)),
+        },
+        None => Unusable("the value is not an integer in its plain form"),
+    }
+}
+
+/// `12`, `-3`, but not `012`, `+1`, `-0`, ` 1` or `1abc`.
+fn canonical_integer(text: &[u8]) -> Option<i128> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let plain = match digits {
+        [] => false,
+        [b'0'] => text.len() == 1,
+        [first, ..] => {
+            *first != b'0' && digits.len() <= 19 && digits.iter().all(u8::is_ascii_digit)
+        }
+    };
+    if plain { std::str::from_utf8(text).ok()?.parse().ok() } else { None }
+}
+
+/// `1.0`, `1.`, `007.00`: digits with nothing but zeros after the point.
+fn integral_decimal(text: &[u8]) -> Option<i128> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = whole.strip_prefix('-').unwrap_or(whole);
+    let fine = !digits.is_empty()
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && fraction.bytes().all(|b| b == b'0');
+    if fine && digits.len() <= 30 { whole.parse().ok() } else { None }
+}
+
+fn ascii_too(_: &[u8]) -> bool {
+    true
+}
+
+/// Text in UTF-8 for which `fits` holds. A number compared with a text column is compared as a
+/// number: '1', '01' and '1abc' are all equal to it.
+fn text(value: Value<'_>, charset: ClientCharset, fits: impl Fn(&[u8]) -> bool) -> Decision<'_> {
+    let Value::Text(text) = value else {
+        return Unusable("a value that is not text is compared with text by conversion");
+    };
+    if charset == ClientCharset::Other && !text.is_ascii() {
+        return Unusable("the client's character set is not UTF-8");
+    }
+    if std::str::from_utf8(&text).is_err() {
+        return Unusable("the text is not valid UTF-8");
+    }
+    if fits(&text) {
+        Use(Value::Text(text))
+    } else {
+        Unusable("the column's collation may call other texts equal to this one")
+    }
+}
+
+fn binary(value: Value<'_>, charset: ClientCharset) -> Decision<'_> {
+    match value {
+        Value::Bytes(bytes) => Use(Value::Bytes(bytes)),
+        Value::Text(text) if charset == ClientCharset::Utf8 || text.is_ascii() => {
+            Use(Value::Bytes(text))
+        }
+        Value::Text(_) => Unusable("the client's character set is not UTF-8"),
+        _ => Unusable("a value that is not text is compared with bytes by conversion"),
+    }
+}
+
+fn canonical_temporal(value: Value<'_>, is_plain: impl Fn(&[u8]) -> bool) -> Decision<'_> {
+    match value {
+        Value::Text(text) | Value::Temporal(text) if is_plain(&text) => Use(Value::Text(text)),
+        _ => Unusable("the date is not in its plain form"),
+    }
+}
+
+fn is_date(text: &[u8]) -> bool {
+    matches_shape(text, b"0000-00-00")
+}
+
+fn is_datetime(text: &[u8]) -> bool {
+    matches_shape(text, b"0000-00-00 00:00:00")
+}
+
+/// Digits where the shape has digits, the shape's own bytes elsewhere.
+fn matches_shape(text: &[u8], shape: &[u8]) -> bool {
+    text.len() == shape.len()
+        && text.iter().zip(shape).all(|(byte, wanted)| match wanted {
+            b'0' => byte.is_ascii_digit(),
+            other => byte == other,
+        })
+}
