@@ -16,6 +16,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backend;
+pub mod planner;
+
 pub mod engine;
 pub mod geo;
 pub mod net;

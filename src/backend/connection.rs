@@ -1,0 +1,539 @@
+//! One authenticated connection to a server, and what is known of its session there.
+//!
+//! What the server remembers between two statements is mirrored here: settings, database, last
+//! insert id, prepared statements. The rule is that a statement is sent only after the mirror
+//! agrees with what the client's session has asked for.
+
+use std::io;
+use std::sync::Arc;
+use std::task::Context;
+
+use super::dial::Dial;
+use super::server_kind::ServerKind;
+use super::settings::Settings;
+use super::statements::{ServerStatement, Statements};
+use crate::clock::{self, Instant};
+use crate::error::SqlError;
+use crate::net::Framed;
+use crate::wire::capability::Capabilities;
+use crate::wire::command::code;
+use crate::wire::cursor::Malformed;
+use crate::wire::err::ErrPacket;
+use crate::wire::ok::OkPacket;
+use crate::wire::packet::{build_packet, write_packet};
+use crate::wire::row_text::TextCells;
+use crate::wire::scanner::{Expect, Outcome, ResponseScanner, Scan};
+use crate::wire::session_track::SessionChanges;
+use crate::wire::status::StatusFlags;
+
+/// The capabilities of a client that change how a server frames its answers or counts rows. A
+/// client's statements run only on connections with the same ones, so that answers can be
+/// relayed as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Profile(Capabilities);
+
+impl Profile {
+    /// The capabilities that must be equal on both sides.
+    const MIRRORED: Capabilities = Capabilities::DEPRECATE_EOF
+        .union(Capabilities::FOUND_ROWS)
+        .union(Capabilities::IGNORE_SPACE);
+
+    /// What matters of a client's capabilities.
+    pub fn of(client: Capabilities) -> Self {
+        Self(Capabilities::from_bits(client.bits() & Self::MIRRORED.bits()))
+    }
+
+    /// The capabilities to ask a server for.
+    pub fn capabilities(self) -> Capabilities {
+        self.0
+    }
+}
+
+/// Why a connection did not do what it was asked. Except for [`Failure::Server`] the connection is
+/// of no use any more.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The server answered with an error.
+    #[error("{0}")]
+    Server(SqlError),
+    /// The stream failed or ended.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The server's bytes make no sense.
+    #[error("{0}")]
+    Malformed(#[from] Malformed),
+}
+
+/// A connection to a server.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) framed: Framed,
+    pub(super) scanner: ResponseScanner,
+    capabilities: Capabilities,
+    profile: Profile,
+    kind: ServerKind,
+    thread_id: u32,
+    dial: Dial,
+    initial: Arc<Settings>,
+    settings: Arc<Settings>,
+    database: Database,
+    last_insert_id: u64,
+    /// The server may hold state that is mirrored nowhere.
+    tainted: bool,
+    /// The answer to the last command has not been read to its end.
+    answer_due: bool,
+    /// A KILL QUERY is on its way, and may come after the statement it is meant for.
+    killed: bool,
+    /// Prepared statements of this connection.
+    pub statements: Statements,
+    idle_since: Instant,
+}
+
+/// The current database of a session at a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Database {
+    /// None was chosen since the login.
+    None,
+    /// This one.
+    Named(Vec<u8>),
+    /// One that was chosen before a reset: MariaDB and MySQL keep it, not every version says so.
+    Unknown,
+}
+
+/// What [`super::dial`] knows of a connection it has just made.
+pub(super) struct Established {
+    pub(super) framed: Framed,
+    pub(super) capabilities: Capabilities,
+    pub(super) profile: Profile,
+    pub(super) kind: ServerKind,
+    pub(super) thread_id: u32,
+    pub(super) dial: Dial,
+    pub(super) settings: Arc<Settings>,
+    pub(super) statements_max: usize,
+}
+
+impl Connection {
+    pub(super) fn new(made: Established) -> Self {
+        Self {
+            framed: made.framed,
+            scanner: ResponseScanner::new(),
+            capabilities: made.capabilities,
+            profile: made.profile,
+            kind: made.kind,
+            thread_id: made.thread_id,
+            dial: made.dial,
+            initial: Arc::clone(&made.settings),
+            settings: made.settings,
+            database: Database::None,
+            last_insert_id: 0,
+            tainted: false,
+            answer_due: false,
+            killed: false,
+            statements: Statements::new(made.statements_max),
+            idle_since: clock::now(),
+        }
+    }
+
+    /// What it has in common with the clients it may serve.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Capabilities agreed with the server.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// MySQL or MariaDB, and which version.
+    pub fn kind(&self) -> &ServerKind {
+        &self.kind
+    }
+
+    /// The server's id of this connection, for KILL.
+    pub fn thread_id(&self) -> u32 {
+        self.thread_id
+    }
+
+    /// Whether it has exactly these settings.
+    pub fn has_settings(&self, settings: &Arc<Settings>) -> bool {
+        Arc::ptr_eq(&self.settings, settings) || *self.settings == **settings
+    }
+
+    /// How to reach the same server again.
+    pub fn dialer(&self) -> &Dial {
+        &self.dial
+    }
+
+    /// Since when nobody has used it.
+    pub fn idle_since(&self) -> Instant {
+        self.idle_since
+    }
+
+    /// Marks the start of idleness.
+    pub(super) fn rest(&mut self) {
+        debug_assert!(!self.tainted, "a tainted connection is reset before it rests");
+        self.idle_since = clock::now();
+    }
+
+    /// Whether the stream is open and the server has said nothing unasked. Does not wait.
+    pub(super) fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
+        self.framed.buffered().is_empty() && self.framed.poll_fill(cx).is_pending()
+    }
+
+    /// Moves it to the runtime of the current thread.
+    pub(super) fn adopt(self) -> io::Result<Self> {
+        Ok(Self { framed: self.framed.adopt()?, ..self })
+    }
+
+    /// Notes that the server now holds state that cannot be mirrored: it must be reset before
+    /// another session uses this connection.
+    pub fn taint(&mut self) {
+        self.tainted = true;
+    }
+
+    /// Whether it must be reset before another session uses it.
+    pub fn is_tainted(&self) -> bool {
+        self.tainted
+    }
+
+    /// Notes that a KILL QUERY was sent for what runs here.
+    pub fn note_kill(&mut self) {
+        self.killed = true;
+    }
+
+    /// Notes that the answer to the last command was read to its end.
+    pub fn note_answered(&mut self) {
+        self.answer_due = false;
+    }
+
+    /// Whether another session may use it: the mirror is right, no answer is unread, and no kill
+    /// can still hit it.
+    pub(super) fn is_reusable(&self) -> bool {
+        !self.tainted && !self.answer_due && !self.killed
+    }
+
+    /// Whether the session at the server is in this database (empty: in none), as far as is known.
+    pub(super) fn is_in(&self, database: &[u8]) -> bool {
+        match &self.database {
+            Database::None => database.is_empty(),
+            Database::Named(name) => name == database,
+            Database::Unknown => false,
+        }
+    }
+
+    /// Makes the connection's settings, database and last insert id equal to the session's. There
+    /// is no command to leave a database: [`super::Lease::align`] takes another connection then.
+    pub(super) async fn align(&mut self, wanted: &Aligned<'_>) -> Result<(), Failure> {
+        let aligned = self.tell_differences(wanted).await;
+        if aligned.is_err() {
+            // Some of several statements may have had their effect, which the mirror does not show.
+            self.taint();
+        }
+        aligned
+    }
+
+    async fn tell_differences(&mut self, wanted: &Aligned<'_>) -> Result<(), Failure> {
+        if !self.has_settings(wanted.settings) {
+            let settings = Arc::clone(&self.settings);
+            for statement in wanted.settings.statements_from(&settings, &self.kind) {
+                self.execute(&statement).await?;
+            }
+            self.settings = Arc::clone(wanted.settings);
+            self.statements.leave();
+        }
+        if !self.is_in(wanted.database) {
+            if wanted.database.is_empty() {
+                return Err(io::Error::other("a connection cannot leave its database").into());
+            }
+            self.command(code::INIT_DB, wanted.database, Expect::OkOrErr).await?;
+            self.note_database(wanted.database);
+        }
+        if let Some(id) = wanted.last_insert_id
+            && id != self.last_insert_id
+        {
+            self.execute(format!("SET @@session.last_insert_id = {id}").as_bytes()).await?;
+            self.last_insert_id = id;
+        }
+        Ok(())
+    }
+
+    /// Notes the settings after a SET that went through this connection.
+    pub fn note_settings(&mut self, settings: &Arc<Settings>) {
+        self.settings = Arc::clone(settings);
+        self.statements.leave();
+    }
+
+    /// Notes the database after a USE that went through this connection.
+    pub fn note_database(&mut self, database: &[u8]) {
+        self.statements.leave();
+        match (&mut self.database, database) {
+            // The server dropped the database that the session was in.
+            (known, b"") => *known = Database::None,
+            (Database::Named(name), _) => {
+                name.clear();
+                name.extend_from_slice(database);
+            }
+            (known, _) => *known = Database::Named(database.to_vec()),
+        }
+    }
+
+    /// Notes what the server answered to `SELECT LAST_INSERT_ID()`.
+    pub fn set_last_insert_id(&mut self, id: u64) {
+        self.last_insert_id = id;
+    }
+
+    /// COM_RESET_CONNECTION: rolls back, drops temporary tables, locks, variables and prepared
+    /// statements. Afterwards the session at the server is as after login.
+    pub async fn reset(&mut self) -> Result<(), Failure> {
+        self.command(code::RESET_CONNECTION, &[], Expect::OkOrErr).await?;
+        self.settings = Arc::clone(&self.initial);
+        self.statements.clear();
+        if self.database != Database::None {
+            self.database = Database::Unknown;
+        }
+        self.last_insert_id = 0;
+        self.tainted = false;
+        // The reset puts variables back to the server's defaults, character set included.
+        let setup = self.kind.session_setup(self.initial.names());
+        self.execute(setup.as_bytes()).await?;
+        Ok(())
+    }
+
+    /// Runs a statement whose rows do not matter.
+    pub async fn execute(&mut self, sql: &[u8]) -> Result<Outcome, Failure> {
+        self.command(code::QUERY, sql, Expect::Query).await
+    }
+
+    /// Runs a statement and collects its rows; for small results of our own questions.
+    pub async fn rows(&mut self, sql: &[u8]) -> Result<Vec<Vec<Option<Vec<u8>>>>, Failure> {
+        let answer = self.answer(code::QUERY, sql, Expect::Query).await?;
+        let outcome = *self.scanner.outcome();
+        let mut rows = Vec::new();
+        let mut packets = Packets(&answer);
+        let columns = outcome.columns as usize;
+        let eof = usize::from(!self.capabilities.contains(Capabilities::DEPRECATE_EOF));
+        for packet in packets.by_ref().skip(1 + columns + eof).take(outcome.rows as usize) {
+            let mut row = Vec::with_capacity(columns);
+            for cell in TextCells::new(packet).take(columns) {
+                row.push(cell?.map(<[u8]>::to_vec));
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// Sends a command and keeps its whole answer as the server framed it. For answers that are
+    /// small by their nature.
+    pub async fn answer(
+        &mut self,
+        command: u8,
+        argument: &[u8],
+        expect: Expect,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut answer = Vec::new();
+        self.send_command(command, argument).await?;
+        self.expect(expect, first_answer_sequence(argument.len() + 1));
+        self.collect(Some(&mut answer)).await?;
+        Ok(answer)
+    }
+
+    /// Makes the scanner wait for the answer to a command that was sent.
+    pub fn expect(&mut self, expect: Expect, first_sequence: u8) {
+        self.answer_due = true;
+        self.scanner.start(expect, self.capabilities, first_sequence);
+    }
+
+    /// What the last answer said.
+    pub fn outcome(&self) -> &Outcome {
+        self.scanner.outcome()
+    }
+
+    /// The session state changes that the last answer told.
+    pub fn session_changes(&self) -> SessionChanges<'_> {
+        self.scanner.session_changes()
+    }
+
+    /// The text of the last answer's OK packet, such as `Rows matched: 1 ...`.
+    pub fn last_info(&self) -> Vec<u8> {
+        let ok = OkPacket::parse(self.scanner.last_payload(), self.capabilities);
+        ok.map_or(Vec::new(), |ok| ok.info.to_vec())
+    }
+
+    /// The sequence id after the last packet of the last answer.
+    pub fn next_sequence(&self) -> u8 {
+        self.scanner.next_seq()
+    }
+
+    /// Prepares a statement, or finds it prepared.
+    pub async fn prepare(&mut self, sql: &[u8]) -> Result<ServerStatement, Failure> {
+        self.enter_reading();
+        if let Some(known) = self.statements.find(sql) {
+            return Ok(known);
+        }
+        let outcome = self.command(code::STMT_PREPARE, sql, Expect::Prepare).await?;
+        let Some(prepared) = outcome.prepared else {
+            return Err(io::Error::other("the server prepared nothing").into());
+        };
+        self.note_prepared(sql, prepared.statement_id).await
+    }
+
+    /// Enters a statement that was prepared, and closes the one that it pushes out.
+    pub async fn note_prepared(&mut self, sql: &[u8], id: u32) -> Result<ServerStatement, Failure> {
+        self.enter_reading();
+        let (statement, evicted) = self.statements.insert(sql, id);
+        if let Some(old) = evicted {
+            self.send_command(code::STMT_CLOSE, &old.to_le_bytes()).await?;
+        }
+        Ok(statement)
+    }
+
+    /// Tells the statement cache under what the server reads statements now.
+    fn enter_reading(&mut self) {
+        if !self.statements.is_lost() {
+            return;
+        }
+        let mut key = match &self.database {
+            Database::Named(name) => [name, &b"\0"[..]].concat(),
+            Database::None | Database::Unknown => vec![0],
+        };
+        self.settings.describe_reading(&mut key);
+        self.statements.enter(key);
+    }
+
+    /// Sends one command packet by its number.
+    pub async fn send_command(&mut self, command: u8, argument: &[u8]) -> Result<(), Failure> {
+        self.require_rest()?;
+        let mut sequence = 0;
+        build_packet(&mut self.framed.out, &mut sequence, |out| {
+            out.push(command);
+            out.extend_from_slice(argument);
+        });
+        Ok(self.framed.flush().await?)
+    }
+
+    /// Sends a command and reads its whole answer, of which only the outcome is kept.
+    pub async fn command(
+        &mut self,
+        command: u8,
+        argument: &[u8],
+        expect: Expect,
+    ) -> Result<Outcome, Failure> {
+        self.send_command(command, argument).await?;
+        self.expect(expect, first_answer_sequence(argument.len() + 1));
+        self.collect(None).await
+    }
+
+    /// Sends a command payload of any length.
+    pub async fn send_payload(&mut self, payload: &[u8]) -> Result<(), Failure> {
+        self.require_rest()?;
+        let mut sequence = 0;
+        write_packet(&mut self.framed.out, &mut sequence, payload);
+        Ok(self.framed.flush().await?)
+    }
+
+    /// Sends framed bytes as they are.
+    pub async fn send(&mut self, framed: &[u8]) -> Result<(), Failure> {
+        self.require_rest()?;
+        Ok(self.framed.write_all(framed).await?)
+    }
+
+    /// A command behind an unread answer would take that answer for its own.
+    fn require_rest(&self) -> io::Result<()> {
+        if self.answer_due {
+            return Err(io::Error::other("the answer before this command is unread"));
+        }
+        Ok(())
+    }
+
+    /// Reads the rest of the answer that the scanner follows.
+    pub async fn collect(&mut self, mut into: Option<&mut Vec<u8>>) -> Result<Outcome, Failure> {
+        loop {
+            if self.framed.buffered().is_empty() && self.framed.fill().await? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            let chunk = self.framed.buffered();
+            let (count, finished) = match self.scanner.feed(chunk)? {
+                Scan::NeedMore => (chunk.len(), false),
+                Scan::Finished { at } => (at, true),
+                Scan::LocalInfile { .. } => {
+                    return Err(io::Error::other("unexpected LOCAL INFILE request").into());
+                }
+            };
+            if let Some(answer) = into.as_deref_mut() {
+                answer.extend_from_slice(&chunk[..count]);
+            }
+            self.framed.consume(count);
+            if finished {
+                break;
+            }
+        }
+        self.note_answered();
+        let outcome = *self.scanner.outcome();
+        if outcome.is_error() {
+            return Err(Failure::Server(self.last_error()));
+        }
+        Ok(outcome)
+    }
+
+    /// The error that ended the answer just read.
+    pub fn last_error(&self) -> SqlError {
+        match ErrPacket::parse(self.scanner.last_payload()) {
+            Ok(error) => SqlError::from_server(error.errno, error.sqlstate, error.message),
+            Err(malformed) => {
+                SqlError::from_server(1105, *b"HY000", malformed.to_string().into_bytes())
+            }
+        }
+    }
+
+    /// Server status after the answer just read.
+    pub fn status(&self) -> StatusFlags {
+        self.scanner.outcome().status
+    }
+
+    /// The stream.
+    pub fn framed(&self) -> &Framed {
+        &self.framed
+    }
+
+    /// The stream, for reading an answer packet by packet.
+    pub fn framed_mut(&mut self) -> &mut Framed {
+        &mut self.framed
+    }
+
+    /// The stream and the scanner, for a relay.
+    pub fn relay_parts(&mut self) -> (&mut Framed, &mut ResponseScanner) {
+        (&mut self.framed, &mut self.scanner)
+    }
+}
+
+/// What a session wants to find on a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Aligned<'a> {
+    /// Settings.
+    pub settings: &'a Arc<Settings>,
+    /// Schema on the server; empty for none.
+    pub database: &'a [u8],
+    /// The value of LAST_INSERT_ID(), if the statement asks for it.
+    pub last_insert_id: Option<u64>,
+}
+
+/// The sequence id that the first packet of an answer has: one more than the last packet of the
+/// command, which takes several packets from 16 MiB - 1 on.
+pub fn first_answer_sequence(payload_len: usize) -> u8 {
+    ((payload_len / crate::wire::packet::MAX_PAYLOAD + 1) & 0xff) as u8
+}
+
+/// The payloads of the packets in a buffer that holds whole small ones.
+struct Packets<'a>(&'a [u8]);
+
+impl<'a> Iterator for Packets<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (header, rest) = self.0.split_at_checked(4)?;
+        let len = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;
+        let (payload, rest) = rest.split_at_checked(len)?;
+        self.0 = rest;
+        Some(payload)
+    }
+}

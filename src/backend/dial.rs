@@ -1,0 +1,329 @@
+//! Making a connection: reach the server, agree on capabilities and TLS, log in, set up.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, UnixStream};
+
+use super::connection::{Connection, Established, Failure, Profile};
+use super::server_kind::ServerKind;
+use super::settings::{Names, Settings};
+use crate::config::{Address, Secret};
+use crate::error::SqlError;
+use crate::net::{Framed, ReadError, Stream};
+use crate::wire::auth::{CACHING_SHA2, NATIVE, Nonce, caching_sha2, native};
+use crate::wire::capability::Capabilities;
+use crate::wire::cursor::Malformed;
+use crate::wire::err::ErrPacket;
+use crate::wire::handshake::{Attributes, AuthMoreData, Greeting, HandshakeResponse, ServerAuth};
+use crate::wire::packet::build_packet;
+
+/// A packet of the connection phase is never longer.
+const PACKET_MAX: usize = 64 << 10;
+/// utf8mb4_general_ci, which every server knows.
+const COLLATION: u8 = 45;
+
+/// How to connect to one server.
+#[derive(Clone, Debug)]
+pub struct Dial {
+    settings: Arc<DialSettings>,
+}
+
+/// What [`Dial`] needs to know.
+#[derive(Debug)]
+pub struct DialSettings {
+    /// Where the server is.
+    pub address: Address,
+    /// Geogate's account there.
+    pub user: String,
+    /// Its password.
+    pub password: Secret,
+    /// TLS, if it is to be used.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// How long all of it may take.
+    pub timeout: Duration,
+    /// Prepared statements kept on a connection.
+    pub statements_max: usize,
+}
+
+/// Why no connection was made.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The server could not be reached, or hung up.
+    #[error("{address}: {error}")]
+    Io {
+        /// The server.
+        address: Address,
+        /// What happened.
+        error: io::Error,
+    },
+    /// It took too long.
+    #[error("{address}: no connection within {timeout:?}")]
+    Timeout {
+        /// The server.
+        address: Address,
+        /// The limit.
+        timeout: Duration,
+    },
+    /// The server refused.
+    #[error("{address} refused the login: {error}")]
+    Refused {
+        /// The server.
+        address: Address,
+        /// Its error.
+        error: SqlError,
+    },
+    /// The server cannot do what is needed, or talks nonsense.
+    #[error("{address}: {reason}")]
+    Unsuitable {
+        /// The server.
+        address: Address,
+        /// What is missing.
+        reason: String,
+    },
+}
+
+impl DialError {
+    /// The reason without the server's address, fit for a client.
+    pub fn without_address(&self) -> String {
+        match self {
+            Self::Io { error, .. } => error.to_string(),
+            Self::Timeout { timeout, .. } => format!("no connection within {timeout:?}"),
+            Self::Refused { error, .. } => {
+                format!("it refused Geogate's account with error {}", error.errno)
+            }
+            Self::Unsuitable { reason, .. } => reason.clone(),
+        }
+    }
+}
+
+impl Dial {
+    /// A dialler.
+    pub fn new(settings: DialSettings) -> Self {
+        Self { settings: Arc::new(settings) }
+    }
+
+    /// Where it connects to.
+    pub fn address(&self) -> &Address {
+        &self.settings.address
+    }
+
+    /// Makes a connection with the capabilities of `profile`.
+    pub async fn connect(&self, profile: Profile) -> Result<Connection, DialError> {
+        let address = || self.settings.address.clone();
+        let timeout = self.settings.timeout;
+        match tokio::time::timeout(timeout, self.establish(profile)).await {
+            Err(_) => Err(DialError::Timeout { address: address(), timeout }),
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(reason)) => Err(match reason {
+                Reason::Io(error) => DialError::Io { address: address(), error },
+                Reason::Refused(error) => DialError::Refused { address: address(), error },
+                Reason::Unsuitable(reason) => DialError::Unsuitable { address: address(), reason },
+            }),
+        }
+    }
+
+    /// Asks the server to stop the statement that runs on another connection.
+    pub async fn kill_query(&self, thread_id: u32) -> Result<(), DialError> {
+        let mut connection = self.connect(Profile::of(Capabilities::EMPTY)).await?;
+        // The statement may have ended meanwhile: an unknown id is no error here.
+        let _ = connection.execute(format!("KILL QUERY {thread_id}").as_bytes()).await;
+        Ok(())
+    }
+
+    async fn establish(&self, profile: Profile) -> Result<Connection, Reason> {
+        let mut framed = Framed::new(self.reach().await?);
+        let packet = framed.read_packet(PACKET_MAX).await?;
+        let payload = framed.payload(packet);
+        if let Ok(error) = ErrPacket::parse(payload) {
+            return Err(refused(&error));
+        }
+        let greeting = Greeting::parse(payload)?;
+        let kind = ServerKind::parse(greeting.server_version);
+        let thread_id = greeting.connection_id;
+        let offered = greeting.capabilities;
+        let plugin = if greeting.auth_plugin == CACHING_SHA2 { CACHING_SHA2 } else { NATIVE };
+        let nonce = greeting.nonce;
+        framed.consume_packet(packet);
+
+        let mut capabilities = needed().union(profile.capabilities());
+        if self.settings.tls.is_some() {
+            capabilities.insert(Capabilities::SSL);
+        }
+        if !offered.contains(capabilities) {
+            let missing = capabilities.without(offered);
+            return Err(Reason::Unsuitable(format!("the server cannot do {missing:?}")));
+        }
+        let answer = scramble(plugin, self.settings.password.reveal(), &nonce);
+        let response = HandshakeResponse {
+            capabilities,
+            max_packet: 1 << 30,
+            collation: COLLATION,
+            user: self.settings.user.as_bytes(),
+            auth_data: &answer,
+            database: b"",
+            auth_plugin: plugin,
+            attributes: Attributes::default(),
+        };
+        let mut sequence = 1;
+        if let Some(tls) = &self.settings.tls {
+            build_packet(&mut framed.out, &mut sequence, |out| response.ssl_request().encode(out));
+            framed.flush().await?;
+            let host = self.host_name()?;
+            framed = framed
+                .replace_stream(|stream, _| stream.connect_tls(Arc::clone(tls), host))
+                .await?;
+        }
+        build_packet(&mut framed.out, &mut sequence, |out| response.encode(out));
+        framed.flush().await?;
+        self.log_in(&mut framed, nonce).await?;
+
+        let names =
+            Names { charset: "utf8mb4".into(), collation: Some("utf8mb4_general_ci".into()) };
+        let setup = kind.session_setup(&names);
+        let mut connection = Connection::new(Established {
+            framed,
+            capabilities,
+            profile,
+            kind,
+            thread_id,
+            dial: self.clone(),
+            settings: Arc::new(Settings::new(names)),
+            statements_max: self.settings.statements_max,
+        });
+        connection.execute(setup.as_bytes()).await.map_err(|failure| match failure {
+            Failure::Server(error) => Reason::Refused(error),
+            Failure::Io(error) => Reason::Io(error),
+            Failure::Malformed(error) => Reason::from(error),
+        })?;
+        Ok(connection)
+    }
+
+    async fn reach(&self) -> io::Result<Stream> {
+        Ok(match &self.settings.address {
+            Address::Tcp(host, port) => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                stream.set_nodelay(true)?;
+                let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60));
+                socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+                Stream::Tcp(stream)
+            }
+            Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
+        })
+    }
+
+    fn host_name(&self) -> Result<ServerName<'static>, Reason> {
+        let host = match &self.settings.address {
+            Address::Tcp(host, _) => host.clone(),
+            Address::Unix(_) => "localhost".to_owned(),
+        };
+        ServerName::try_from(host).map_err(|error| Reason::Unsuitable(error.to_string()))
+    }
+
+    /// Answers what the server asks until it lets us in.
+    async fn log_in(&self, framed: &mut Framed, mut nonce: Nonce) -> Result<(), Reason> {
+        let password = self.settings.password.reveal();
+        // Three rounds are the most that any plugin takes; a server that asks on is up to no good.
+        for _ in 0..6 {
+            let packet = framed.read_packet(PACKET_MAX).await?;
+            let mut sequence = packet.sequence.wrapping_add(1);
+            let answer = match ServerAuth::parse(framed.payload(packet))? {
+                ServerAuth::Ok(_) => {
+                    framed.consume_packet(packet);
+                    return Ok(());
+                }
+                ServerAuth::Err(error) => return Err(refused(&error)),
+                ServerAuth::Switch(request) => {
+                    nonce = request.nonce()?;
+                    match request.plugin {
+                        plugin if plugin == NATIVE || plugin == CACHING_SHA2 => {
+                            Some(scramble(plugin, password, &nonce))
+                        }
+                        other => {
+                            let plugin = String::from_utf8_lossy(other);
+                            return Err(Reason::Unsuitable(format!(
+                                "it wants authentication plugin {plugin}; give Geogate's account \
+                                 caching_sha2_password or mysql_native_password"
+                            )));
+                        }
+                    }
+                }
+                ServerAuth::MoreData(AuthMoreData([caching_sha2::FAST_OK])) => None,
+                ServerAuth::MoreData(AuthMoreData([caching_sha2::FULL_AUTHENTICATION])) => {
+                    Some(if framed.stream().is_private() {
+                        caching_sha2::clear_answer(password.as_bytes())
+                    } else {
+                        vec![caching_sha2::REQUEST_PUBLIC_KEY]
+                    })
+                }
+                ServerAuth::MoreData(AuthMoreData(key)) => Some(
+                    caching_sha2::encrypt_password(key, password.as_bytes(), &nonce)
+                        .map_err(|error| Reason::Unsuitable(error.to_string()))?,
+                ),
+            };
+            framed.consume_packet(packet);
+            if let Some(answer) = answer {
+                build_packet(&mut framed.out, &mut sequence, |out| out.extend_from_slice(&answer));
+                framed.flush().await?;
+            }
+        }
+        Err(Reason::Unsuitable("authentication does not end".to_owned()))
+    }
+}
+
+/// What Geogate asks of every server.
+fn needed() -> Capabilities {
+    Capabilities::LONG_FLAG
+        .union(Capabilities::PROTOCOL_41)
+        .union(Capabilities::TRANSACTIONS)
+        .union(Capabilities::SECURE_CONNECTION)
+        .union(Capabilities::MULTI_RESULTS)
+        .union(Capabilities::PS_MULTI_RESULTS)
+        .union(Capabilities::PLUGIN_AUTH)
+        .union(Capabilities::PLUGIN_AUTH_LENENC)
+        .union(Capabilities::SESSION_TRACK)
+}
+
+fn scramble(plugin: &[u8], password: &str, nonce: &Nonce) -> Vec<u8> {
+    if plugin == CACHING_SHA2 {
+        caching_sha2::scramble(password.as_bytes(), nonce)
+    } else {
+        native::scramble(password.as_bytes(), nonce)
+    }
+}
+
+fn refused(error: &ErrPacket<'_>) -> Reason {
+    Reason::Refused(SqlError::from_server(error.errno, error.sqlstate, error.message))
+}
+
+/// [`DialError`] before the address is added.
+enum Reason {
+    Io(io::Error),
+    Refused(SqlError),
+    Unsuitable(String),
+}
+
+impl From<io::Error> for Reason {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<ReadError> for Reason {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(error) => Self::Io(error),
+            ReadError::Closed => Self::Io(io::ErrorKind::UnexpectedEof.into()),
+            other => Self::Unsuitable(other.to_string()),
+        }
+    }
+}
+
+impl From<Malformed> for Reason {
+    fn from(error: Malformed) -> Self {
+        Self::Unsuitable(format!("not a MySQL server: {error}"))
+    }
+}

@@ -1,0 +1,21 @@
+//! Connections to servers: dial, pool, mirror of what the server remembers, reset.
+//!
+//! Invariants: a connection returns to its pool only at rest (no open transaction, no unread
+//! answer, no state that is not mirrored); there are never more connections to a server than its
+//! cap; waiting for one ends with a named error at a deadline.
+//!
+//! This module does not know VSchemas, plans or clients.
+
+mod connection;
+mod dial;
+mod pool;
+mod server_kind;
+mod settings;
+mod statements;
+
+pub use connection::{Aligned, Connection, Failure, Profile, first_answer_sequence};
+pub use dial::{Dial, DialError, DialSettings};
+pub use pool::{CheckoutError, Lease, Pool, PoolLimits, PoolUse};
+pub use server_kind::{Product, ServerKind};
+pub use settings::{Names, Settings};
+pub use statements::{ServerStatement, Statements};

@@ -1,0 +1,86 @@
+//! What a server is, by what it says in its greeting. MySQL and MariaDB differ in ways that matter
+//! (GTIDs, session tracking, replication status), so the question is asked once.
+
+use std::fmt;
+
+use super::settings::Names;
+
+/// A server product and version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerKind {
+    /// Which product.
+    pub product: Product,
+    /// Major, minor, patch.
+    pub version: (u16, u16, u16),
+    /// The version text as it was sent, without MariaDB's `5.5.5-` prefix.
+    pub text: String,
+}
+
+/// A server product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// MySQL and those that call themselves so.
+    MySql,
+    /// MariaDB.
+    MariaDb,
+}
+
+impl ServerKind {
+    /// Reads the version text of a greeting.
+    pub fn parse(version: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(version);
+        let (product, text) = if text.contains("MariaDB") {
+            (Product::MariaDb, text.strip_prefix("5.5.5-").unwrap_or(&text))
+        } else {
+            (Product::MySql, &*text)
+        };
+        let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
+        let mut next = || numbers.next().unwrap_or(0);
+        Self { product, version: (next(), next(), next()), text: text.to_owned() }
+    }
+
+    /// The version text for a greeting. MariaDB's clients look for its prefix.
+    pub fn greeting_version(&self) -> String {
+        match self.product {
+            Product::MySql => self.text.clone(),
+            Product::MariaDb => format!("5.5.5-{}", self.text),
+        }
+    }
+
+    /// What this server calls a session variable that MySQL 8 calls `name`.
+    pub fn variable_name<'a>(&self, name: &'a str) -> &'a str {
+        let old = self.product == Product::MariaDb && self.version < (11, 1, 1);
+        match name {
+            "transaction_isolation" if old => "tx_isolation",
+            "transaction_read_only" if old => "tx_read_only",
+            other => other,
+        }
+    }
+
+    /// The statement that puts a fresh session at the server into the state that Geogate expects.
+    pub fn session_setup(&self, names: &Names) -> String {
+        let collation = names.collation.as_ref();
+        let collate = collation.map(|c| format!(" COLLATE '{c}'")).unwrap_or_default();
+        format!("SET NAMES '{}'{collate}, @@session.session_track_state_change = 1", names.charset)
+    }
+}
+
+impl fmt::Display for ServerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        let maria = ServerKind::parse(b"5.5.5-10.11.19-MariaDB-0+deb12u1-log");
+        assert_eq!((maria.product, maria.version), (Product::MariaDb, (10, 11, 19)));
+        let mysql = ServerKind::parse(b"8.4.6");
+        assert_eq!((mysql.product, mysql.version), (Product::MySql, (8, 4, 6)));
+        assert_eq!(ServerKind::parse(b"x").version, (0, 0, 0));
+    }
+}

@@ -1,0 +1,201 @@
+//! What a session has SET, and what a connection must be told so that the next statement runs
+//! under exactly that.
+//!
+//! Only variables that are known to be replayable stand here; any other SET pins the session's
+//! connection (see `session`). A value is the SQL literal that a server accepted, so that
+//! replaying it cannot fail on a server of the same kind.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::server_kind::ServerKind;
+
+/// The settings of a session, or those that a connection has. Shared: comparing two usually
+/// compares pointers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    names: Names,
+    variables: BTreeMap<Arc<str>, Vec<u8>>,
+}
+
+/// The character set of the connection, as SET NAMES sets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Character set.
+    pub charset: Arc<str>,
+    /// Collation; `None` is the server's default for the character set.
+    pub collation: Option<Arc<str>>,
+}
+
+impl Settings {
+    /// Nothing set but the character set.
+    pub fn new(names: Names) -> Self {
+        Self { names, variables: BTreeMap::new() }
+    }
+
+    /// The character set.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// SET NAMES: also forgets `character_set_*` and `collation_connection` set one by one.
+    pub fn set_names(&mut self, names: Names) {
+        self.names = names;
+        self.variables.retain(|name, _| {
+            !name.starts_with("character_set_") && &**name != "collation_connection"
+        });
+    }
+
+    /// Remembers a variable with the SQL literal of its value.
+    pub fn set(&mut self, name: &str, literal: Vec<u8>) {
+        self.variables.insert(name.into(), literal);
+    }
+
+    /// Forgets a variable: SET x = DEFAULT.
+    pub fn unset(&mut self, name: &str) {
+        self.variables.remove(name);
+    }
+
+    /// The literal a variable was set to.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.variables.get(name).map(Vec::as_slice)
+    }
+
+    /// Appends what of the settings may decide how a server reads a statement: all but user
+    /// variables, which are looked up when it runs.
+    pub fn describe_reading(&self, out: &mut Vec<u8>) {
+        let mut put = |text: &[u8]| {
+            out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            out.extend_from_slice(text);
+        };
+        put(self.names.charset.as_bytes());
+        put(self.names.collation.as_deref().unwrap_or_default().as_bytes());
+        for (name, literal) in self.variables.iter().filter(|(name, _)| !name.starts_with('@')) {
+            put(name.as_bytes());
+            put(literal);
+        }
+    }
+
+    /// The statements that turn a connection with the settings `from` into one with `self`, in
+    /// this order: character set, system variables, user variables. They are apart because a
+    /// server reads the literals of a statement by what was set before it.
+    pub fn statements_from(&self, from: &Self, kind: &ServerKind) -> Vec<Vec<u8>> {
+        let is_charset =
+            |name: &str| name.starts_with("character_set_") || name == "collation_connection";
+        // SET NAMES writes over the character sets, so those are told again after it. It is also
+        // the way back from one that was set by itself: DEFAULT would be the server's value, not
+        // that of the connection.
+        let left = |name: &&Arc<str>| is_charset(name) && !self.variables.contains_key(*name);
+        let renames = self.names != from.names || from.variables.keys().any(|n| left(&n));
+        let mut system = Vec::new();
+        let mut user = Vec::new();
+        for name in from.variables.keys().filter(|name| !self.variables.contains_key(*name)) {
+            match name.strip_prefix('@') {
+                Some(_) => user.push(user_assignment(name, b"NULL")),
+                None if is_charset(name) => {}
+                None => system.push(assignment(kind.variable_name(name), b"DEFAULT")),
+            }
+        }
+        for (name, literal) in &self.variables {
+            let again = renames && is_charset(name);
+            if from.variables.get(name) == Some(literal) && !again {
+                continue;
+            }
+            if name.starts_with('@') {
+                user.push(user_assignment(name, literal));
+            } else {
+                system.push(assignment(kind.variable_name(name), literal));
+            }
+        }
+        let names = if renames { vec![self.names.assignment()] } else { Vec::new() };
+        [names, system, user]
+            .into_iter()
+            .filter(|parts| !parts.is_empty())
+            .map(|parts| [b"SET ".to_vec(), parts.join(&b", "[..])].concat())
+            .collect()
+    }
+}
+
+impl Names {
+    fn assignment(&self) -> Vec<u8> {
+        let mut text = format!("NAMES '{}'", self.charset);
+        if let Some(collation) = &self.collation {
+            text = format!("{text} COLLATE '{collation}'");
+        }
+        text.into_bytes()
+    }
+}
+
+fn assignment(name: &str, literal: &[u8]) -> Vec<u8> {
+    let mut text = format!("@@session.{name} = ").into_bytes();
+    text.extend_from_slice(literal);
+    text
+}
+
+/// `name` begins with `@`; quoted, because it may have any characters.
+fn user_assignment(name: &str, literal: &[u8]) -> Vec<u8> {
+    let mut text = format!("@`{}` = ", name[1..].replace('`', "``")).into_bytes();
+    text.extend_from_slice(literal);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(charset: &str) -> Names {
+        Names { charset: charset.into(), collation: None }
+    }
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        let mut settings = Settings::new(names("utf8mb4"));
+        for (name, value) in pairs {
+            settings.set(name, value.as_bytes().to_vec());
+        }
+        settings
+    }
+
+    fn change(from: &Settings, to: &Settings) -> String {
+        let kind = ServerKind::parse(b"10.11.6-MariaDB");
+        let statements = to.statements_from(from, &kind);
+        statements.iter().map(|s| String::from_utf8_lossy(s)).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn equal_settings_need_no_statement() {
+        assert_eq!(change(&settings(&[("a", "1")]), &settings(&[("a", "1")])), "");
+    }
+
+    #[test]
+    fn what_the_other_session_set_is_undone() {
+        let from = settings(&[("sql_mode", "''"), ("time_zone", "'+01:00'")]);
+        let to = settings(&[("time_zone", "'+02:00'")]);
+        assert_eq!(
+            change(&from, &to),
+            "SET @@session.sql_mode = DEFAULT, @@session.time_zone = '+02:00'"
+        );
+    }
+
+    #[test]
+    fn user_variables_of_another_session_are_wiped() {
+        let from = settings(&[("@a`b", "1"), ("transaction_isolation", "'SERIALIZABLE'")]);
+        let to = settings(&[("@c", "'x'")]);
+        assert_eq!(
+            change(&from, &to),
+            "SET @@session.tx_isolation = DEFAULT; SET @`a``b` = NULL, @`c` = 'x'"
+        );
+    }
+
+    #[test]
+    fn set_names_comes_first_and_single_character_sets_are_told_again() {
+        let from = settings(&[]);
+        let mut to = settings(&[]);
+        to.set_names(names("latin1"));
+        to.set("character_set_results", b"NULL".to_vec());
+        assert_eq!(
+            change(&from, &to),
+            "SET NAMES 'latin1'; SET @@session.character_set_results = NULL"
+        );
+        assert_eq!(change(&to, &from), "SET NAMES 'utf8mb4'");
+    }
+}

@@ -1,0 +1,375 @@
+//! Plans for INSERT: rows to their shards, numbers from sequences.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::engine::literal::Purpose;
+use crate::engine::plan::{
+    Access, Generate, GivenValue, Operation, Plan, Primitive, Route, StatementKind, TableUse,
+};
+use crate::engine::routing::{
+    Opcode, Operands, Routing, RoutingValue, ValueRow, VindexColumn, VindexFinder,
+};
+use crate::engine::template::{Item, QueryTemplate, Replacement, Splice};
+use crate::error::SqlError;
+use crate::key::Destination;
+use crate::sql::ast::{Expr, ExprKind, Insert, InsertSource, Span};
+use crate::sql::position::SkeletonSpan;
+use crate::vschema::{ColumnVindex, Table, TableKind};
+
+use super::analysis::{Analysis, Calling, ColumnOf, Home, Instance, Strength, quoted, value_of};
+use super::bypass::check_write;
+use super::input::PlanInput;
+use super::kinds::vindex_column;
+use super::placement::{Narrowing, place};
+use super::unsupported::Refusal;
+
+/// An INSERT while it is planned.
+struct Planner<'a, 'b> {
+    analysis: &'a mut Analysis<'b>,
+    insert: &'b Insert,
+    table: Arc<Table>,
+    columns: Option<Vec<String>>,
+    /// Splices of each row, and where the row stands.
+    rows: Vec<(Span, Vec<(Span, Replacement)>)>,
+}
+
+pub(super) fn plan(insert: &Insert, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
+    check_write(Access::Write, input)?;
+    let mut analysis = Analysis::new(*input);
+    let Some(Home::Table(table)) = analysis.table_named(&insert.table, Calling::Alias)? else {
+        return Refusal::VindexFunction.refuse();
+    };
+    let destination = analysis.destination.clone();
+    let block = analysis.new_block(None);
+    analysis.instances.push(Instance {
+        home: Home::Table(table.clone()),
+        block,
+        strength: Strength::Result,
+        use_vindex: Vec::new(),
+        ignore_vindex: Vec::new(),
+        name: None,
+    });
+    for assignment in &insert.on_duplicate {
+        analysis.expr(&assignment.value, block)?;
+    }
+    let table = source_of(&analysis, table)?;
+    let columns = column_names(&analysis, insert);
+    let mut planner = Planner { analysis: &mut analysis, insert, table, columns, rows: Vec::new() };
+    let generate = planner.walk(block)?;
+    let routing = match destination {
+        Some(Destination::KeyRange(_)) => return Refusal::InsertRange.refuse(),
+        Some(destination) => Routing::destination(destination),
+        None => planner.routing(generate.as_ref())?,
+    };
+    planner.finish(routing, generate)
+}
+
+/// A copy of a reference table is written at its source.
+fn source_of(analysis: &Analysis<'_>, table: Arc<Table>) -> Result<Arc<Table>, SqlError> {
+    let TableKind::Reference { source: Some(source) } = table.kind() else { return Ok(table) };
+    if source.name != table.name() {
+        return Refusal::ReferenceWrite.refuse();
+    }
+    Ok(analysis.input.vschema.find_unrouted(Some(&source.keyspace), &source.name)?)
+}
+
+fn column_names(analysis: &Analysis<'_>, insert: &Insert) -> Option<Vec<String>> {
+    match &insert.columns {
+        Some(columns) => Some(columns.iter().map(|column| column.text.to_lowercase()).collect()),
+        None => {
+            let all = analysis.all_columns(0)?;
+            let visible = all.iter().filter(|column| !column.invisible);
+            Some(visible.map(|column| column.name.to_lowercase()).collect())
+        }
+    }
+}
+
+impl<'b> Planner<'_, 'b> {
+    /// Walks the rows' expressions and prepares the generated column.
+    fn walk(&mut self, block: usize) -> Result<Option<Generate>, SqlError> {
+        let insert = self.insert;
+        let values: Vec<(Span, &'b [Expr])> = match &insert.source {
+            InsertSource::Values(rows) => {
+                rows.iter().map(|row| (row.span, row.values.as_slice())).collect()
+            }
+            InsertSource::Set(values) => vec![(insert.span, values.as_slice())],
+            InsertSource::Query(query) => {
+                return self.walk_query(query);
+            }
+        };
+        for (span, values) in &values {
+            let before = self.analysis.splices.len();
+            for value in *values {
+                self.analysis.expr(value, block)?;
+            }
+            let own = self.analysis.splices.split_off(before);
+            self.rows.push((*span, own));
+        }
+        self.generate(&values)
+    }
+
+    fn walk_query(
+        &mut self,
+        query: &'b crate::sql::ast::Query,
+    ) -> Result<Option<Generate>, SqlError> {
+        self.analysis.query(query, None, Strength::Result)?;
+        let same_home = !self.table.is_sharded()
+            && self.table.auto_increment().is_none()
+            && *place(self.analysis, Narrowing::Never)?.keyspace == *self.table.keyspace();
+        if same_home { Ok(None) } else { Refusal::InsertSelect.refuse() }
+    }
+
+    /// Finds what each row gives for the auto-increment column, and adds the column if missing.
+    fn generate(&mut self, values: &[(Span, &'b [Expr])]) -> Result<Option<Generate>, SqlError> {
+        let table = self.table.clone();
+        let Some(auto) = table.auto_increment() else { return Ok(None) };
+        let Some(columns) = self.columns.clone() else { return Refusal::InsertColumns.refuse() };
+        let listed = columns.iter().position(|column| *column == auto.column.to_lowercase());
+        let mut rows = Vec::with_capacity(values.len());
+        match listed {
+            Some(place) => {
+                for (number, (_, row)) in values.iter().enumerate() {
+                    let Some(value) = row.get(place) else { return Refusal::InsertValue.refuse() };
+                    let given = match &value.kind {
+                        ExprKind::Hole(hole) => GivenValue::Hole(*hole),
+                        ExprKind::Null | ExprKind::Default => GivenValue::Absent,
+                        _ => GivenValue::Kept,
+                    };
+                    rows.push(given);
+                    if given != GivenValue::Kept {
+                        let row = number as u32;
+                        let with = Replacement::Generated { row, prefix: "".into() };
+                        self.rows[number].1.push((value.span, with));
+                    }
+                }
+            }
+            None => {
+                rows = vec![GivenValue::Absent; values.len()];
+                self.add_column(&auto.column, values, columns.is_empty())?;
+                if let Some(columns) = &mut self.columns {
+                    columns.push(auto.column.to_lowercase());
+                }
+            }
+        }
+        Ok(Some(Generate {
+            keyspace: auto.sequence.keyspace.as_str().into(),
+            sequence: auto.sequence.name.as_str().into(),
+            rows,
+        }))
+    }
+
+    fn add_column(
+        &mut self,
+        column: &str,
+        values: &[(Span, &'b [Expr])],
+        empty: bool,
+    ) -> Result<(), SqlError> {
+        let separator = if empty { "" } else { ", " };
+        if let InsertSource::Set(set) = &self.insert.source {
+            let Some(last) = set.last() else { return Refusal::InsertColumns.refuse() };
+            let prefix = format!(", {} = ", quoted(column));
+            let with = Replacement::Generated { row: 0, prefix: prefix.into() };
+            let at = Span { start: last.span.end, end: last.span.end };
+            self.rows[0].1.push((at, with));
+            return Ok(());
+        }
+        if self.insert.columns.is_none() {
+            // The list is complete without the column, so it cannot be the table's list.
+            return Refusal::InsertColumns.refuse();
+        }
+        let at = Span { start: self.insert.columns_end, end: self.insert.columns_end };
+        let name = format!("{separator}{}", quoted(column));
+        self.analysis.splices.push((at, Replacement::Text(name.into())));
+        for (number, (span, _)) in values.iter().enumerate() {
+            let at = Span { start: span.end - 1, end: span.end - 1 };
+            let with = Replacement::Generated { row: number as u32, prefix: separator.into() };
+            self.rows[number].1.push((at, with));
+        }
+        Ok(())
+    }
+
+    fn routing(&self, generate: Option<&Generate>) -> Result<Routing, SqlError> {
+        if !self.table.is_sharded() {
+            return Ok(Routing::unsharded());
+        }
+        if let Some(pinned) = self.table.pinned() {
+            return Ok(Routing::destination(Destination::KeyspaceId(pinned.clone())));
+        }
+        if matches!(self.table.kind(), TableKind::Reference { .. }) {
+            return Ok(Routing::scatter());
+        }
+        self.check_sharded()?;
+        let Some(primary) = self.table.primary_vindex() else {
+            return Refusal::InsertNoVindexColumn.refuse();
+        };
+        let columns = self.vindex_columns(primary)?;
+        let values: Vec<&[Expr]> = match &self.insert.source {
+            InsertSource::Values(rows) => rows.iter().map(|row| row.values.as_slice()).collect(),
+            InsertSource::Set(values) => vec![values.as_slice()],
+            InsertSource::Query(_) => return Refusal::InsertSelect.refuse(),
+        };
+        let mut rows = Vec::with_capacity(values.len());
+        for (number, row) in values.iter().enumerate() {
+            rows.push(self.value_row(primary, row, number, generate)?);
+        }
+        let operands = match <[ValueRow; 1]>::try_from(rows) {
+            Ok([only]) => Operands::Equal(only),
+            Err(rows) => Operands::Rows(rows),
+        };
+        let finder = VindexFinder {
+            vindex: primary.vindex.clone(),
+            columns,
+            purpose: Purpose::Store,
+            operands,
+        };
+        Ok(Routing::vindex(Opcode::EqualUnique, finder))
+    }
+
+    fn check_sharded(&self) -> Result<(), SqlError> {
+        let table = &self.table;
+        let vindexes = table.column_vindexes();
+        let changed = |column: &str| vindexes.iter().any(|v| v.position(column).is_some());
+        let second_function = vindexes[1.min(vindexes.len())..]
+            .iter()
+            .any(|vindex| !vindex.vindex.vindex.needs_lookup());
+        let on_duplicate = &self.insert.on_duplicate;
+        let problem = [
+            (self.insert.replace, Refusal::Replace),
+            (matches!(self.insert.source, InsertSource::Query(_)), Refusal::InsertSelect),
+            (self.columns.is_none(), Refusal::InsertColumns),
+            (table.owned_vindexes().next().is_some() || second_function, Refusal::InsertLookup),
+            (on_duplicate.iter().any(|a| changed(&a.column.text)), Refusal::OnDuplicateVindex),
+            (self.analysis.facts.subquery, Refusal::CrossShardSubquery),
+            (self.insert.returning && self.rows.len() > 1, Refusal::Returning),
+            (self.analysis.facts.assigns_variable, Refusal::AssignVariable),
+        ];
+        match problem.into_iter().find(|(found, _)| *found) {
+            Some((_, refusal)) => refusal.refuse(),
+            None => Ok(()),
+        }
+    }
+
+    fn vindex_columns(
+        &self,
+        primary: &ColumnVindex,
+    ) -> Result<SmallVec<[VindexColumn; 2]>, SqlError> {
+        let columns = primary.columns.iter().enumerate();
+        columns
+            .map(|(position, name)| {
+                let column = ColumnOf { table: 0, name: name.to_lowercase() };
+                vindex_column(
+                    self.analysis.definition(&column),
+                    &primary.vindex.vindex,
+                    position,
+                    self.analysis.input.strictness,
+                )
+                .ok_or_else(|| Refusal::UnknownTypeWrite.error())
+            })
+            .collect()
+    }
+
+    /// The values of a row for the primary vindex.
+    fn value_row(
+        &self,
+        primary: &ColumnVindex,
+        row: &[Expr],
+        number: usize,
+        generate: Option<&Generate>,
+    ) -> Result<ValueRow, SqlError> {
+        let names = self.columns.as_deref().unwrap_or_default();
+        let auto = self.table.auto_increment().map(|auto| auto.column.to_lowercase());
+        let mut values = ValueRow::new();
+        for column in &primary.columns {
+            let column = column.to_lowercase();
+            if let (Some(generate), true) = (generate, auto.as_ref() == Some(&column)) {
+                let number_of_row = number as u32;
+                match generate.rows[number] {
+                    GivenValue::Hole(hole) => {
+                        values.push(RoutingValue::Generated(number_of_row, Some(hole)));
+                        continue;
+                    }
+                    GivenValue::Absent => {
+                        values.push(RoutingValue::Generated(number_of_row, None));
+                        continue;
+                    }
+                    GivenValue::Kept => {}
+                }
+            }
+            let Some(place) = names.iter().position(|name| *name == column) else {
+                return Refusal::InsertNoVindexColumn.refuse();
+            };
+            match row.get(place).and_then(value_of) {
+                Some(RoutingValue::Null) | None => return Refusal::InsertValue.refuse(),
+                Some(value) => values.push(value),
+            }
+        }
+        Ok(values)
+    }
+
+    /// Names the columns of a list that the statement left out, so that the server puts each value
+    /// where it was routed by, even if its columns have changed since they were read.
+    fn write_columns(&mut self, routing: &Routing, generate: Option<&Generate>) {
+        let left_out = self.insert.columns.is_none()
+            && matches!(self.insert.source, InsertSource::Values(_))
+            && (routing.finder().is_some() || generate.is_some());
+        let Some(columns) = self.columns.as_ref().filter(|_| left_out) else { return };
+        let names: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+        let at = Span { start: self.insert.columns_end, end: self.insert.columns_end };
+        let list = format!(" ({})", names.join(", "));
+        self.analysis.splices.push((at, Replacement::Text(list.into())));
+    }
+
+    fn finish(mut self, routing: Routing, generate: Option<Generate>) -> Result<Plan, SqlError> {
+        self.write_columns(&routing, generate.as_ref());
+        let input = self.analysis.input;
+        let place = |span: Span| input.place(span).ok_or_else(|| Refusal::UnknownParts.error());
+        let placed = |splices: Vec<(Span, Replacement)>| -> Result<Vec<Splice>, SqlError> {
+            let splices: Result<Vec<_>, SqlError> = splices
+                .into_iter()
+                .map(|(span, with)| Ok(Splice { span: place(span)?, with }))
+                .collect();
+            let mut splices = splices?;
+            splices.sort_by_key(|splice| (splice.span.start, splice.span.end));
+            Ok(splices)
+        };
+        let mut splices = self.analysis.placed_splices()?;
+        let cut = matches!(self.insert.source, InsertSource::Values(_))
+            && self.rows.len() > 1
+            && routing.finder().is_some();
+        if cut {
+            let mut items = Vec::with_capacity(self.rows.len());
+            for (span, own) in self.rows {
+                items.push(Item { span: place(span)?, splices: placed(own)? });
+            }
+            let ends = (items.first().map(|i| i.span.start), items.last().map(|i| i.span.end));
+            if let (Some(start), Some(end)) = ends {
+                let span = SkeletonSpan { start, end };
+                splices.push(Splice { span, with: Replacement::Items(items) });
+            }
+        } else {
+            for (_, own) in self.rows {
+                splices.extend(placed(own)?);
+            }
+        }
+        let kind = if self.insert.replace { StatementKind::Replace } else { StatementKind::Insert };
+        let (keyspace, name): (Arc<str>, Arc<str>) =
+            (self.table.keyspace().into(), self.table.name().into());
+        let route = Route {
+            operation: Operation::Insert,
+            keyspace: keyspace.clone(),
+            table: name.to_string(),
+            routing,
+            query: QueryTemplate::new(splices),
+            generate,
+        };
+        Ok(Plan {
+            kind,
+            access: Access::Write,
+            tables: vec![TableUse { keyspace, table: name }],
+            root: Primitive::Route(Box::new(route)),
+            otherwise: None,
+        })
+    }
+}

@@ -1,0 +1,344 @@
+//! The columns that the servers have, as a snapshot: what `information_schema.columns` said.
+//!
+//! Pure: whoever reads the servers brings the rows. A snapshot never changes; a newer one makes
+//! new generations, because plans depend on it. Types that Geogate does not know (MariaDB's `uuid`,
+//! `inet6`, types of plugins) become [`SqlType::Unknown`], so nothing is routed by them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::vschema::{Column, SqlType, TableName};
+
+use super::input::ColumnSource;
+
+/// What the servers said of all tables that were seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveColumns {
+    tables: HashMap<TableName, Arc<[Column]>>,
+}
+
+/// A row of `information_schema.columns`, in the terms of MySQL and MariaDB.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ColumnRow {
+    /// TABLE_NAME.
+    pub table: String,
+    /// COLUMN_NAME.
+    pub name: String,
+    /// ORDINAL_POSITION, from 1.
+    pub position: u64,
+    /// DATA_TYPE: the type's name alone.
+    pub data_type: String,
+    /// COLUMN_TYPE: with length, members, UNSIGNED and ZEROFILL.
+    pub column_type: String,
+    /// COLLATION_NAME, of text.
+    pub collation: Option<String>,
+    /// IS_NULLABLE: `YES` or `NO`.
+    pub nullable: String,
+    /// EXTRA: among other words `INVISIBLE`.
+    pub extra: String,
+    /// CHARACTER_MAXIMUM_LENGTH.
+    pub length: Option<u64>,
+    /// NUMERIC_SCALE.
+    pub scale: Option<u64>,
+}
+
+impl LiveColumns {
+    /// This snapshot with the tables of one keyspace replaced by what `rows` say.
+    #[must_use]
+    pub fn with_keyspace(&self, keyspace: &str, mut rows: Vec<ColumnRow>) -> Self {
+        rows.sort_by(|a, b| (&a.table, a.position).cmp(&(&b.table, b.position)));
+        let others = self.tables.iter().filter(|(table, _)| table.keyspace != keyspace);
+        let mut tables: HashMap<TableName, Arc<[Column]>> =
+            others.map(|(table, columns)| (table.clone(), Arc::clone(columns))).collect();
+        for own in rows.chunk_by(|a, b| a.table == b.table) {
+            let name = own[0].table.clone();
+            let table = TableName { keyspace: keyspace.to_owned(), name };
+            tables.insert(table, own.iter().map(column).collect());
+        }
+        Self { tables }
+    }
+
+    /// How many tables there are.
+    pub fn len(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Whether no table was seen.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+}
+
+impl ColumnSource for LiveColumns {
+    fn columns(&self, table: &TableName) -> Option<&[Column]> {
+        self.tables.get(table).map(|columns| &**columns)
+    }
+}
+
+fn column(row: &ColumnRow) -> Column {
+    let sql_type = sql_type(&row.data_type, &row.column_type);
+    let values = match sql_type {
+        SqlType::Enum | SqlType::Set => members(&row.column_type),
+        _ => Vec::new(),
+    };
+    let number = |number: Option<u64>| number.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+    Column {
+        name: row.name.clone(),
+        sql_type,
+        collation: row.collation.clone(),
+        default: None,
+        nullable: row.nullable.eq_ignore_ascii_case("YES"),
+        invisible: has_word(&row.extra, "INVISIBLE"),
+        size: number(row.length),
+        scale: number(row.scale),
+        values,
+    }
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.into_iter().any(|own| own.eq_ignore_ascii_case(word))
+}
+
+/// The type by its name in `DATA_TYPE`. `COLUMN_TYPE` tells what is unsigned.
+fn sql_type(data_type: &str, column_type: &str) -> SqlType {
+    let integer = |signed: SqlType, unsigned: SqlType| {
+        let is_unsigned = has_word(column_type, "unsigned") || has_word(column_type, "zerofill");
+        if is_unsigned { unsigned } else { signed }
+    };
+    match data_type.to_ascii_lowercase().as_str() {
+        "tinyint" => integer(SqlType::Int8, SqlType::UInt8),
+        "smallint" => integer(SqlType::Int16, SqlType::UInt16),
+        "mediumint" => integer(SqlType::Int24, SqlType::UInt24),
+        "int" | "integer" => integer(SqlType::Int32, SqlType::UInt32),
+        "bigint" => integer(SqlType::Int64, SqlType::UInt64),
+        "float" => SqlType::Float32,
+        "double" | "double precision" | "real" => SqlType::Float64,
+        "decimal" | "numeric" => SqlType::Decimal,
+        "bit" => SqlType::Bit,
+        "char" | "nchar" => SqlType::Char,
+        "varchar" | "nvarchar" => SqlType::VarChar,
+        "tinytext" | "text" | "mediumtext" | "longtext" => SqlType::Text,
+        "binary" => SqlType::Binary,
+        "varbinary" => SqlType::VarBinary,
+        "tinyblob" | "blob" | "mediumblob" | "longblob" => SqlType::Blob,
+        "date" => SqlType::Date,
+        "time" => SqlType::Time,
+        "datetime" => SqlType::DateTime,
+        "timestamp" => SqlType::Timestamp,
+        "year" => SqlType::Year,
+        "enum" => SqlType::Enum,
+        "set" => SqlType::Set,
+        "json" => SqlType::Json,
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+        | "multipolygon" | "geometrycollection" | "geomcollection" => SqlType::Geometry,
+        "vector" => SqlType::Vector,
+        _ => SqlType::Unknown,
+    }
+}
+
+/// The members in `enum('a','it''s')`. Servers print them with doubled quotes, whatever sql_mode.
+fn members(column_type: &str) -> Vec<String> {
+    let mut members = Vec::new();
+    let mut rest = column_type;
+    while let Some(start) = rest.find('\'') {
+        let mut member = String::new();
+        let mut chars = rest[start + 1..].char_indices().peekable();
+        let mut end = rest.len();
+        while let Some((at, c)) = chars.next() {
+            if c != '\'' {
+                member.push(c);
+            } else if chars.next_if(|(_, next)| *next == '\'').is_some() {
+                member.push('\'');
+            } else {
+                end = start + 1 + at + 1;
+                break;
+            }
+        }
+        members.push(member);
+        rest = &rest[end..];
+    }
+    members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::plan::Primitive;
+    use crate::engine::routing::Opcode;
+    use crate::planner::input::{PlanInput, Target};
+    use crate::sql::mode::LexMode;
+    use crate::sql::parse::parse;
+    use crate::sql::scan::Scan;
+    use crate::vschema::{Sources, Strictness};
+
+    fn row(table: &str, name: &str, position: u64, column_type: &str) -> ColumnRow {
+        let word = column_type.find(|c: char| !c.is_ascii_alphanumeric());
+        ColumnRow {
+            table: table.to_owned(),
+            name: name.to_owned(),
+            position,
+            data_type: column_type[..word.unwrap_or(column_type.len())].to_owned(),
+            column_type: column_type.to_owned(),
+            nullable: "NO".to_owned(),
+            ..ColumnRow::default()
+        }
+    }
+
+    #[test]
+    fn types_of_both_servers_are_known_or_unknown() {
+        let cases = [
+            ("tinyint(4)", SqlType::Int8),
+            ("tinyint(1)", SqlType::Int8),
+            ("tinyint(3) unsigned", SqlType::UInt8),
+            ("smallint", SqlType::Int16),
+            ("smallint unsigned", SqlType::UInt16),
+            ("mediumint(9)", SqlType::Int24),
+            ("mediumint unsigned", SqlType::UInt24),
+            ("int(11)", SqlType::Int32),
+            ("int(10) unsigned zerofill", SqlType::UInt32),
+            ("bigint", SqlType::Int64),
+            ("bigint(20) unsigned", SqlType::UInt64),
+            ("float", SqlType::Float32),
+            ("double(10,2)", SqlType::Float64),
+            ("decimal(10,2) unsigned", SqlType::Decimal),
+            ("bit(1)", SqlType::Bit),
+            ("char(36)", SqlType::Char),
+            ("varchar(40)", SqlType::VarChar),
+            ("tinytext", SqlType::Text),
+            ("text", SqlType::Text),
+            ("mediumtext", SqlType::Text),
+            ("longtext", SqlType::Text),
+            ("binary(16)", SqlType::Binary),
+            ("varbinary(16)", SqlType::VarBinary),
+            ("tinyblob", SqlType::Blob),
+            ("blob", SqlType::Blob),
+            ("mediumblob", SqlType::Blob),
+            ("longblob", SqlType::Blob),
+            ("date", SqlType::Date),
+            ("time(3)", SqlType::Time),
+            ("datetime(6)", SqlType::DateTime),
+            ("timestamp", SqlType::Timestamp),
+            ("year(4)", SqlType::Year),
+            ("enum('unsigned')", SqlType::Enum),
+            ("set('a')", SqlType::Set),
+            ("json", SqlType::Json),
+            ("point", SqlType::Geometry),
+            ("geomcollection", SqlType::Geometry),
+            ("vector(3)", SqlType::Vector),
+            ("uuid", SqlType::Unknown),
+            ("inet4", SqlType::Unknown),
+            ("inet6", SqlType::Unknown),
+            ("xmltype", SqlType::Unknown),
+            ("type of a plugin", SqlType::Unknown),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(column(&row("t", "c", 1, text)).sql_type, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_column_keeps_what_plans_depend_on() {
+        let text = ColumnRow {
+            collation: Some("utf8mb4_bin".to_owned()),
+            nullable: "YES".to_owned(),
+            extra: "INVISIBLE".to_owned(),
+            length: Some(40),
+            ..row("t", "Name", 1, "varchar(40)")
+        };
+        let text = column(&text);
+        assert_eq!((text.name.as_str(), text.size), ("Name", 40));
+        assert_eq!(text.collation.as_deref(), Some("utf8mb4_bin"));
+        assert!(text.nullable && text.invisible);
+        // LONGTEXT is longer than the field; only BINARY's length counts.
+        let long = ColumnRow { length: Some(4_294_967_295), ..row("t", "c", 1, "longtext") };
+        assert_eq!(column(&long).size, 0);
+        let amount = ColumnRow { scale: Some(2), ..row("t", "c", 1, "decimal(10,2)") };
+        assert_eq!(column(&amount).scale, 2);
+        let generated = ColumnRow { extra: "STORED GENERATED".to_owned(), ..amount };
+        assert!(!column(&generated).invisible);
+    }
+
+    #[test]
+    fn members_are_read_as_servers_print_them() {
+        let cases: [(&str, &[&str]); 5] = [
+            ("enum('a','b')", &["a", "b"]),
+            ("set('it''s','')", &["it's", ""]),
+            ("enum('a,b','(c)')", &["a,b", "(c)"]),
+            ("enum('''')", &["'"]),
+            ("enum('ü')", &["ü"]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(members(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_keyspace_is_replaced_whole_and_others_stay() {
+        let rows =
+            || vec![row("t", "b", 2, "int"), row("t", "a", 1, "int"), row("u", "a", 1, "date")];
+        let first = LiveColumns::default().with_keyspace("one", rows());
+        let both = first.with_keyspace("two", rows());
+        let name = |keyspace: &str, name: &str| TableName {
+            keyspace: keyspace.to_owned(),
+            name: name.to_owned(),
+        };
+        let columns = |live: &LiveColumns, keyspace: &str, table: &str| {
+            let columns = live.columns(&name(keyspace, table))?;
+            Some(columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(columns(&both, "one", "t").unwrap(), ["a", "b"]);
+        assert_eq!(both.with_keyspace("two", rows()), both);
+        let less = both.with_keyspace("two", vec![row("u", "a", 1, "date")]);
+        assert_eq!(columns(&less, "two", "t"), None);
+        assert_eq!((less.len(), columns(&less, "one", "u").unwrap().len()), (3, 1));
+        assert!(LiveColumns::default().is_empty());
+    }
+
+    /// Where a statement on `t` goes, if it is not refused.
+    fn routed(vschema_type: &str, live_type: &str, sql: &str) -> Option<(Opcode, bool)> {
+        let vschema = format!(
+            r#"{{"sharded": true, "vindexes": {{"xx": {{"type": "xxhash"}}}}, "tables": {{"t": {{
+            "column_vindexes": [{{"column": "id", "name": "xx"}}],
+            "columns": [{{"name": "id", "type": "{vschema_type}"}}]}}}}}}"#
+        );
+        let sources = Sources::from_text("ks.json", &vschema);
+        let vschema = sources.validate(Strictness::Strict).vschema.unwrap();
+        let own = vec![row("t", "id", 1, live_type), row("t", "v", 2, "int")];
+        let columns = LiveColumns::default().with_keyspace("ks", own);
+        let mut scan = Scan::new();
+        scan.run(sql.as_bytes(), LexMode::default()).unwrap();
+        let target = Target { keyspace: Some("ks".into()), ..Target::default() };
+        let input = PlanInput {
+            text: sql.as_bytes(),
+            scan: &scan,
+            vschema: &vschema,
+            target: &target,
+            strictness: Strictness::Strict,
+            columns: &columns,
+        };
+        let tree = parse(sql.as_bytes(), LexMode::default(), &scan).unwrap();
+        let plan = crate::planner::plan(&tree, &input).ok()?;
+        let Primitive::Route(route) = &plan.root else { return None };
+        Some((route.routing.opcode(), route.query.is_verbatim()))
+    }
+
+    #[test]
+    fn the_servers_type_goes_before_the_vschemas() {
+        let read = "SELECT v FROM t WHERE id = 5";
+        let write = "INSERT INTO t (id, v) VALUES (5, 1)";
+        let one = Some((Opcode::EqualUnique, true));
+        for vschema_type in ["NULL_TYPE", "INT64", "VARCHAR"] {
+            assert_eq!(routed(vschema_type, "bigint", read), one, "{vschema_type}");
+            assert_eq!(routed(vschema_type, "bigint", write), one, "{vschema_type}");
+            assert_eq!(routed(vschema_type, "uuid", read), Some((Opcode::Scatter, true)));
+            assert_eq!(routed(vschema_type, "uuid", write), None, "{vschema_type}");
+        }
+    }
+
+    #[test]
+    fn an_insert_without_columns_gets_those_it_was_routed_by() {
+        let insert = "INSERT INTO t VALUES (5, 1)";
+        assert_eq!(routed("INT64", "bigint", insert), Some((Opcode::EqualUnique, false)));
+    }
+}

@@ -1,0 +1,234 @@
+//! Plans for UPDATE and DELETE.
+//!
+//! A predicate of any kind may choose the rows: a write over several shards is the same statement
+//! on each of them. What would have to move a row or change another table is refused.
+
+use crate::engine::plan::{Access, Operation, Plan, Primitive, StatementKind};
+use crate::engine::routing::{Opcode, Routing};
+use crate::engine::template::{QueryTemplate, Replacement};
+use crate::error::SqlError;
+use crate::sql::ast::{
+    Assignment, Delete, Expr, Limit, ObjectName, OrderItem, Span, TableRef, Update, With,
+};
+use crate::vschema::{Table, TableKind};
+
+use super::analysis::{Analysis, BlockId, SourceKind, Strength, TableId};
+use super::bypass::{check_write, plan_qualified};
+use super::input::PlanInput;
+use super::placement::{Narrowing, Placement, place};
+use super::unsupported::Refusal;
+
+/// The parts that UPDATE and DELETE share.
+struct Write<'a> {
+    kind: StatementKind,
+    operation: Operation,
+    with: Option<&'a With>,
+    tables: &'a [TableRef],
+    filter: Option<&'a Expr>,
+    order_by: &'a [OrderItem],
+    limit: Option<&'a Limit>,
+}
+
+pub(super) fn plan_update(update: &Update, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
+    let write = Write {
+        kind: StatementKind::Update,
+        operation: Operation::Update,
+        with: update.with.as_ref(),
+        tables: &update.tables,
+        filter: update.filter.as_ref(),
+        order_by: &update.order_by,
+        limit: update.limit.as_ref(),
+    };
+    let mut analysis = Analysis::new(*input);
+    let block = write.walk(&mut analysis)?;
+    for assignment in &update.assignments {
+        analysis.expr(&assignment.value, block)?;
+    }
+    for id in own_tables(&analysis, block) {
+        check_assignments(&analysis, id, block, &update.assignments)?;
+    }
+    let changed = |id: TableId| {
+        update.assignments.iter().any(|assignment| {
+            let alias = assignment.table.as_ref().map(|alias| alias.text.as_str());
+            let column = analysis.resolve(block, alias, &assignment.column.text);
+            column.is_none_or(|column| column.table == id)
+        })
+    };
+    check_reference(&analysis, own_tables(&analysis, block), changed)?;
+    write.finish(analysis, None)
+}
+
+pub(super) fn plan_delete(delete: &Delete, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
+    let write = Write {
+        kind: StatementKind::Delete,
+        operation: Operation::Delete,
+        with: delete.with.as_ref(),
+        tables: &delete.from,
+        filter: delete.filter.as_ref(),
+        order_by: &delete.order_by,
+        limit: delete.limit.as_ref(),
+    };
+    let mut analysis = Analysis::new(*input);
+    let block = write.walk(&mut analysis)?;
+    for target in &delete.targets {
+        strip_qualifier(&mut analysis, target);
+    }
+    for id in own_tables(&analysis, block) {
+        let named = delete.targets.is_empty()
+            || delete.targets.iter().any(|target| {
+                analysis.blocks[block].sources.iter().any(|source| {
+                    matches!(source.kind, SourceKind::Base(own) if own == id)
+                        && source.alias.eq_ignore_ascii_case(&target.name.text)
+                })
+            });
+        if named {
+            check_reference(&analysis, vec![id], |_| true)?;
+        }
+        let owns = |table: &Table| table.is_sharded() && table.owned_vindexes().next().is_some();
+        if named && analysis.table(id).is_some_and(|table| owns(table)) {
+            return Refusal::InsertLookup.refuse();
+        }
+    }
+    let returning = delete.returning.then_some(Refusal::Returning);
+    write.finish(analysis, returning)
+}
+
+impl<'a> Write<'a> {
+    fn walk(&self, analysis: &mut Analysis<'a>) -> Result<BlockId, SqlError> {
+        if let Some(with) = self.with {
+            analysis.with(with, None)?;
+        }
+        let block = analysis.new_block(None);
+        analysis.tables_of(self.tables, block)?;
+        if let Some(filter) = self.filter {
+            analysis.condition(filter, block, Strength::Result, None)?;
+        }
+        for item in self.order_by {
+            analysis.expr(&item.expr, block)?;
+        }
+        Ok(block)
+    }
+
+    fn finish(
+        &self,
+        mut analysis: Analysis<'a>,
+        over_shards: Option<Refusal>,
+    ) -> Result<Plan, SqlError> {
+        check_write(Access::Write, &analysis.input)?;
+        if let Some(destination) = analysis.destination.clone() {
+            return plan_qualified(&analysis, self.kind, Access::Write, destination);
+        }
+        let mut placement = match reference_write(&analysis)? {
+            Some(placement) => placement,
+            None => place(&mut analysis, Narrowing::ByVindexes)?,
+        };
+        if !placement.routing.is_single_shard() {
+            if placement.unknown_type && placement.routing.opcode() == Opcode::Scatter {
+                return Refusal::UnknownTypeWrite.refuse();
+            }
+            let facts = &analysis.facts;
+            let problem = [
+                (self.limit.is_some(), Refusal::LimitWrite),
+                (self.with.is_some(), Refusal::MultiTableWrite),
+                (facts.user_variable, Refusal::UserVariable),
+                (facts.assigns_variable, Refusal::AssignVariable),
+            ];
+            let problem = problem.into_iter().find(|(found, _)| *found).map(|(_, r)| r);
+            if let Some(refusal) = problem.or(over_shards) {
+                return refusal.refuse();
+            }
+        }
+        if placement.routing.opcode() == Opcode::Reference {
+            // Every copy of the rows must change.
+            placement.routing = Routing::scatter();
+        }
+        let mut splices = analysis.placed_splices()?;
+        splices.extend(super::list_splice(&analysis, &placement)?);
+        let template = QueryTemplate::new(splices);
+        let route = super::route(&analysis, self.operation, &placement, template);
+        let root = Primitive::Route(Box::new(route));
+        Ok(super::finish(&analysis, self.kind, Access::Write, root))
+    }
+}
+
+/// The tables of the statement's own FROM.
+fn own_tables(analysis: &Analysis<'_>, block: BlockId) -> Vec<TableId> {
+    let own = |id: &TableId| analysis.instances[*id].block == block;
+    (0..analysis.instances.len()).filter(own).collect()
+}
+
+/// Changing a vindex column would move the row, or its entry in a lookup table.
+fn check_assignments(
+    analysis: &Analysis<'_>,
+    id: TableId,
+    block: BlockId,
+    assignments: &[Assignment],
+) -> Result<(), SqlError> {
+    let Some(table) = analysis.table(id) else { return Ok(()) };
+    if !table.is_sharded() {
+        return Ok(());
+    }
+    for assignment in assignments {
+        let elsewhere = assignment.table.as_ref().is_some_and(|alias| {
+            !analysis.blocks[block].sources.iter().any(|source| {
+                matches!(source.kind, SourceKind::Base(own) if own == id)
+                    && source.alias.eq_ignore_ascii_case(&alias.text)
+            })
+        });
+        let hit = table
+            .column_vindexes()
+            .iter()
+            .position(|vindex| vindex.position(&assignment.column.text).is_some());
+        match hit {
+            Some(0) if !elsewhere => return Refusal::UpdateVindex.refuse(),
+            Some(_) if !elsewhere => return Refusal::UpdateLookup.refuse(),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A shard knows only its own rows, so a copy of a reference table must not change by what sharded
+/// tables hold: the copies would come to differ.
+fn check_reference(
+    analysis: &Analysis<'_>,
+    tables: Vec<TableId>,
+    changed: impl Fn(TableId) -> bool,
+) -> Result<(), SqlError> {
+    let is_reference = |id: TableId| {
+        analysis.table(id).is_some_and(|t| matches!(t.kind(), TableKind::Reference { .. }))
+    };
+    let all = (0..analysis.instances.len()).all(is_reference);
+    if !all && tables.into_iter().any(|id| is_reference(id) && changed(id)) {
+        return Refusal::ReferenceJoinWrite.refuse();
+    }
+    Ok(())
+}
+
+/// A reference table with a source is written there, and copied by other means.
+fn reference_write(analysis: &Analysis<'_>) -> Result<Option<Placement>, SqlError> {
+    if analysis.instances.len() != 1 {
+        return Ok(None);
+    }
+    let Some(table) = analysis.table(0) else { return Ok(None) };
+    let TableKind::Reference { source: Some(source) } = table.kind().clone() else {
+        return Ok(None);
+    };
+    if source.name != table.name() {
+        return Refusal::ReferenceWrite.refuse();
+    }
+    Ok(Some(Placement {
+        keyspace: source.keyspace.as_str().into(),
+        routing: Routing::unsharded(),
+        items: None,
+        unknown_type: false,
+    }))
+}
+
+/// `DELETE ks.t FROM ..`
+fn strip_qualifier(analysis: &mut Analysis<'_>, name: &ObjectName) {
+    if name.keyspace.is_some() {
+        let span = Span { start: name.span.start, end: name.name.span.start };
+        analysis.splices.push((span, Replacement::Text("".into())));
+    }
+}
