@@ -16,6 +16,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod canary;
+pub mod executor;
+pub mod monitor;
+
 pub mod backend;
 pub mod planner;
 

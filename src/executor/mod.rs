@@ -1,0 +1,11 @@
+//! Running statements on connections: relay of one answer, merge of several, sequences,
+//! interruption from outside.
+//!
+//! The executor never sees an SQL tree: it gets plans and bytes. It decides nothing about shards
+//! or servers; whoever calls it holds the connections.
+
+pub mod registry;
+pub mod relay;
+pub mod scatter;
+pub mod sequence;
+pub mod stream;

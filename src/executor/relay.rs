@@ -1,0 +1,375 @@
+//! From one server to the client, byte for byte.
+//!
+//! The hot path: what the server sends is forwarded chunk by chunk as it was read, while the
+//! scanner follows it to find its end. Only the last OK packet is ever changed, and only for
+//! clients that do not know session tracking, which Geogate asks of every server.
+//!
+//! While it waits for the server it also watches the client and the session's interrupt, without
+//! a system call: a client that goes away has its statement killed on the server.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+
+use super::registry::{Control, Interrupt};
+use crate::backend::{Connection, Failure};
+use crate::net::Framed;
+use crate::wire::capability::Capabilities;
+use crate::wire::ok::{OkHeader, OkPacket};
+use crate::wire::packet::build_packet;
+use crate::wire::scanner::{MoreResults, Outcome, Rewrite, Scan};
+use crate::wire::session_track::SessionChange;
+use crate::wire::status::StatusFlags;
+
+/// The client's side of a session, as far as answers need it.
+#[derive(Debug)]
+pub struct Client {
+    /// Its stream.
+    pub framed: Framed,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// It closed its side; nothing more can be told to it.
+    pub gone: bool,
+}
+
+/// Why an answer did not reach its end.
+#[derive(Debug)]
+pub enum RelayError {
+    /// The server's stream failed. `forwarded` tells what the client has seen of the answer.
+    Server {
+        /// What went wrong.
+        failure: Failure,
+        /// How much of the answer was forwarded.
+        forwarded: Forwarded,
+    },
+    /// The client went away; its statement may still run on the server.
+    ClientGone,
+    /// The session was told to end; its statement may still run on the server.
+    Killed {
+        /// How much of the answer was forwarded.
+        forwarded: Forwarded,
+    },
+}
+
+/// What a client has seen of an answer that broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarded {
+    /// Nothing: an ERR packet with this sequence id can take the answer's place.
+    Nothing,
+    /// A part: only closing the connection tells the client that the rest is missing.
+    Part,
+}
+
+/// How an answer fits into what the client expects.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// Added to every sequence id: answers before this one to the same command.
+    pub sequence_offset: u8,
+    /// Another answer to the same command follows.
+    pub more_follows: bool,
+    /// Status flags to be shown as set: what the session knows and this server does not.
+    pub status: StatusFlags,
+}
+
+impl Place {
+    /// Whether the bytes can go as they are.
+    fn is_verbatim(self) -> bool {
+        self.sequence_offset == 0 && !self.more_follows
+    }
+
+    fn rewrite(self) -> Rewrite {
+        let more_results =
+            if self.more_follows { MoreResults::Follow } else { MoreResults::AsSent };
+        Rewrite { sequence_offset: self.sequence_offset, more_results }
+    }
+}
+
+/// Forwards one answer, whose command has been sent and whose scanner has been started.
+/// `on_interrupt` stops the statement on its server.
+pub async fn relay(
+    client: &mut Client,
+    connection: &mut Connection,
+    control: &Control,
+    place: Place,
+    on_interrupt: impl Fn(&mut Connection),
+) -> Result<Outcome, RelayError> {
+    let forwarded = Forwarded::Nothing;
+    let mut answer =
+        Answer { client, connection, control, place, forwarded, held: 0, interrupted: false };
+    let relayed = answer.forward_all(&on_interrupt).await;
+    match relayed {
+        Ok(_) => connection.note_answered(),
+        Err(RelayError::ClientGone) => {
+            client.gone = true;
+            on_interrupt(connection);
+        }
+        Err(RelayError::Killed { .. }) => on_interrupt(connection),
+        Err(RelayError::Server { .. }) => {}
+    }
+    relayed
+}
+
+/// An answer on its way.
+struct Answer<'a> {
+    client: &'a mut Client,
+    connection: &'a mut Connection,
+    control: &'a Control,
+    place: Place,
+    forwarded: Forwarded,
+    /// Bytes at the front of the read buffer that were scanned but are held back.
+    held: usize,
+    /// A KILL QUERY was passed on.
+    interrupted: bool,
+}
+
+/// How far the scanner has come: bytes from the front of the read buffer.
+enum Scanned {
+    /// The answer goes on behind them.
+    Part(usize),
+    /// The answer ends with them.
+    Whole(usize),
+}
+
+impl Answer<'_> {
+    async fn forward_all(
+        &mut self,
+        on_interrupt: &impl Fn(&mut Connection),
+    ) -> Result<Outcome, RelayError> {
+        loop {
+            match self.wait().await {
+                Event::Bytes => match self.scan()? {
+                    Scanned::Part(end) => self.forward_part(end).await?,
+                    Scanned::Whole(end) => {
+                        self.forward_end(end).await?;
+                        return Ok(*self.connection.outcome());
+                    }
+                },
+                Event::Interrupt(Interrupt::Query) => on_interrupt(self.connection),
+                // A server that hangs must not keep a session that has to end.
+                Event::Interrupt(_) => {
+                    return Err(RelayError::Killed { forwarded: self.forwarded });
+                }
+                Event::ClientGone => return Err(RelayError::ClientGone),
+                Event::Failed(error) => return Err(self.server_failed(error.into())),
+            }
+        }
+    }
+
+    /// Scans what was read last.
+    fn scan(&mut self) -> Result<Scanned, RelayError> {
+        let (framed, scanner) = self.connection.relay_parts();
+        let chunk = &mut framed.buffered_mut()[self.held..];
+        let len = chunk.len();
+        let scanned = if self.place.is_verbatim() {
+            scanner.feed(chunk)
+        } else {
+            scanner.feed_rewriting(chunk, self.place.rewrite())
+        };
+        match scanned {
+            Ok(Scan::NeedMore) => Ok(Scanned::Part(self.held + len)),
+            Ok(Scan::Finished { at }) => Ok(Scanned::Whole(self.held + at)),
+            Ok(Scan::LocalInfile { .. }) => {
+                let refused = io::Error::other("the server asked for a local file");
+                Err(self.server_failed(refused.into()))
+            }
+            Err(malformed) => Err(self.server_failed(malformed.into())),
+        }
+    }
+
+    /// Forwards the first `end` bytes, but nothing of a packet that may have to be changed.
+    async fn forward_part(&mut self, end: usize) -> Result<(), RelayError> {
+        let (framed, scanner) = self.connection.relay_parts();
+        self.held = scanner.pending().min(end);
+        framed.reserve(self.held + 1);
+        let count = end - self.held;
+        if count == 0 {
+            return Ok(());
+        }
+        self.forwarded = Forwarded::Part;
+        let write = self.client.framed.write_all(&framed.buffered()[..count]);
+        let delivered = deliver(write, self.control).await;
+        framed.consume(count);
+        match delivered {
+            Delivered::Yes => Ok(()),
+            Delivered::ClientGone => Err(RelayError::ClientGone),
+            Delivered::Killed => Err(RelayError::Killed { forwarded: self.forwarded }),
+        }
+    }
+
+    /// Forwards the first `end` bytes, which end the answer. A client that leaves now has had its
+    /// statement done.
+    async fn forward_end(&mut self, end: usize) -> Result<(), RelayError> {
+        let changed = changed_end(self.client, self.connection, self.place);
+        let (framed, _) = self.connection.relay_parts();
+        let delivered = match changed {
+            None => {
+                let write = self.client.framed.write_all(&framed.buffered()[..end]);
+                deliver(write, self.control).await
+            }
+            Some(Changed { original }) => {
+                // The changed packet stands in the output buffer; what comes before it goes first.
+                let head = end - original;
+                self.client.framed.out.splice(0..0, framed.buffered()[..head].iter().copied());
+                deliver(self.client.framed.flush(), self.control).await
+            }
+        };
+        framed.consume(end);
+        match delivered {
+            Delivered::Yes => Ok(()),
+            Delivered::ClientGone => {
+                self.client.gone = true;
+                Ok(())
+            }
+            Delivered::Killed => Err(RelayError::Killed { forwarded: Forwarded::Part }),
+        }
+    }
+
+    fn server_failed(&self, failure: Failure) -> RelayError {
+        RelayError::Server { failure, forwarded: self.forwarded }
+    }
+
+    /// Waits for bytes from the server, and meanwhile for the client to leave and for an
+    /// interrupt.
+    async fn wait(&mut self) -> Event {
+        poll_fn(|cx| {
+            let (framed, _) = self.connection.relay_parts();
+            match framed.poll_fill(cx) {
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(Event::Failed(io::ErrorKind::UnexpectedEof.into()));
+                }
+                Poll::Ready(Ok(_)) => return Poll::Ready(Event::Bytes),
+                Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
+                Poll::Pending => {}
+            }
+            // What a client sends ahead stays in its buffer; only its leaving matters here.
+            loop {
+                match self.client.framed.poll_fill(cx) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ClientGone),
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Pending => break,
+                }
+            }
+            match self.control.poll_interrupt(cx) {
+                // A KILL QUERY is passed on once; a KILL CONNECTION may follow it.
+                Poll::Ready(Interrupt::Query) if !self.interrupted => {
+                    self.interrupted = true;
+                    Poll::Ready(Event::Interrupt(Interrupt::Query))
+                }
+                Poll::Ready(interrupt) if interrupt > Interrupt::Query => {
+                    Poll::Ready(Event::Interrupt(interrupt))
+                }
+                _ => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+/// What ended a wait.
+enum Event {
+    Bytes,
+    Interrupt(Interrupt),
+    ClientGone,
+    Failed(io::Error),
+}
+
+/// The last packet was written anew into the client's output buffer.
+struct Changed {
+    /// Framed bytes of the packet that it replaces.
+    original: usize,
+}
+
+/// Writes the last packet as this client must see it, if that differs from what the server sent.
+fn changed_end(client: &mut Client, connection: &mut Connection, place: Place) -> Option<Changed> {
+    let server = connection.capabilities();
+    let (_, scanner) = connection.relay_parts();
+    let payload = scanner.last_payload();
+    let sequence = scanner.next_seq().wrapping_sub(1).wrapping_add(place.sequence_offset);
+    let outcome = scanner.outcome();
+    if outcome.is_error() {
+        return None;
+    }
+    let rows = payload.first() == Some(&0xfe);
+    let mut ok = if rows {
+        OkPacket::parse_result_end(payload, server).ok()?
+    } else {
+        OkPacket::parse(payload, server).ok()?
+    };
+    let told;
+    let as_sent = if !client.capabilities.contains(Capabilities::SESSION_TRACK) {
+        ok.session_state.is_empty()
+    } else if let Some(rest) = without_state_marks(&ok) {
+        told = rest;
+        ok.session_state = &told;
+        false
+    } else {
+        true
+    };
+    if as_sent && ok.status.contains(place.status) {
+        return None;
+    }
+    ok.status.insert(place.status);
+    if place.more_follows {
+        ok.status.insert(StatusFlags::MORE_RESULTS);
+    }
+    let mut sequence = sequence;
+    build_packet(&mut client.framed.out, &mut sequence, |out| {
+        if rows {
+            ok.encode_result_end(out, client.capabilities);
+        } else {
+            ok.encode(out, OkHeader::Statement, client.capabilities);
+        }
+    });
+    Some(Changed { original: 4 + payload.len() })
+}
+
+/// Whether bytes reached the client.
+pub(super) enum Delivered {
+    /// They are on their way.
+    Yes,
+    /// It closed its side.
+    ClientGone,
+    /// The session was told to end before the client took them.
+    Killed,
+}
+
+/// Writes to a client that may be slow; only the end of the session interrupts it.
+pub(super) async fn deliver(
+    write: impl Future<Output = io::Result<()>>,
+    control: &Control,
+) -> Delivered {
+    let mut write = std::pin::pin!(write);
+    poll_fn(|cx| {
+        if let Poll::Ready(sent) = write.as_mut().poll(cx) {
+            return Poll::Ready(if sent.is_ok() { Delivered::Yes } else { Delivered::ClientGone });
+        }
+        match control.poll_interrupt(cx) {
+            Poll::Ready(interrupt) if interrupt > Interrupt::Query => {
+                Poll::Ready(Delivered::Killed)
+            }
+            _ => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// The session state changes without the mark that some state has changed, if it is there: Geogate
+/// asks servers for it, clients did not.
+fn without_state_marks(ok: &OkPacket<'_>) -> Option<Vec<u8>> {
+    let is_mark = |change: &SessionChange<'_>| matches!(change, SessionChange::State(_));
+    if ok.session_state.is_empty() || !ok.session_changes().flatten().any(|c| is_mark(&c)) {
+        return None;
+    }
+    let mut rest = Vec::new();
+    for change in ok.session_changes().flatten().filter(|change| !is_mark(change)) {
+        change.encode(&mut rest);
+    }
+    Some(rest)
+}
+
+impl RelayError {
+    /// Whether the client can still be told.
+    pub fn client_can_be_told(&self) -> bool {
+        matches!(self, Self::Server { forwarded: Forwarded::Nothing, .. })
+    }
+}

@@ -1,0 +1,270 @@
+//! One shard's result set, packet by packet.
+//!
+//! Used where rows are looked at: merges over several shards. A stream is read to its end or its
+//! connection is given up; nothing in between leaves a connection usable.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+
+use super::registry::{Control, Interrupt};
+use super::relay::Client;
+use crate::backend::{Connection, Failure};
+use crate::error::SqlError;
+use crate::net::{Framed, Packet, ReadError};
+use crate::wire::capability::Capabilities;
+use crate::wire::cursor::{Cursor, Malformed};
+use crate::wire::err::{ERR, ErrPacket};
+use crate::wire::ok::{EOF, EofPacket, OK, OkPacket};
+use crate::wire::packet::MAX_PAYLOAD;
+use crate::wire::scanner::Outcome;
+
+/// A result set that a server is sending.
+#[derive(Debug)]
+pub struct ResultStream<'a> {
+    connection: &'a mut Connection,
+    phase: Phase,
+    /// What the end of the answer told.
+    outcome: Outcome,
+    row_bytes_max: usize,
+}
+
+/// What comes next of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The number of columns.
+    Count,
+    /// So many column definitions.
+    Definitions(u64),
+    /// Rows, or the end.
+    Rows,
+    /// Nothing: the connection is at rest.
+    Ended,
+}
+
+/// What a stream gives next.
+#[derive(Debug)]
+pub enum Next {
+    /// A row, in the read buffer: see [`ResultStream::payload`].
+    Row(Packet),
+    /// The last row was given.
+    End,
+}
+
+/// Why a stream gives nothing.
+#[derive(Debug)]
+pub enum StreamError {
+    /// The server ended the answer with this error; the connection is at rest.
+    Server(SqlError),
+    /// The connection is of no use any more.
+    Broken(Failure),
+    /// The client went away.
+    ClientGone,
+    /// The session was interrupted from outside.
+    Interrupted,
+}
+
+/// Watches the client and the session's interrupt while a server is waited for.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    /// The client.
+    pub client: &'a mut Framed,
+    /// The session.
+    pub control: &'a Control,
+}
+
+impl<'a> ResultStream<'a> {
+    /// The answer to a statement that was sent on `connection`.
+    pub fn new(connection: &'a mut Connection, row_bytes_max: usize) -> Self {
+        Self { connection, phase: Phase::Count, outcome: Outcome::default(), row_bytes_max }
+    }
+
+    /// Reads the column definitions: their payloads as the server sent them.
+    pub async fn columns(&mut self, watch: &mut Watch<'_>) -> Result<Vec<Vec<u8>>, StreamError> {
+        let mut columns = Vec::new();
+        loop {
+            match self.phase {
+                Phase::Count => self.phase = Phase::Definitions(self.count(watch).await?),
+                Phase::Definitions(0) => {
+                    if !self.connection.capabilities().contains(Capabilities::DEPRECATE_EOF) {
+                        let packet = self.packet(watch).await?;
+                        self.connection.framed_mut().consume_packet(packet);
+                    }
+                    self.phase = Phase::Rows;
+                }
+                Phase::Definitions(left) => {
+                    let packet = self.packet(watch).await?;
+                    columns.push(self.payload(packet).to_vec());
+                    self.connection.framed_mut().consume_packet(packet);
+                    self.phase = Phase::Definitions(left - 1);
+                }
+                Phase::Rows | Phase::Ended => return Ok(columns),
+            }
+        }
+    }
+
+    async fn count(&mut self, watch: &mut Watch<'_>) -> Result<u64, StreamError> {
+        let packet = self.packet(watch).await?;
+        let payload = self.payload(packet);
+        match payload.first() {
+            Some(&ERR) => return Err(self.server_error(packet)),
+            Some(&OK) => {
+                return Err(Self::unexpected("the server sent no rows where rows were due"));
+            }
+            _ => {}
+        }
+        let count = Cursor::new(payload).lenenc_int().map_err(broken)?;
+        self.connection.framed_mut().consume_packet(packet);
+        Ok(count)
+    }
+
+    /// The next row; it must be consumed before the one after it.
+    pub async fn next(&mut self, watch: &mut Watch<'_>) -> Result<Next, StreamError> {
+        if self.phase == Phase::Ended {
+            return Ok(Next::End);
+        }
+        let packet = self.packet(watch).await?;
+        let payload = self.payload(packet);
+        match payload.first() {
+            Some(&ERR) => Err(self.server_error(packet)),
+            Some(&EOF) if packet.len < MAX_PAYLOAD => {
+                let capabilities = self.connection.capabilities();
+                let (status, warnings) = if capabilities.contains(Capabilities::DEPRECATE_EOF) {
+                    let ok = OkPacket::parse(payload, capabilities).map_err(broken)?;
+                    (ok.status, ok.warnings)
+                } else {
+                    let eof = EofPacket::parse(payload).map_err(broken)?;
+                    (eof.status, eof.warnings)
+                };
+                self.end(packet, Outcome { status, warnings, ..Outcome::default() });
+                Ok(Next::End)
+            }
+            _ => Ok(Next::Row(packet)),
+        }
+    }
+
+    /// The payload of a packet that is not consumed yet.
+    pub fn payload(&self, packet: Packet) -> &[u8] {
+        self.connection.framed().payload(packet)
+    }
+
+    /// Drops a row.
+    pub fn consume(&mut self, packet: Packet) {
+        self.connection.framed_mut().consume_packet(packet);
+    }
+
+    /// Reads what is left and forgets it, so that the connection comes to rest.
+    pub async fn drain(&mut self, watch: &mut Watch<'_>) -> Result<(), StreamError> {
+        // Definitions must not be taken for rows: a classic EOF packet stands behind both.
+        match self.columns(watch).await {
+            Ok(_) => {}
+            Err(StreamError::Server(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        loop {
+            match self.next(watch).await {
+                Ok(Next::Row(packet)) => self.consume(packet),
+                Ok(Next::End) | Err(StreamError::Server(_)) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether the connection is at rest.
+    pub fn is_ended(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// What the end of the answer told; nothing before it.
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// The connection it comes from.
+    pub fn connection(&mut self) -> &mut Connection {
+        self.connection
+    }
+
+    /// Takes the packet that ends the answer.
+    fn end(&mut self, packet: Packet, outcome: Outcome) {
+        self.connection.framed_mut().consume_packet(packet);
+        self.connection.note_answered();
+        self.outcome = outcome;
+        self.phase = Phase::Ended;
+    }
+
+    fn server_error(&mut self, packet: Packet) -> StreamError {
+        let error = match ErrPacket::parse(self.payload(packet)) {
+            Ok(error) => SqlError::from_server(error.errno, error.sqlstate, error.message),
+            Err(malformed) => return broken(malformed),
+        };
+        self.end(packet, Outcome { error: Some(error.errno), ..Outcome::default() });
+        StreamError::Server(error)
+    }
+
+    fn unexpected(reason: &str) -> StreamError {
+        StreamError::Broken(io::Error::other(reason.to_owned()).into())
+    }
+
+    async fn packet(&mut self, watch: &mut Watch<'_>) -> Result<Packet, StreamError> {
+        let framed = self.connection.framed_mut();
+        loop {
+            match framed.buffered_packet(self.row_bytes_max) {
+                Ok(Some(packet)) => return Ok(packet),
+                Ok(None) => watch.fill(framed).await?,
+                Err(ReadError::TooLong { limit }) => {
+                    let limit = format!("a row of more than {limit} bytes");
+                    return Err(StreamError::Broken(io::Error::other(limit).into()));
+                }
+                Err(error) => {
+                    let error = io::Error::other(error.to_string());
+                    return Err(StreamError::Broken(error.into()));
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Watch<'a> {
+    /// Watches the client of a session.
+    pub fn new(client: &'a mut Client, control: &'a Control) -> Self {
+        Self { client: &mut client.framed, control }
+    }
+
+    /// Reads once from a server, unless the client leaves or the session is interrupted.
+    pub async fn fill(&mut self, server: &mut Framed) -> Result<(), StreamError> {
+        poll_fn(|cx| {
+            match server.poll_fill(cx) {
+                Poll::Ready(Ok(0)) => {
+                    let error = io::Error::from(io::ErrorKind::UnexpectedEof);
+                    return Poll::Ready(Err(StreamError::Broken(error.into())));
+                }
+                Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Err(StreamError::Broken(error.into())));
+                }
+                Poll::Pending => {}
+            }
+            loop {
+                match self.client.poll_fill(cx) {
+                    Poll::Ready(Ok(0) | Err(_)) => {
+                        return Poll::Ready(Err(StreamError::ClientGone));
+                    }
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Pending => break,
+                }
+            }
+            match self.control.poll_interrupt(cx) {
+                Poll::Ready(interrupt) if interrupt >= Interrupt::Query => {
+                    Poll::Ready(Err(StreamError::Interrupted))
+                }
+                _ => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+fn broken(malformed: Malformed) -> StreamError {
+    StreamError::Broken(malformed.into())
+}

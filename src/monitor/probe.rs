@@ -1,0 +1,166 @@
+//! The questions to one server, over a connection that is kept for them.
+//!
+//! `mysql_async` has no timeouts of its own: the caller puts one around each look, and hangs up
+//! after a failure, because a connection whose future was dropped is of no use.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error, Opts, OptsBuilder, Row, SslOpts, Value};
+
+use super::verdict::{Answers, Channel, ChannelState, Replication, Writable};
+use crate::backend::{Product, ServerKind};
+use crate::clock;
+use crate::config::{Address, Backend, BackendTls};
+
+/// Asks one server.
+#[derive(Debug)]
+pub(super) struct Probe {
+    opts: Opts,
+    connection: Option<Conn>,
+}
+
+impl Probe {
+    pub(super) fn new(address: &Address, backend: &Backend) -> Self {
+        Self { opts: opts(address, backend), connection: None }
+    }
+
+    /// Connects if need be, and asks everything once. The error is fit for clients: it names no
+    /// address.
+    pub(super) async fn look(&mut self) -> Result<Answers, String> {
+        self.ask().await.map_err(|error| reason(&error))
+    }
+
+    /// The privilege with which Geogate's account may write in spite of `read_only`, if it has one.
+    pub(super) async fn writes_when_read_only(&mut self) -> Result<Option<&'static str>, Error> {
+        let Some(connection) = &mut self.connection else { return Ok(None) };
+        let grants: Vec<String> = connection.query("SHOW GRANTS").await?;
+        let global = grants.iter().filter(|grant| grant.contains(" ON *.* "));
+        let mut names = global.filter_map(|grant| {
+            WRITES_WHEN_READ_ONLY.iter().copied().find(|name| grant.contains(name))
+        });
+        Ok(names.next())
+    }
+
+    /// Closes the connection.
+    pub(super) fn hang_up(&mut self) {
+        self.connection = None;
+    }
+
+    async fn ask(&mut self) -> Result<Answers, Error> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(Conn::new(self.opts.clone()).await?),
+        };
+        let asked = clock::now();
+        let first: Option<(String, Value)> =
+            connection.query_first("SELECT @@version, @@global.read_only").await?;
+        let round_trip = clock::now().saturating_duration_since(asked);
+        let (version, read_only) = first.unwrap_or((String::new(), Value::NULL));
+        let kind = ServerKind::parse(version.as_bytes());
+        let status = connection.query::<Row, _>(replica_status(&kind)).await;
+        let replication = match status {
+            Ok(rows) => Replication::Channels(rows.iter().map(channel).collect()),
+            Err(Error::Server(error)) if NO_PRIVILEGE.contains(&error.code) => {
+                Replication::NotPermitted
+            }
+            Err(error) => return Err(error),
+        };
+        let load: Option<(String, u32)> =
+            connection.query_first("SHOW GLOBAL STATUS LIKE 'Threads_running'").await?;
+        Ok(Answers {
+            writable: writable(&read_only),
+            replication,
+            load: load.map(|(_, threads)| threads),
+            round_trip,
+        })
+    }
+}
+
+/// How `mysql_async` is to connect with Geogate's own account.
+pub(super) fn opts(address: &Address, backend: &Backend) -> Opts {
+    let builder = OptsBuilder::default()
+        .user(Some(&backend.user))
+        .pass(Some(backend.password.reveal()))
+        .ssl_opts(tls(backend))
+        // Otherwise a connection to this host is made anew over the server's socket file.
+        .prefer_socket(false)
+        // Otherwise the library asks for both.
+        .max_allowed_packet(Some(1 << 24))
+        .wait_timeout(Some(28_800));
+    let builder = match address {
+        Address::Tcp(host, port) => builder.ip_or_hostname(host).tcp_port(*port),
+        Address::Unix(path) => builder.prefer_socket(true).socket(Some(path.to_string_lossy())),
+    };
+    builder.into()
+}
+
+fn tls(backend: &Backend) -> Option<SslOpts> {
+    match backend.tls {
+        BackendTls::Disabled => None,
+        BackendTls::Required => Some(
+            SslOpts::default()
+                .with_danger_accept_invalid_certs(true)
+                .with_danger_skip_domain_validation(true),
+        ),
+        BackendTls::VerifyIdentity => {
+            let roots = backend.ca.iter().map(|ca| ca.clone().into()).collect();
+            Some(SslOpts::default().with_disable_built_in_roots(true).with_root_certs(roots))
+        }
+    }
+}
+
+/// The statement that tells all channels.
+fn replica_status(kind: &ServerKind) -> &'static str {
+    match kind.product {
+        Product::MariaDb => "SHOW ALL SLAVES STATUS",
+        Product::MySql if kind.version >= (8, 0, 22) => "SHOW REPLICA STATUS",
+        Product::MySql => "SHOW SLAVE STATUS",
+    }
+}
+
+/// Newer MariaDB has more than two values of `read_only`, all but OFF being read-only.
+fn writable(read_only: &Value) -> Writable {
+    match read_only {
+        Value::Int(0) | Value::UInt(0) => Writable::Yes,
+        Value::Bytes(text) if matches!(text.as_slice(), b"0" | b"OFF") => Writable::Yes,
+        _ => Writable::No,
+    }
+}
+
+fn channel(row: &Row) -> Channel {
+    let cell = |names: [&str; 2]| {
+        let at = row.columns_ref().iter().position(|column| {
+            let found = column.name_str();
+            names.iter().any(|name| found.eq_ignore_ascii_case(name))
+        });
+        match row.as_ref(at?) {
+            Some(Value::Bytes(text)) => Some(String::from_utf8_lossy(text).into_owned()),
+            _ => None,
+        }
+    };
+    let runs = |state: Option<String>| state.is_some_and(|state| state != "No");
+    let io = runs(cell(["Replica_IO_Running", "Slave_IO_Running"]));
+    let sql = runs(cell(["Replica_SQL_Running", "Slave_SQL_Running"]));
+    let behind = cell(["Seconds_Behind_Source", "Seconds_Behind_Master"]);
+    let behind = behind.and_then(|seconds| seconds.parse().ok());
+    Channel {
+        state: if io || sql { ChannelState::Started } else { ChannelState::Stopped },
+        behind: behind.map(std::time::Duration::from_secs),
+    }
+}
+
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Server(error) => format!("it refused Geogate's account with error {}", error.code),
+        Error::Io(mysql_async::IoError::Io(error)) => error.to_string(),
+        Error::Io(_) => "TLS failed".to_owned(),
+        _ => "it closed the connection".to_owned(),
+    }
+}
+
+/// Privileges to which `read_only` does not apply, as SHOW GRANTS writes them (MySQL manual,
+/// "read_only"; MariaDB Knowledge Base, "READ_ONLY ADMIN").
+const WRITES_WHEN_READ_ONLY: &[&str] =
+    &["ALL PRIVILEGES", "READ_ONLY ADMIN", "READ ONLY ADMIN", "CONNECTION_ADMIN", "SUPER"];
+
+/// Access denied for a command, a table, a needed privilege.
+const NO_PRIVILEGE: &[u16] = &[1044, 1142, 1227];
