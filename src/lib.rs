@@ -16,6 +16,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod session;
+
 pub mod canary;
 pub mod executor;
 pub mod monitor;

@@ -1,0 +1,243 @@
+//! Who may log in, and the exchange that proves it.
+//!
+//! The protocol lets the client begin with any plugin; the account decides. A hash of either kind
+//! is enough for the plugin of that kind; an account that has only MySQL's salted form gets the
+//! clear password over TLS or encrypted with the RSA key, once per proxy: then the fast hash is
+//! remembered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::config::{Credential, User};
+use crate::error::{SqlError, catalog};
+use crate::net::{Framed, ReadError};
+use crate::wire::auth::caching_sha2::{self, RsaKey};
+use crate::wire::auth::{CACHING_SHA2, NATIVE, Nonce, PasswordHash, Verdict};
+use crate::wire::handshake::{AuthMoreData, AuthSwitchRequest};
+use crate::wire::packet::build_packet;
+
+/// A packet of the connection phase is never longer.
+const PACKET_MAX: usize = 64 << 10;
+
+/// Who may log in.
+#[derive(Debug)]
+pub struct Accounts {
+    by_name: HashMap<Box<str>, Account>,
+    /// Fast hashes of passwords that were proven in clear.
+    proven: RwLock<HashMap<Box<str>, PasswordHash>>,
+    rsa: RsaKey,
+}
+
+/// An account.
+#[derive(Debug)]
+pub struct Account {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The keyspace to start in.
+    pub keyspace: Option<String>,
+    /// No login without TLS.
+    pub require_tls: bool,
+    /// May change the canary with SQL.
+    pub operator: bool,
+    hash: PasswordHash,
+}
+
+/// What a client said to prove who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// User name.
+    pub user: &'a [u8],
+    /// The plugin it answered with; empty for old clients, which means native.
+    pub plugin: &'a [u8],
+    /// Its answer.
+    pub answer: &'a [u8],
+}
+
+/// Why nobody was let in.
+#[derive(Debug)]
+pub enum AuthError {
+    /// The client is to be told this.
+    Refused(SqlError),
+    /// The client went away or broke the protocol.
+    Lost,
+}
+
+impl Accounts {
+    /// Checks the hashes of all users; gives a line for each that is not one.
+    pub fn new(users: &[User], rsa: RsaKey) -> Result<Self, Vec<String>> {
+        let mut by_name = HashMap::new();
+        let mut problems = Vec::new();
+        for user in users {
+            match password_hash(&user.credential) {
+                Ok(hash) => {
+                    let account = Account {
+                        name: user.name.as_str().into(),
+                        keyspace: user.keyspace.clone(),
+                        require_tls: user.require_tls,
+                        operator: user.operator,
+                        hash,
+                    };
+                    by_name.insert(user.name.as_str().into(), account);
+                }
+                Err(reason) => problems.push(format!("[[user]] '{}': {reason}", user.name)),
+            }
+        }
+        if problems.is_empty() {
+            Ok(Self { by_name, proven: RwLock::default(), rsa })
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// Finds out whether the client is who it says, asking it more where needed. `nonce` is what
+    /// the claim's answer was made with, if that is known; `sequence` is the id of the next packet
+    /// to the client.
+    pub async fn authenticate(
+        &self,
+        framed: &mut Framed,
+        sequence: &mut u8,
+        nonce: Option<Nonce>,
+        claim: Claim<'_>,
+    ) -> Result<&Account, AuthError> {
+        let name = String::from_utf8_lossy(claim.user).into_owned();
+        let denied = |answer: &[u8]| {
+            let with = if answer.is_empty() { "NO" } else { "YES" };
+            AuthError::Refused(catalog::ACCESS_DENIED.with(&[&name, &with]))
+        };
+        let Some(account) = self.by_name.get(name.as_str()) else {
+            // A wrong name must not be told from a wrong password by what is asked.
+            return Err(denied(claim.answer));
+        };
+        if account.require_tls && !framed.stream().is_private() {
+            return Err(AuthError::Refused(catalog::INSECURE_AUTH.error()));
+        }
+        let hash = self.hash_of(account);
+        let mut plugin = if claim.plugin.is_empty() { NATIVE } else { claim.plugin };
+        let mut answer = claim.answer.to_vec();
+        let usable =
+            |plugin: &[u8]| plugin == CACHING_SHA2 || (plugin == NATIVE && hash.checks_native());
+        let nonce = match nonce {
+            Some(nonce) if usable(plugin) => nonce,
+            _ => {
+                if !usable(plugin) {
+                    let native = hash.checks_native() && !hash.checks_sha2();
+                    plugin = if native { NATIVE } else { CACHING_SHA2 };
+                }
+                let fresh = Nonce::generate().map_err(|_| AuthError::Lost)?;
+                send(framed, sequence, |out| AuthSwitchRequest::encode(out, plugin, &fresh))
+                    .await?;
+                answer = receive(framed, sequence).await?;
+                fresh
+            }
+        };
+        let verdict = if plugin == NATIVE {
+            hash.verify_native(&nonce, &answer)
+        } else {
+            hash.verify_sha2(&nonce, &answer)
+        };
+        match verdict {
+            Verdict::Accepted => {
+                if plugin == CACHING_SHA2 && !answer.is_empty() {
+                    let fast = [caching_sha2::FAST_OK];
+                    send(framed, sequence, |out| AuthMoreData(&fast).encode(out)).await?;
+                }
+                Ok(account)
+            }
+            Verdict::Denied => Err(denied(&answer)),
+            Verdict::NeedsClear => {
+                let password = self.clear_password(framed, sequence, &nonce).await?;
+                match hash.verify_clear(&password) {
+                    Verdict::Accepted => {
+                        let proven = hash.merged(PasswordHash::from_clear(&password));
+                        self.proven.write().insert(name.into(), proven);
+                        Ok(account)
+                    }
+                    _ => Err(denied(&password)),
+                }
+            }
+        }
+    }
+
+    /// Whether a user may change the canary with SQL.
+    pub fn is_operator(&self, user: &str) -> bool {
+        self.by_name.get(user).is_some_and(|account| account.operator)
+    }
+
+    /// Whether the greeting should name mysql_native_password: all accounts can be checked with it,
+    /// and every client that has no other plugin understands it.
+    pub fn prefers_native(&self) -> bool {
+        self.by_name.values().all(|account| account.hash.checks_native())
+    }
+
+    fn hash_of(&self, account: &Account) -> PasswordHash {
+        let proven = self.proven.read().get(&*account.name).cloned();
+        proven.unwrap_or_else(|| account.hash.clone())
+    }
+
+    /// Full authentication of caching_sha2_password: the clear password over a private stream,
+    /// encrypted with our RSA key over an open one.
+    async fn clear_password(
+        &self,
+        framed: &mut Framed,
+        sequence: &mut u8,
+        nonce: &Nonce,
+    ) -> Result<Vec<u8>, AuthError> {
+        let full = [caching_sha2::FULL_AUTHENTICATION];
+        send(framed, sequence, |out| AuthMoreData(&full).encode(out)).await?;
+        let mut answer = receive(framed, sequence).await?;
+        if framed.stream().is_private() {
+            let password =
+                caching_sha2::password_in_clear_answer(&answer).ok_or(AuthError::Lost)?;
+            return Ok(password.to_vec());
+        }
+        if answer == [caching_sha2::REQUEST_PUBLIC_KEY] {
+            let key = self.rsa.public_pem();
+            send(framed, sequence, |out| AuthMoreData(key).encode(out)).await?;
+            answer = receive(framed, sequence).await?;
+        }
+        self.rsa.decrypt_password(&answer, nonce).map_err(|_| AuthError::Lost)
+    }
+}
+
+fn password_hash(credential: &Credential) -> Result<PasswordHash, String> {
+    let parse = |text: &String| {
+        PasswordHash::parse(text.as_bytes()).map_err(|error| format!("hash: {error}"))
+    };
+    match credential {
+        Credential::Password(secret) => Ok(PasswordHash::from_clear(secret.reveal().as_bytes())),
+        Credential::Hashes { native, sha2 } => {
+            let hashes = [native, sha2].into_iter().flatten().map(parse);
+            let hashes = hashes.collect::<Result<Vec<_>, _>>()?;
+            let merged = hashes.into_iter().reduce(PasswordHash::merged);
+            merged.ok_or_else(|| "hash: give native, sha2 or both".to_owned())
+        }
+    }
+}
+
+async fn send(
+    framed: &mut Framed,
+    sequence: &mut u8,
+    build: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), AuthError> {
+    build_packet(&mut framed.out, sequence, build);
+    framed.flush().await.map_err(|_| AuthError::Lost)
+}
+
+async fn receive(framed: &mut Framed, sequence: &mut u8) -> Result<Vec<u8>, AuthError> {
+    let packet = framed.read_packet(PACKET_MAX).await?;
+    if packet.sequence != *sequence {
+        return Err(AuthError::Lost);
+    }
+    *sequence = sequence.wrapping_add(1);
+    let answer = framed.payload(packet).to_vec();
+    framed.consume_packet(packet);
+    Ok(answer)
+}
+
+impl From<ReadError> for AuthError {
+    fn from(_: ReadError) -> Self {
+        Self::Lost
+    }
+}

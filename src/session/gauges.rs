@@ -1,0 +1,65 @@
+//! The metrics that are looked up when somebody scrapes: clients, pools, servers.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use crate::observe::{Samples, families};
+use crate::region::Region;
+use crate::topology::Lag;
+
+use super::Services;
+use super::show_topology::{is_up, latency_of};
+
+/// Makes the metrics of `services` ask it at every scrape.
+pub fn watch(services: &Arc<Services>) {
+    let weak: Weak<Services> = Arc::downgrade(services);
+    services.metrics.add_source(Box::new(move |samples| {
+        if let Some(services) = weak.upgrade() {
+            collect(&services, samples);
+        }
+    }));
+}
+
+fn collect(services: &Services, samples: &mut Samples) {
+    let all = services.registry.count();
+    let idle = services.registry.count_idle().min(all);
+    samples.set(&families::CONNECTIONS, &["idle"], idle as f64);
+    samples.set(&families::CONNECTIONS, &["active"], (all - idle) as f64);
+    let topology = services.topology();
+    for ((_, server), pool) in topology.servers().zip(&services.pools) {
+        let address = server.address.to_string();
+        let usage = pool.usage();
+        let family = &families::BACKEND_CONNECTIONS;
+        samples.set(family, &[&address, "in_use"], usage.in_use as f64);
+        samples.set(family, &[&address, "idle"], usage.idle as f64);
+        let region = server.region.as_ref().map_or("", Region::as_str);
+        let up = if is_up(server) { 1.0 } else { 0.0 };
+        samples.set(&families::SERVER_UP, &[&address, server.role().name(), region], up);
+        if let Lag::Estimated(lag) = server.health.lag {
+            samples.set(&families::REPLICATION_LAG, &[&address], lag.as_secs_f64());
+        }
+    }
+    let serving = services.serving.load();
+    let version = serving.stable().number();
+    samples.set(&families::VSCHEMA_VERSION, &[], version as f64);
+    let weight = serving.split().map_or(0, |split| split.weight().basis_points());
+    samples.set(&families::CANARY_WEIGHT, &[], f64::from(weight) / 10_000.0);
+    let reloads = services.steward.reloads();
+    for (result, count) in [("accepted", &reloads.accepted), ("refused", &reloads.refused)] {
+        let count = count.load(Ordering::Relaxed) as f64;
+        samples.set(&families::VSCHEMA_RELOADS, &[result], count);
+    }
+    let counts = || serving.generations().map(|generation| generation.plans().counts());
+    let entries: u64 = counts().map(|counts| counts.entries).sum();
+    samples.set(&families::PLAN_CACHE_ENTRIES, &[], entries as f64);
+    let evictions: u64 = counts().map(|counts| counts.evictions).sum();
+    samples.set(&families::PLAN_CACHE_EVICTIONS, &[], evictions as f64);
+    let geography = &services.geography;
+    let from = geography.local.as_ref().map_or("", Region::as_str);
+    for to in &geography.regions {
+        if let Some(latency) = latency_of(&topology, to) {
+            let labels = [from, to.as_str()];
+            samples.set(&families::REGION_LATENCY, &labels, latency.as_secs_f64());
+        }
+    }
+}

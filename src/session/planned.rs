@@ -1,0 +1,557 @@
+//! Statements over several servers: find or make the plan, resolve its shards, run it.
+//!
+//! A plan that resolves to one shard takes the same way as a pass-through: the client's bytes (or
+//! the spliced text) go to one server and its answer is relayed.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::backend::Failure;
+use crate::engine::bindings::BoundStatement;
+use crate::engine::plan::{
+    Access, Bindings as _, ClientCharset, GivenValue, Plan, Primitive, Resolution, Route,
+    SessionValue, ShardPart, StatementKind as PlanKind,
+};
+use crate::engine::template::Rendered;
+use crate::error::{SqlError, catalog};
+use crate::geo::{self, Placement};
+use crate::net::Packet;
+use crate::planner::cache::PlanKeyRef;
+use crate::planner::input::PlanInput;
+use crate::planner::{self};
+use crate::sql::ast::HoleId;
+use crate::sql::features::Features;
+use crate::sql::parse::{ParseError, parse};
+use crate::sql::scan::Scan;
+use crate::sql::statement_kind::StatementKind;
+use crate::sql::value::Value;
+use crate::topology::{KeyspaceIndex, ShardId, Topology};
+use crate::vschema::Strictness;
+use crate::wire::command::code;
+use crate::wire::scanner::Expect;
+use crate::wire::statement::encode_execute;
+
+use super::consistency::ReadOptions;
+use super::query::Request;
+use super::{End, Session};
+
+/// A statement in the form that it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// COM_QUERY.
+    Text,
+    /// COM_STMT_EXECUTE.
+    Prepared,
+}
+
+/// A statement about to run: all that its plan reads, owned, so that the session is free.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub(super) text: Vec<u8>,
+    pub(super) scan: Scan,
+    pub(super) parameters: Vec<Value<'static>>,
+    pub(super) form: Form,
+    pub(super) kind: StatementKind,
+    pub(super) features: Features,
+    session_values: Vec<(SessionValue, Vec<u8>)>,
+    /// What its hints ask of the servers.
+    hints: Option<ReadOptions>,
+}
+
+/// Where a statement of the hot path goes.
+#[derive(Debug)]
+pub(super) struct OneShard {
+    pub(super) shard: ShardId,
+    pub(super) access: geo::Access,
+    pub(super) topology: Arc<Topology>,
+}
+
+/// What one shard gets.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) shard: usize,
+    pub(super) text: Vec<u8>,
+    /// The holes of the `?` in the text.
+    pub(super) placeholders: Vec<HoleId>,
+}
+
+impl Session {
+    /// Runs a statement by a plan. The request has been consumed.
+    pub(super) async fn run_planned(&mut self, statement: Statement) -> Result<(), End> {
+        if statement.kind == StatementKind::Empty {
+            let error = SqlError::from_server(1065, *b"42000", "Query was empty");
+            return self.reply_error(error).await;
+        }
+        let plan = match self.plan(&statement) {
+            Ok(plan) => plan,
+            Err(error) => return self.reply_error(error).await,
+        };
+        let mut statement = statement;
+        statement.hints = match self.hints(&statement.text, statement.features) {
+            Ok(hints) => hints,
+            Err(error) => return self.reply_error(error).await,
+        };
+        statement.session_values = self.session_values(statement.features);
+        let result = self.run_primitive(&plan, &plan.root, &statement).await;
+        self.scan = statement.scan;
+        result
+    }
+
+    /// The plan of a statement, from its generation's cache or made now.
+    pub(super) fn plan(&mut self, statement: &Statement) -> Result<Arc<Plan>, SqlError> {
+        let generation = Arc::clone(self.generation.hold(&self.services.serving)?);
+        let key = PlanKeyRef {
+            skeleton: statement.scan.skeleton(),
+            target: &self.state.target,
+            lex_mode: self.state.lex_mode,
+            strictness: Strictness::Strict,
+        };
+        self.tally.query.side = self.side_of(&generation);
+        if let Some(plan) = generation.plans().find(&key) {
+            self.services.metrics.record_plan_hit(self.worker);
+            return Ok(plan);
+        }
+        self.services.metrics.record_plan_miss(self.worker);
+        let input = PlanInput {
+            text: &statement.text,
+            scan: &statement.scan,
+            vschema: generation.vschema(),
+            target: &self.state.target,
+            strictness: Strictness::Strict,
+            columns: &**generation.columns(),
+        };
+        let plan = match parse(&statement.text, self.state.lex_mode, &statement.scan) {
+            Ok(tree) => planner::plan(&tree, &input)?,
+            // What cannot be parsed can still be passed on where one shard has everything.
+            Err(error) => planner::plan_unparsed(&input).map_err(|_| match &error {
+                // A first word that no server knows either.
+                ParseError::Unsupported { .. } if statement.kind == StatementKind::Other => {
+                    catalog::SYNTAX.with(&[&error])
+                }
+                ParseError::Unsupported { what, .. } => catalog::UNSUPPORTED.with(&[what]),
+                ParseError::Lex(_) | ParseError::Syntax { .. } => catalog::SYNTAX.with(&[&error]),
+            })?,
+        };
+        let plan = Arc::new(plan);
+        generation.plans().insert(key.to_owned(), Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    async fn run_primitive(
+        &mut self,
+        plan: &Plan,
+        primitive: &Primitive,
+        statement: &Statement,
+    ) -> Result<(), End> {
+        let route = match primitive {
+            Primitive::Route(route) => route,
+            Primitive::Merge(merge) => &merge.route,
+            Primitive::NextValue(next) => return self.next_value(next, statement).await,
+        };
+        let topology = self.services.topology.load_full();
+        let Some(keyspace) = topology.find_keyspace(&route.keyspace) else {
+            let error = catalog::UNKNOWN_KEYSPACE.with(&[&route.keyspace]);
+            return self.reply_error(error).await;
+        };
+        self.tally_route(route.routing.opcode(), keyspace);
+        let (generated, insert_id) = match self.generated(route, statement).await {
+            Ok(found) => found,
+            Err(error) => return self.reply_error(error).await,
+        };
+        let map = topology.keyspace(keyspace).shard_map();
+        let parts: SmallVec<[ShardPart; 1]> = {
+            let bindings = self.bindings(statement);
+            match route.routing.resolve(&bindings, map, &generated) {
+                Resolution::Shards(parts) => parts,
+                Resolution::AnyShard => {
+                    let shard = self.any_shard(&topology, keyspace, statement.hints.as_ref());
+                    smallvec::smallvec![ShardPart::whole(shard)]
+                }
+                Resolution::AllShards => (0..map.len()).map(ShardPart::whole).collect(),
+                Resolution::Unusable(error) => {
+                    if let Some(otherwise) = &plan.otherwise
+                        && !std::ptr::eq(&raw const **otherwise, primitive)
+                    {
+                        return Box::pin(self.run_primitive(plan, otherwise, statement)).await;
+                    }
+                    return self.reply_error(error).await;
+                }
+            }
+        };
+        if parts.len() > self.services.limits.fan_out_max {
+            let reason = format!("{} shards", parts.len());
+            let error = catalog::LIMIT.with(&[&"fan_out_max", &reason]);
+            return self.reply_error(error).await;
+        }
+        let pieces = match self.render(route, statement, &parts, &generated) {
+            Ok(pieces) => pieces,
+            Err(error) => return self.reply_error(error).await,
+        };
+        if pieces.len() > 1 {
+            self.services.metrics.record_scatter(self.worker);
+        }
+        let access = geo_access(plan, statement.kind, statement.features);
+        let job = Job { primitive, statement, topology: &topology, keyspace, access, insert_id };
+        match (&pieces[..], primitive) {
+            ([piece], Primitive::Route(_))
+                if route.generate.is_none() && plan.kind != PlanKind::Ddl =>
+            {
+                self.run_on_one(&job, piece).await
+            }
+            _ if plan.kind == PlanKind::Ddl => self.run_ddl(&job, pieces).await,
+            _ if plan.access == Access::Write => self.run_write(&job, pieces).await,
+            _ => self.run_read(&job, pieces).await,
+        }
+    }
+
+    /// The values of a sequence that the rows of an INSERT get, and the insert id of its answer.
+    async fn generated(
+        &mut self,
+        route: &Route,
+        statement: &Statement,
+    ) -> Result<(Vec<u64>, InsertId), SqlError> {
+        let Some(generate) = &route.generate else { return Ok((Vec::new(), InsertId::Server)) };
+        let (wanted, given) = {
+            let bindings = self.bindings(statement);
+            let wanted: Vec<bool> = generate.wanted(&bindings).collect();
+            let given = match generate.rows.last() {
+                Some(GivenValue::Hole(hole)) => whole_number(&bindings.value(*hole)),
+                _ => None,
+            };
+            (wanted, given)
+        };
+        let (values, first) = self.generate(generate, &wanted).await?;
+        let insert_id = match (first, given) {
+            (Some(first), _) => InsertId::Generated(first),
+            (None, Some(given)) => InsertId::Given(given),
+            (None, None) => InsertId::Server,
+        };
+        Ok((values, insert_id))
+    }
+
+    /// A shard on which a statement can be prepared, and the text that is prepared there: enough to
+    /// learn its parameters and columns.
+    pub(super) fn sample_piece(
+        &mut self,
+        statement: &Statement,
+        topology: &Topology,
+    ) -> Result<(ShardId, Vec<u8>), SqlError> {
+        let plan = self.plan(statement)?;
+        let (route, whole) = match &plan.root {
+            Primitive::Route(route) => (&**route, true),
+            Primitive::Merge(merge) => (&merge.route, false),
+            Primitive::NextValue(_) => {
+                let what = "SELECT NEXT VALUE as a prepared statement";
+                return Err(catalog::UNSUPPORTED.with(&[&what]));
+            }
+        };
+        let keyspace = topology
+            .find_keyspace(&route.keyspace)
+            .ok_or_else(|| catalog::UNKNOWN_KEYSPACE.with(&[&route.keyspace]))?;
+        let shard = topology.shard(keyspace, self.any_shard(topology, keyspace, None));
+        // A merge has columns that the client must not see: the client's own text has its columns.
+        if !whole || route.generate.is_some() {
+            return Ok((shard, statement.text.clone()));
+        }
+        let whole = ShardPart::whole(shard.index());
+        let pieces = self.render(route, statement, &[whole], &[])?;
+        Ok((shard, pieces.into_iter().next().map_or(Vec::new(), |piece| piece.text)))
+    }
+
+    /// What the plan reads of the statement.
+    pub(super) fn bindings<'a>(&self, statement: &'a Statement) -> BoundStatement<'a> {
+        BoundStatement {
+            text: &statement.text,
+            scan: &statement.scan,
+            mode: self.state.lex_mode,
+            charset: self.client_charset(),
+            parameters: &statement.parameters,
+            session: &statement.session_values,
+        }
+    }
+
+    fn client_charset(&self) -> ClientCharset {
+        match &*self.state.settings.names().charset {
+            "utf8mb4" | "utf8mb3" | "utf8" => ClientCharset::Utf8,
+            _ => ClientCharset::Other,
+        }
+    }
+
+    /// The hot path: a statement in the client's buffer whose plan is in the cache, leaves the text
+    /// as it is and leads to one shard. Nothing is copied or allocated to find that out.
+    pub(super) fn cached_route(&mut self, packet: Packet) -> Option<OneShard> {
+        self.generation.hold(&self.services.serving).ok()?;
+        let plan = self.cached_plan(&self.scan)?;
+        let text = &self.client.framed.payload(packet)[1..];
+        let found = self.one_shard(&plan, text, &self.scan, &[])?;
+        self.note_route(&plan, &found);
+        Some(found)
+    }
+
+    /// The same for an execution of a prepared statement with these parameters.
+    pub(super) fn cached_execution(&mut self, id: u32, packet: Packet) -> Option<OneShard> {
+        self.generation.hold(&self.services.serving).ok()?;
+        let (text, scan) = self.prepared.scanned(id, self.state.lex_mode)?;
+        let plan = self.cached_plan(scan)?;
+        let payload = self.client.framed.payload(packet);
+        let parameters = self.prepared.parameters(id, payload)?;
+        let found = self.one_shard(&plan, text, scan, &parameters);
+        drop(parameters);
+        let found = found?;
+        self.note_route(&plan, &found);
+        Some(found)
+    }
+
+    /// The plan of a scanned statement, if the generation that is held has it.
+    fn cached_plan(&self, scan: &Scan) -> Option<Arc<Plan>> {
+        let key = PlanKeyRef {
+            skeleton: scan.skeleton(),
+            target: &self.state.target,
+            lex_mode: self.state.lex_mode,
+            strictness: Strictness::Strict,
+        };
+        self.generation.held()?.plans().find(&key)
+    }
+
+    /// The one shard of a plan whose text is the client's own.
+    fn one_shard(
+        &self,
+        plan: &Plan,
+        text: &[u8],
+        scan: &Scan,
+        parameters: &[Value<'_>],
+    ) -> Option<OneShard> {
+        let Primitive::Route(route) = &plan.root else { return None };
+        if !route.query.is_verbatim()
+            || route.generate.is_some()
+            || plan.kind == PlanKind::Ddl
+            || scan.features().contains(Features::DIRECTIVE)
+        {
+            return None;
+        }
+        let topology = self.services.topology.load_full();
+        let keyspace = topology.find_keyspace(&route.keyspace)?;
+        let bindings = BoundStatement {
+            text,
+            scan,
+            mode: self.state.lex_mode,
+            charset: self.client_charset(),
+            parameters,
+            session: &[],
+        };
+        let map = topology.keyspace(keyspace).shard_map();
+        let shard = match route.routing.resolve(&bindings, map, &[]) {
+            Resolution::Shards(parts) if parts.len() == 1 => parts[0].shard,
+            Resolution::AnyShard => self.any_shard(&topology, keyspace, None),
+            Resolution::AllShards if map.len() == 1 => 0,
+            _ => return None,
+        };
+        let access = geo_access(plan, scan.kind(), scan.features());
+        Some(OneShard { shard: topology.shard(keyspace, shard), access, topology })
+    }
+
+    /// Counts a statement that took the hot path.
+    fn note_route(&mut self, plan: &Plan, found: &OneShard) {
+        let Primitive::Route(route) = &plan.root else { return };
+        let side = self.generation.held().map(|generation| self.side_of(generation));
+        self.tally.query.side = side.unwrap_or_default();
+        self.tally_route(route.routing.opcode(), found.shard.keyspace());
+        self.services.metrics.record_plan_hit(self.worker);
+    }
+
+    fn session_values(&self, features: Features) -> Vec<(SessionValue, Vec<u8>)> {
+        let wanted = Features::LAST_INSERT_ID
+            .with(Features::FOUND_ROWS)
+            .with(Features::ROW_COUNT)
+            .with(Features::CONNECTION_ID)
+            .with(Features::DATABASE)
+            .with(Features::USER);
+        if !features.intersects(wanted) {
+            return Vec::new();
+        }
+        let text = |text: &str| format!("'{}'", text.replace('\'', "''")).into_bytes();
+        let number = |number: String| number.into_bytes();
+        let user = format!("{}@{}", self.login.user, self.login.host);
+        let database = match &self.state.target.keyspace {
+            Some(keyspace) => text(keyspace),
+            None => b"NULL".to_vec(),
+        };
+        vec![
+            (SessionValue::LastInsertId, number(self.state.last_insert_id.to_string())),
+            (SessionValue::FoundRows, number(self.state.found_rows.to_string())),
+            (SessionValue::RowCount, number(self.state.row_count.to_string())),
+            (SessionValue::ConnectionId, number(self.registered.control().id.to_string())),
+            (SessionValue::User, text(&user)),
+            (SessionValue::Database, database),
+        ]
+    }
+
+    /// The text for each shard.
+    fn render(
+        &self,
+        route: &Route,
+        statement: &Statement,
+        parts: &[ShardPart],
+        generated: &[u64],
+    ) -> Result<Vec<Piece>, SqlError> {
+        let bindings = self.bindings(statement);
+        let render = |part: &ShardPart| {
+            let mut rendered = Rendered::default();
+            route.query.render(&bindings, part, generated, &mut rendered)?;
+            let Rendered { text, placeholders } = rendered;
+            Ok(Piece { shard: part.shard, text, placeholders })
+        };
+        parts.iter().map(render).collect()
+    }
+
+    /// A shard whose server is attached already, else one that is near if that is allowed to
+    /// answer, else the first.
+    fn any_shard(
+        &self,
+        topology: &Topology,
+        keyspace: KeyspaceIndex,
+        hints: Option<&ReadOptions>,
+    ) -> usize {
+        let attached = |shard: &ShardId| {
+            let primary = topology.primary(*shard);
+            self.attached.iter().any(|a| Some(a.placement.server()) == primary)
+        };
+        let near = |shard: &ShardId| self.is_near(topology, *shard, hints);
+        let mut shards = topology.shards(keyspace);
+        let found = topology.shards(keyspace).find(attached).or_else(|| shards.find(near));
+        found.map_or(0, ShardId::index)
+    }
+
+    /// The server that answers for a shard.
+    pub(super) fn place_piece(
+        &mut self,
+        job: &Job<'_>,
+        shard: usize,
+    ) -> Result<Placement, SqlError> {
+        let shard = job.topology.shard(job.keyspace, shard);
+        self.place(job.topology, shard, job.access, job.statement.hints.as_ref())
+    }
+
+    /// One shard: its answer is relayed as it comes.
+    async fn run_on_one(&mut self, job: &Job<'_>, piece: &Piece) -> Result<(), End> {
+        let statement = job.statement;
+        let shard = job.topology.shard(job.keyspace, piece.shard);
+        let database = job.topology.keyspace(job.keyspace).database.as_bytes();
+        let (hints, wants_insert_id) = (statement.hints.as_ref(), statement.wants_insert_id());
+        let attached =
+            self.attach_placed(shard, job.access, hints, database, wants_insert_id).await;
+        let index = match attached {
+            Ok(index) => index,
+            Err(error) => return self.reply_error(error).await,
+        };
+        let payload = match self.piece_payload(index, piece, statement).await {
+            Ok(payload) => payload,
+            Err(failure) => {
+                let error = self.fail(index, failure).await;
+                return self.reply_error(error).await;
+            }
+        };
+        let exchanged = self.exchange(index, Request::Payload(payload), Expect::Query).await?;
+        if let Some(outcome) = exchanged {
+            self.after_statement(index, statement.kind, statement.features, &outcome).await;
+        }
+        Ok(())
+    }
+
+    /// The command that runs a piece on a connection, where it is prepared first if need be.
+    pub(super) async fn piece_payload(
+        &mut self,
+        index: usize,
+        piece: &Piece,
+        statement: &Statement,
+    ) -> Result<Vec<u8>, Failure> {
+        match statement.form {
+            Form::Text => Ok([&[code::QUERY], &piece.text[..]].concat()),
+            Form::Prepared => {
+                let server = self.attached[index].lease.prepare(&piece.text).await?;
+                let bindings = self.bindings(statement);
+                let values: Vec<Value<'_>> =
+                    piece.placeholders.iter().map(|hole| bindings.value(*hole)).collect();
+                let mut payload = Vec::new();
+                encode_execute(&mut payload, server.id, &values);
+                Ok(payload)
+            }
+        }
+    }
+}
+
+/// What a planned statement does to the rows. The planner knows whether WITH begins a write.
+fn geo_access(plan: &Plan, kind: StatementKind, features: Features) -> geo::Access {
+    match (plan.access, kind) {
+        (Access::Write | Access::LockingRead, _) => geo::Access::Write,
+        (Access::Read, StatementKind::With) => geo::access(StatementKind::Select, features),
+        (Access::Read, kind) => geo::access(kind, features),
+    }
+}
+
+/// A value that an AUTO_INCREMENT column would take as it is.
+fn whole_number(value: &Value<'_>) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        Value::UInt(number) => Some(*number),
+        Value::Text(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// One execution of a plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job<'a> {
+    pub(super) primitive: &'a Primitive,
+    pub(super) statement: &'a Statement,
+    pub(super) topology: &'a Arc<Topology>,
+    pub(super) keyspace: KeyspaceIndex,
+    /// Which servers may answer.
+    pub(super) access: geo::Access,
+    /// Where the insert id of the answer comes from.
+    pub(super) insert_id: InsertId,
+}
+
+/// Where the insert id in the answer to an INSERT comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InsertId {
+    /// The server's AUTO_INCREMENT, if it has one.
+    Server,
+    /// The first value taken from a sequence, which LAST_INSERT_ID() gives too.
+    Generated(u64),
+    /// The value that the last row brought itself: told in the answer, but not by
+    /// LAST_INSERT_ID().
+    Given(u64),
+}
+
+impl Statement {
+    /// A statement of the text protocol.
+    pub(super) fn text(text: Vec<u8>, scan: Scan) -> Self {
+        Self {
+            kind: scan.kind(),
+            features: scan.features(),
+            text,
+            scan,
+            parameters: Vec::new(),
+            form: Form::Text,
+            session_values: Vec::new(),
+            hints: None,
+        }
+    }
+
+    /// Whether it reads LAST_INSERT_ID().
+    pub(super) fn wants_insert_id(&self) -> bool {
+        self.features.contains(Features::LAST_INSERT_ID)
+    }
+
+    /// Gives the scan back.
+    pub(super) fn into_scan(self) -> Scan {
+        self.scan
+    }
+
+    /// An execution of a prepared statement.
+    pub(super) fn prepared(text: Vec<u8>, scan: Scan, parameters: Vec<Value<'static>>) -> Self {
+        Self { parameters, form: Form::Prepared, ..Self::text(text, scan) }
+    }
+}

@@ -1,0 +1,576 @@
+//! Statements that go to several shards: reads are merged, writes are added up.
+//!
+//! An autocommit write to several shards runs in a transaction on all of them and is committed
+//! after all have succeeded. Inside the client's own transaction a savepoint makes the statement
+//! all or nothing.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use std::time::Duration;
+
+use crate::backend::Failure;
+use crate::engine::budget::Budget;
+use crate::engine::plan::Primitive;
+use crate::engine::row::RowFormat;
+use crate::error::{SqlError, catalog};
+use crate::executor::registry::Interrupt;
+use crate::executor::scatter::{Kept, MergeError, MergeJob, Merged, Source, merge};
+use crate::executor::stream::{ResultStream, StreamError, Watch};
+use crate::geo::Placement;
+use crate::sql::statement_kind::StatementKind;
+use crate::topology::ServerId;
+use crate::wire::ok::OkPacket;
+use crate::wire::scanner::{Expect, Outcome};
+
+use super::attached::{Attached, DEADLOCK};
+use super::planned::{Form, InsertId, Job, Piece};
+use super::query::kill_on_server;
+use super::state::Warnings;
+use super::transaction::Transaction;
+use super::{End, Session};
+
+/// What the shards of a write answered, added up.
+#[derive(Debug, Default)]
+struct Total {
+    affected_rows: u64,
+    warnings: u32,
+    last_insert_id: u64,
+    info: Vec<u8>,
+}
+
+/// The savepoint that makes a statement on several shards all or nothing.
+const SAVEPOINT: &str = "_geogate_statement";
+
+/// How long a definition statement waits until its columns are known.
+const COLUMNS_WAIT: Duration = Duration::from_secs(3);
+
+impl Session {
+    /// A read on several shards, or on one with stages behind it.
+    pub(super) async fn run_read(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Result<(), End> {
+        let mut budget = Budget {
+            rows: self.services.limits.merge_rows_max,
+            bytes: self.services.limits.merge_bytes_max,
+        };
+        // Shards on the same server share a connection: all but the last are read into memory.
+        let placed = match self.place_all(job, &pieces) {
+            Ok(placed) => placed,
+            Err(error) => return self.reply_error(error).await,
+        };
+        let mut kept: Vec<Option<Kept>> = Vec::new();
+        let mut live: Vec<Option<ServerId>> = Vec::new();
+        for (number, piece) in pieces.iter().enumerate() {
+            let placement = placed[number];
+            let again = placed[number + 1..].iter().any(|p| p.server() == placement.server());
+            if let Err(error) = self.send_piece(job, placement, piece).await {
+                self.quiet(&live).await;
+                return self.reply_error(error).await;
+            }
+            if !again {
+                kept.push(None);
+                live.push(Some(placement.server()));
+                continue;
+            }
+            match self.keep_rows(placement.server(), &mut budget).await? {
+                Ok(rows) => {
+                    kept.push(Some(rows));
+                    live.push(None);
+                }
+                Err(error) => {
+                    self.quiet(&live).await;
+                    return self.reply_error(error).await;
+                }
+            }
+        }
+        self.merge_sources(job, kept, &live, budget).await
+    }
+
+    /// Merges what is kept and what the servers are sending.
+    async fn merge_sources(
+        &mut self,
+        job: &Job<'_>,
+        kept: Vec<Option<Kept>>,
+        live: &[Option<ServerId>],
+        budget: Budget,
+    ) -> Result<(), End> {
+        let bindings = self.bindings(job.statement);
+        let merge_job = MergeJob {
+            merge: match job.primitive {
+                Primitive::Merge(merge) => Some(&**merge),
+                _ => None,
+            },
+            format: match job.statement.form {
+                Form::Text => RowFormat::Text,
+                Form::Prepared => RowFormat::Binary,
+            },
+            bindings: &bindings,
+            budget,
+            status: self.status(),
+        };
+        let limit = self.services.limits.merge_bytes_max;
+        let mut sources = sources(&mut self.attached, kept, live, limit);
+        let merged = merge(
+            &mut self.client,
+            &mut self.sequence,
+            self.registered.control(),
+            &mut sources,
+            merge_job,
+            kill_on_server,
+        )
+        .await;
+        let outcomes: Vec<Outcome> = sources.iter().map(Source::outcome).collect();
+        drop(sources);
+        self.after_merge(merged, live, &outcomes).await
+    }
+
+    /// What the end of a merge means for the session and its connections.
+    async fn after_merge(
+        &mut self,
+        merged: Result<Merged, MergeError>,
+        live: &[Option<ServerId>],
+        outcomes: &[Outcome],
+    ) -> Result<(), End> {
+        match merged {
+            Ok(merged) => {
+                self.state.found_rows = merged.rows;
+                self.tally.query.rows = merged.rows;
+                self.state.row_count = -1;
+                self.state.warnings = Warnings::None;
+                self.settle_all(live, outcomes).await;
+                Ok(())
+            }
+            Err(MergeError::Told(error)) => {
+                self.settle_all(live, outcomes).await;
+                self.failed = true;
+                self.count_error(&error);
+                self.state.row_count = -1;
+                self.state.warnings = Warnings::Error(error);
+                Ok(())
+            }
+            Err(MergeError::Broken { source, failure }) => {
+                let error = self.lose_all(live, source, &failure);
+                self.reply_error(error).await
+            }
+            Err(MergeError::ClientGone) => {
+                self.client.gone = true;
+                for server in live.iter().flatten() {
+                    if let Some(index) = self.index_of(*server) {
+                        self.attached.swap_remove(index);
+                    }
+                }
+                Err(End::Quit)
+            }
+        }
+    }
+
+    /// Drops the connections of a merge of which one has failed; gives the error for that one.
+    fn lose_all(
+        &mut self,
+        live: &[Option<ServerId>],
+        source: usize,
+        failure: &Failure,
+    ) -> SqlError {
+        let mut error = catalog::INTERNAL.with(&[&"a broken merge without source"]);
+        for (number, server) in live.iter().enumerate() {
+            let Some(index) = server.and_then(|server| self.index_of(server)) else { continue };
+            let lost = self.lose(index, failure);
+            if number == source {
+                error = lost;
+            }
+        }
+        error
+    }
+
+    /// Reads a whole result into memory, because its connection is needed again.
+    async fn keep_rows(
+        &mut self,
+        server: ServerId,
+        budget: &mut Budget,
+    ) -> Result<Result<Kept, SqlError>, End> {
+        let Some(index) = self.index_of(server) else {
+            return Ok(Err(catalog::INTERNAL.with(&[&"a shard without connection"])));
+        };
+        let limit = self.services.limits.merge_bytes_max;
+        let control = self.registered.control().clone();
+        let mut stream = ResultStream::new(&mut self.attached[index].lease, limit);
+        let mut watch = Watch::new(&mut self.client, &control);
+        match Kept::collect(&mut stream, &mut watch, budget).await {
+            Ok(kept) => Ok(Ok(kept)),
+            Err(StreamError::Server(error)) => {
+                self.settle_refused(index, &error).await;
+                Ok(Err(error))
+            }
+            Err(StreamError::Broken(failure)) => Ok(Err(self.lose(index, &failure))),
+            Err(StreamError::Interrupted) => {
+                // What is left unread makes the connection useless.
+                kill_on_server(&mut self.attached[index].lease);
+                let _ = self.lose(index, &"interrupted");
+                Ok(Err(catalog::KILLED.error()))
+            }
+            Err(StreamError::ClientGone) => Err(End::Quit),
+        }
+    }
+
+    /// A write on several shards, or on one with generated values.
+    pub(super) async fn run_write(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Result<(), End> {
+        let several = pieces.len() > 1;
+        let own = several && !self.in_transaction() && self.state.autocommit;
+        if own {
+            let before = std::mem::replace(&mut self.transaction, Transaction::None { next: None });
+            self.transaction = Transaction::begun(before);
+        }
+        let guarded = several && !own;
+        let result = self.write_pieces(job, &pieces, guarded).await;
+        let result = match (result, own) {
+            (Ok(total), true) => self.commit_all().await.map(|()| total),
+            (Err(error), true) => {
+                self.rollback_all().await;
+                Err(error)
+            }
+            (result, false) => result,
+        };
+        match result {
+            Ok(mut total) => {
+                match job.insert_id {
+                    InsertId::Server => {}
+                    InsertId::Given(id) => total.last_insert_id = id,
+                    InsertId::Generated(first) => {
+                        total.last_insert_id = first;
+                        self.state.last_insert_id = first;
+                    }
+                }
+                self.reply_total(&total).await
+            }
+            Err(error) => self.reply_error(error).await,
+        }
+    }
+
+    async fn write_pieces(
+        &mut self,
+        job: &Job<'_>,
+        pieces: &[Piece],
+        guarded: bool,
+    ) -> Result<Total, SqlError> {
+        let placed = self.place_all(job, pieces)?;
+        if guarded {
+            for placement in &placed {
+                let database = job.topology.keyspace(job.keyspace).database.clone();
+                let index = self.attach(*placement, database.as_bytes(), false).await?;
+                let savepoint = format!("SAVEPOINT {SAVEPOINT}");
+                self.command_on(index, &savepoint).await?;
+            }
+        }
+        let mut total = Total::default();
+        let mut waiting: Vec<ServerId> = Vec::new();
+        let mut first_error: Option<SqlError> = None;
+        for (piece, placement) in pieces.iter().zip(&placed) {
+            if waiting.contains(&placement.server()) {
+                // The connection is still busy with another shard of the same server.
+                self.collect(&mut waiting, placement.server(), &mut total, &mut first_error).await;
+            }
+            if first_error.is_some() {
+                break;
+            }
+            match self.send_piece(job, *placement, piece).await {
+                Ok(()) => waiting.push(placement.server()),
+                Err(error) => first_error = Some(error),
+            }
+        }
+        while let Some(server) = waiting.last().copied() {
+            self.collect(&mut waiting, server, &mut total, &mut first_error).await;
+        }
+        if guarded {
+            let verb = if first_error.is_some() { "ROLLBACK TO" } else { "RELEASE" };
+            for placement in &placed {
+                let Some(index) = self.index_of(placement.server()) else { continue };
+                let ended = self.command_on(index, &format!("{verb} SAVEPOINT {SAVEPOINT}")).await;
+                // After a deadlock the server has rolled back more than the savepoint.
+                if ended.is_err() && first_error.is_some() {
+                    self.break_transaction(placement);
+                }
+            }
+        }
+        match first_error {
+            Some(error) => Err(error),
+            None => Ok(total),
+        }
+    }
+
+    /// The servers do not agree any more on what the transaction has done.
+    fn break_transaction(&mut self, placement: &Placement) {
+        let topology = self.services.topology.load_full();
+        let shard = topology.shard_name(placement.shard());
+        self.transaction = Transaction::Broken { shard };
+    }
+
+    /// Reads the answer of one server to a write.
+    async fn collect(
+        &mut self,
+        waiting: &mut Vec<ServerId>,
+        server: ServerId,
+        total: &mut Total,
+        first_error: &mut Option<SqlError>,
+    ) {
+        waiting.retain(|waits| *waits != server);
+        let Some(index) = self.index_of(server) else { return };
+        match self.answer_of(index).await {
+            Ok(outcome) => {
+                total.add(&outcome, &self.attached[index].lease.last_info());
+                self.settle(index, &outcome).await;
+            }
+            Err(Failure::Server(error)) => {
+                self.settle_refused(index, &error).await;
+                first_error.get_or_insert(error);
+            }
+            Err(failure) => {
+                let error = self.lose(index, &failure);
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Waits for an answer without rows. An interrupt stops the statement on its server, whose
+    /// error ends the wait.
+    async fn answer_of(&mut self, index: usize) -> Result<Outcome, Failure> {
+        let lease = &mut self.attached[index].lease;
+        let control = self.registered.control();
+        let answered = {
+            let mut answer = std::pin::pin!(lease.collect(None));
+            poll_fn(|cx| {
+                if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                    return Poll::Ready(Some(answer));
+                }
+                match control.poll_interrupt(cx) {
+                    Poll::Ready(interrupt) if interrupt >= Interrupt::Query => Poll::Ready(None),
+                    _ => Poll::Pending,
+                }
+            })
+            .await
+        };
+        match answered {
+            Some(answer) => answer,
+            None => {
+                kill_on_server(lease);
+                lease.collect(None).await
+            }
+        }
+    }
+
+    /// A server has answered with an error. Others may be busy with the same statement, so nothing
+    /// is rolled back here.
+    async fn settle_refused(&mut self, index: usize, error: &SqlError) {
+        let attached = &mut self.attached[index];
+        // Without autocommit the statement may have opened a transaction.
+        attached.in_transaction |= !self.state.autocommit;
+        if error.errno == DEADLOCK && (attached.enrolled || attached.in_transaction) {
+            let placement = attached.placement;
+            self.break_transaction(&placement);
+        }
+        self.settle_quietly(index).await;
+    }
+
+    /// A definition statement on every shard, one after the other. It ends a transaction.
+    pub(super) async fn run_ddl(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Result<(), End> {
+        if let Err(error) = self.commit_all().await {
+            return self.reply_error(error).await;
+        }
+        let result = self.run_ddl_pieces(job, &pieces).await;
+        self.columns_may_have_changed(job.statement.kind).await;
+        match result {
+            Ok(total) => self.reply_total(&total).await,
+            Err(error) => self.reply_error(error).await,
+        }
+    }
+
+    async fn run_ddl_pieces(&mut self, job: &Job<'_>, pieces: &[Piece]) -> Result<Total, SqlError> {
+        let mut total = Total::default();
+        let mut done: Vec<String> = Vec::new();
+        for piece in pieces {
+            let shard = job.topology.shard_name(job.topology.shard(job.keyspace, piece.shard));
+            match self.run_ddl_piece(job, piece, &mut total).await {
+                Ok(()) => done.push(shard),
+                Err(error) if done.is_empty() => return Err(error),
+                Err(error) => {
+                    let text = String::from_utf8_lossy(&error.message).into_owned();
+                    return Err(catalog::PARTIAL_DDL.with(&[&shard, &text, &done.join(", ")]));
+                }
+            }
+        }
+        Ok(total)
+    }
+
+    /// After a definition statement: the next statement is to see the new columns.
+    pub(super) async fn columns_may_have_changed(&mut self, kind: StatementKind) {
+        let changes = matches!(
+            kind,
+            StatementKind::Create
+                | StatementKind::Alter
+                | StatementKind::Drop
+                | StatementKind::Rename
+        );
+        if changes {
+            self.services.columns.refresh(COLUMNS_WAIT).await;
+            if !self.in_transaction() {
+                self.generation.release();
+            }
+        }
+    }
+
+    async fn run_ddl_piece(
+        &mut self,
+        job: &Job<'_>,
+        piece: &Piece,
+        total: &mut Total,
+    ) -> Result<(), SqlError> {
+        let placement = self.place_piece(job, piece.shard)?;
+        self.send_piece(job, placement, piece).await?;
+        let mut first_error = None;
+        self.collect(&mut vec![], placement.server(), total, &mut first_error).await;
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Attaches a shard's server and sends it its piece.
+    async fn send_piece(
+        &mut self,
+        job: &Job<'_>,
+        placement: Placement,
+        piece: &Piece,
+    ) -> Result<(), SqlError> {
+        let database = job.topology.keyspace(job.keyspace).database.clone();
+        let wants_insert_id = job.statement.wants_insert_id();
+        let index = self.attach(placement, database.as_bytes(), wants_insert_id).await?;
+        let payload = match self.piece_payload(index, piece, job.statement).await {
+            Ok(payload) => payload,
+            Err(failure) => return Err(self.fail(index, failure).await),
+        };
+        let lease = &mut self.attached[index].lease;
+        if let Err(failure) = lease.send_payload(&payload).await {
+            return Err(self.lose(index, &failure));
+        }
+        lease.expect(Expect::Query, crate::backend::first_answer_sequence(payload.len()));
+        Ok(())
+    }
+
+    fn place_all(&mut self, job: &Job<'_>, pieces: &[Piece]) -> Result<Vec<Placement>, SqlError> {
+        pieces.iter().map(|piece| self.place_piece(job, piece.shard)).collect()
+    }
+
+    /// Runs a small statement of our own on an attached connection.
+    async fn command_on(&mut self, index: usize, sql: &str) -> Result<(), SqlError> {
+        match self.attached[index].lease.execute(sql.as_bytes()).await {
+            Ok(_) => Ok(()),
+            Err(failure) => Err(self.fail(index, failure).await),
+        }
+    }
+
+    fn index_of(&self, server: ServerId) -> Option<usize> {
+        self.attached.iter().position(|attached| attached.placement.server() == server)
+    }
+
+    /// After a read: each connection is at rest.
+    async fn settle_all(&mut self, live: &[Option<ServerId>], outcomes: &[Outcome]) {
+        for (server, outcome) in live.iter().zip(outcomes) {
+            if let Some(index) = server.and_then(|server| self.index_of(server)) {
+                self.settle(index, outcome).await;
+            }
+        }
+    }
+
+    /// Brings connections to rest whose answers nobody will read.
+    async fn quiet(&mut self, live: &[Option<ServerId>]) {
+        for server in live.iter().flatten() {
+            let Some(index) = self.index_of(*server) else { continue };
+            match self.answer_of(index).await {
+                Ok(outcome) => self.settle(index, &outcome).await,
+                Err(Failure::Server(error)) => self.settle_refused(index, &error).await,
+                Err(failure) => {
+                    let _ = self.lose(index, &failure);
+                }
+            }
+        }
+    }
+
+    async fn reply_total(&mut self, total: &Total) -> Result<(), End> {
+        self.state.row_count = total.affected_rows as i64;
+        self.state.warnings = Warnings::None;
+        let ok = OkPacket {
+            affected_rows: total.affected_rows,
+            last_insert_id: total.last_insert_id,
+            status: self.status(),
+            warnings: total.warnings.min(u32::from(u16::MAX)) as u16,
+            info: &total.info,
+            ..OkPacket::default()
+        };
+        self.write_ok(&ok);
+        self.flush().await
+    }
+}
+
+impl Total {
+    fn add(&mut self, outcome: &Outcome, info: &[u8]) {
+        self.affected_rows += outcome.affected_rows;
+        self.warnings += u32::from(outcome.warnings);
+        if self.last_insert_id == 0 {
+            self.last_insert_id = outcome.last_insert_id;
+        }
+        self.info = if self.info.is_empty() { info.to_vec() } else { add_info(&self.info, info) };
+    }
+}
+
+/// The rows of each shard: those in memory, and those that its connection is sending.
+fn sources<'a>(
+    attached: &'a mut [Attached],
+    mut kept: Vec<Option<Kept>>,
+    live: &[Option<ServerId>],
+    row_bytes_max: usize,
+) -> Vec<Source<'a>> {
+    let mut connections: Vec<_> = attached
+        .iter_mut()
+        .map(|attached| (attached.placement.server(), Some(&mut *attached.lease)))
+        .collect();
+    let mut source = |(number, server): (usize, &Option<ServerId>)| {
+        let connection = server.and_then(|server| {
+            let found = connections.iter_mut().find(|(id, _)| *id == server);
+            found.and_then(|(_, connection)| connection.take())
+        });
+        match connection {
+            Some(connection) => Source::Live(ResultStream::new(connection, row_bytes_max)),
+            None => Source::Kept(kept[number].take().unwrap_or_default()),
+        }
+    };
+    live.iter().enumerate().map(&mut source).collect()
+}
+
+/// Adds up the numbers of two texts like `Rows matched: 3  Changed: 1  Warnings: 0`.
+fn add_info(a: &[u8], b: &[u8]) -> Vec<u8> {
+    let numbers = |text: &[u8]| -> Vec<u64> {
+        let digits = text.split(|byte| !byte.is_ascii_digit()).filter(|part| !part.is_empty());
+        digits.filter_map(|part| std::str::from_utf8(part).ok()?.parse().ok()).collect()
+    };
+    let mut sums = numbers(a).into_iter().zip(numbers(b)).map(|(a, b)| a + b);
+    let mut out = Vec::with_capacity(a.len() + 4);
+    let mut rest = a;
+    while let Some(start) = rest.iter().position(u8::is_ascii_digit) {
+        let digits = rest[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        out.extend_from_slice(&rest[..start]);
+        match sums.next() {
+            Some(sum) => out.extend_from_slice(sum.to_string().as_bytes()),
+            None => out.extend_from_slice(&rest[start..start + digits]),
+        }
+        rest = &rest[start + digits..];
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn infos_are_added_number_by_number() {
+        let a = b"Rows matched: 3  Changed: 1  Warnings: 0";
+        let b = b"Rows matched: 9  Changed: 9  Warnings: 2";
+        assert_eq!(add_info(a, b), b"Rows matched: 12  Changed: 10  Warnings: 2");
+    }
+}

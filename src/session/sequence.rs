@@ -1,0 +1,111 @@
+//! Values of sequences, for INSERT and for `SELECT NEXT VALUE`.
+
+use std::sync::Arc;
+
+use crate::backend::{Aligned, Failure, Profile};
+use crate::engine::limit_value;
+use crate::engine::plan::{Generate, LimitValue, NextValue};
+use crate::error::{SqlError, catalog};
+use crate::geo;
+use crate::wire::capability::Capabilities;
+
+use super::planned::Statement;
+use super::reply::{Column, Kind};
+use super::{End, Session};
+
+impl Session {
+    /// Values for the rows of an INSERT that want one: for each row its value, or 0 if it keeps
+    /// its own; and the first value, which becomes LAST_INSERT_ID().
+    pub(super) async fn generate(
+        &mut self,
+        generate: &Generate,
+        wanted: &[bool],
+    ) -> Result<(Vec<u64>, Option<u64>), SqlError> {
+        let count = wanted.iter().filter(|wanted| **wanted).count() as u64;
+        if count == 0 {
+            return Ok((vec![0; wanted.len()], None));
+        }
+        let first = self.reserve(&generate.keyspace, &generate.sequence, count).await?;
+        let mut next = first;
+        let values = wanted
+            .iter()
+            .map(|wanted| {
+                if !wanted {
+                    return 0;
+                }
+                next += 1;
+                next - 1
+            })
+            .collect();
+        Ok((values, Some(first)))
+    }
+
+    /// `SELECT NEXT n VALUES FROM sequence`: the first of them.
+    pub(super) async fn next_value(
+        &mut self,
+        next: &NextValue,
+        statement: &Statement,
+    ) -> Result<(), End> {
+        let count = match next.count {
+            None => Ok(1),
+            Some(hole) => limit_value(LimitValue::Hole(hole), &self.bindings(statement)),
+        };
+        let first = match count {
+            Ok(count) => self.reserve(&next.keyspace, &next.sequence, count.max(1)).await,
+            Err(error) => Err(error),
+        };
+        match first {
+            Ok(first) => {
+                let column = Column { name: "nextval", kind: Kind::Integer };
+                self.reply_rows(&[column], &[vec![Some(first.to_string())]]).await
+            }
+            Err(error) => self.reply_error(error).await,
+        }
+    }
+
+    /// The first of `count` consecutive values. They come from memory or, in a transaction of its
+    /// own on a connection of its own, from the sequence table.
+    async fn reserve(
+        &mut self,
+        keyspace: &Arc<str>,
+        sequence: &Arc<str>,
+        count: u64,
+    ) -> Result<u64, SqlError> {
+        let services = Arc::clone(&self.services);
+        let block = services.sequences.block(keyspace, sequence);
+        let mut block = block.lock().await;
+        if let Some(first) = block.take(count) {
+            return Ok(first);
+        }
+        let topology = services.topology.load_full();
+        let index = topology
+            .find_keyspace(keyspace)
+            .ok_or_else(|| catalog::UNKNOWN_KEYSPACE.with(&[keyspace]))?;
+        let shard = topology.shard(index, 0);
+        let placement = geo::primary(&topology, shard)?;
+        let name = topology.shard_name(shard);
+        let settings = self.services.plain_settings();
+        let profile = Profile::of(Capabilities::DEPRECATE_EOF);
+        let database = topology.keyspace(index).database.as_bytes();
+        let aligned = Aligned { settings: &settings, database, last_insert_id: None };
+        let mut lease = services
+            .pool(placement)
+            .checkout(self.worker, profile, &aligned)
+            .await
+            .map_err(|error| services.checkout_error(placement, &error))?;
+        let filled = match lease.align(&aligned).await {
+            Ok(()) => block.refill(&mut lease, sequence, count).await,
+            Err(failure) => Err(failure),
+        };
+        match filled {
+            Ok(()) => {}
+            Err(Failure::Server(error)) => {
+                lease.release();
+                return Err(error);
+            }
+            Err(failure) => return Err(catalog::SERVER_GONE.with(&[&"primary", &name, &failure])),
+        }
+        lease.release();
+        block.take(count).ok_or_else(|| catalog::INTERNAL.with(&[&"an empty sequence block"]))
+    }
+}

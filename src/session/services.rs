@@ -1,0 +1,84 @@
+//! What all sessions share: limits, accounts, pools, and the state of the servers.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::backend::{CheckoutError, Names, Pool, Settings};
+use crate::canary::{Serving, Steward};
+use crate::config::Limits;
+use crate::error::{SqlError, catalog};
+use crate::executor::registry::Registry;
+use crate::executor::sequence::Sequences;
+use crate::geo::Placement;
+use crate::monitor::Monitor;
+use crate::monitor::columns::ColumnReader;
+use crate::observe::Metrics;
+use crate::topology::Topology;
+
+use super::accounts::Accounts;
+use super::region::Geography;
+
+/// What all sessions share.
+#[derive(Debug)]
+pub struct Services {
+    /// Every limit.
+    pub limits: Limits,
+    /// Who may log in.
+    pub accounts: Accounts,
+    /// All sessions.
+    pub registry: Arc<Registry>,
+    /// Servers, shards and their state; replaced by the monitors.
+    pub topology: Arc<ArcSwap<Topology>>,
+    /// Asks the servers how they are.
+    pub monitor: Monitor,
+    /// Reads the servers' columns.
+    pub columns: ColumnReader,
+    /// Regions, and whose clients are where.
+    pub geography: Geography,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The VSchema generations in service.
+    pub serving: Arc<ArcSwap<Serving>>,
+    /// Who changes that.
+    pub steward: Arc<Steward>,
+    /// Blocks of sequence values.
+    pub sequences: Sequences,
+    /// The pools, in the order of the topology's servers.
+    pub pools: Vec<Arc<Pool>>,
+    /// The version text in greetings.
+    pub server_version: String,
+}
+
+impl Services {
+    /// The servers as they are now.
+    pub fn topology(&self) -> arc_swap::Guard<Arc<Topology>> {
+        self.topology.load()
+    }
+
+    /// The pool of the server that a placement allows.
+    pub fn pool(&self, placement: Placement) -> &Arc<Pool> {
+        &self.pools[placement.server().index()]
+    }
+
+    /// Settings for statements of Geogate itself.
+    pub fn plain_settings(&self) -> Arc<Settings> {
+        let collation = Some("utf8mb4_general_ci".into());
+        Arc::new(Settings::new(Names { charset: "utf8mb4".into(), collation }))
+    }
+
+    /// The error for a client whose statement found no connection.
+    pub fn checkout_error(&self, placement: Placement, error: &CheckoutError) -> SqlError {
+        let role = placement.role().name();
+        let shard = self.topology().shard_name(placement.shard());
+        match error {
+            CheckoutError::Timeout(wait) => {
+                catalog::POOL_TIMEOUT.with(&[&role, &shard, &format!("{wait:?}")])
+            }
+            CheckoutError::Dial(error) => {
+                tracing::warn!(%shard, %role, %error, "cannot connect to server");
+                catalog::SERVER_UNREACHABLE.with(&[&role, &shard, &error.without_address()])
+            }
+        }
+    }
+}

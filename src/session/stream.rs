@@ -1,0 +1,219 @@
+//! Statements that are forwarded while they come, without being held: long ones, where one server
+//! takes every statement.
+//!
+//! What the statement is must be seen from its first bytes; only queries and row changes qualify.
+//! Its tail is never read, so it may assign variables or take locks: the connection is pinned and
+//! will be reset. A client that may send several statements in one command has its commands held
+//! up to the limit, because they must be taken apart; beyond it the server says that it takes one.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+
+use crate::error::{SqlError, catalog};
+use crate::executor::registry::Interrupt;
+use crate::geo;
+use crate::observe::Route;
+use crate::sql::features::Features;
+use crate::sql::statement_kind::StatementKind;
+use crate::wire::capability::Capabilities;
+use crate::wire::command::code;
+use crate::wire::packet::{HEADER_LEN, MAX_PAYLOAD};
+use crate::wire::scanner::Expect;
+
+use super::attached::Index;
+use super::{End, Session};
+
+/// Shorter commands are held, which costs one write instead of many.
+const STREAM_FROM: usize = 1 << 20;
+/// Bytes that must be here before a long command is judged: its kind may follow a comment.
+const PREFIX: usize = 8 << 10;
+
+/// What to do with the command whose beginning stands in the client's read buffer.
+pub(super) enum Front {
+    /// Too little is here to say.
+    Wait,
+    /// Hold it until it is complete.
+    Buffer,
+    /// Forward it as it comes.
+    Stream {
+        /// What it is.
+        kind: StatementKind,
+    },
+}
+
+/// Why a statement did not reach its server.
+enum Lost {
+    /// The client left or broke the protocol, or the session is to end.
+    Client(End),
+    /// The server's stream failed; the client has been read to the end of its statement.
+    Server(SqlError),
+}
+
+/// Where in a long command the next byte from the client stands.
+struct Position {
+    /// Payload bytes of the present packet that have not come.
+    left: usize,
+    /// The present packet is full, so another one follows.
+    full: bool,
+    /// Sequence number of the present packet.
+    sequence: u8,
+}
+
+impl Session {
+    /// Judges a command by its header and its first bytes. `is_looked_at`: it was said already
+    /// that this one is held.
+    pub(super) fn look_at_front(&mut self, is_looked_at: bool) -> Front {
+        let framed = &self.client.framed;
+        let Some((len, 0)) = framed.announced().filter(|_| !is_looked_at) else {
+            return Front::Buffer;
+        };
+        let limit = self.services.limits.statement_bytes_max;
+        let several = self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
+        let from = if several { MAX_PAYLOAD } else { STREAM_FROM };
+        if len < from.min(limit.saturating_add(1)) {
+            return Front::Buffer;
+        }
+        let Some(text) = framed.buffered().get(HEADER_LEN..HEADER_LEN + len.min(PREFIX)) else {
+            return Front::Wait;
+        };
+        let Some((&code::QUERY, text)) = text.split_first() else { return Front::Buffer };
+        if self.services.topology().single_server().is_none() {
+            return Front::Buffer;
+        }
+        // The text breaks off somewhere, which is an error to the scanner but comes after the kind.
+        let _ = self.scan.run(text, self.state.lex_mode);
+        match self.scan.kind() {
+            kind @ (StatementKind::Select
+            | StatementKind::Insert
+            | StatementKind::Replace
+            | StatementKind::Update
+            | StatementKind::Delete) => Front::Stream { kind },
+            _ => Front::Buffer,
+        }
+    }
+
+    /// Forwards the statement whose beginning stands in the client's read buffer, and its answer.
+    pub(super) async fn stream_statement(&mut self, kind: StatementKind) -> Result<(), End> {
+        self.begin_tally(kind);
+        self.tally.query.route = Route::PassThrough;
+        let result = self.stream(kind).await;
+        self.end_tally();
+        result
+    }
+
+    async fn stream(&mut self, kind: StatementKind) -> Result<(), End> {
+        let features = self.scan.features();
+        self.drop_held().await;
+        let attached = match self.place_for_stream() {
+            Ok(placement) => self.attach_here(placement, true).await,
+            Err(error) => Err(error),
+        };
+        let index = match attached {
+            Ok(index) => index,
+            Err(error) => {
+                self.forward_statement(None).await.map_err(|_| End::Abort)?;
+                return self.reply_error(error).await;
+            }
+        };
+        match self.forward_statement(Some(index)).await {
+            Ok(()) => {}
+            Err(Lost::Server(error)) => return self.reply_error(error).await,
+            Err(Lost::Client(end)) => {
+                self.attached.swap_remove(index);
+                return Err(end);
+            }
+        }
+        let first_sequence = self.sequence;
+        self.attached[index].lease.expect(Expect::Query, first_sequence);
+        if let Some(outcome) = self.relay_answer(index, first_sequence).await? {
+            self.pin(index);
+            let features = features | Features::LAST_INSERT_ID;
+            self.after_statement(index, kind, features, &outcome).await;
+        }
+        Ok(())
+    }
+
+    /// What follows the beginning of the text is not known, so it goes where writes go.
+    fn place_for_stream(&mut self) -> Result<geo::Placement, SqlError> {
+        let topology = self.services.topology.load_full();
+        let shard = topology.single_server().ok_or_else(|| catalog::NO_KEYSPACE.error())?;
+        self.place(&topology, shard, geo::Access::Write, None)
+    }
+
+    /// Passes the packets of one command on, or reads them only if there is no server to take them.
+    /// Afterwards the session's sequence id is that of the answer.
+    async fn forward_statement(&mut self, to: Option<Index>) -> Result<(), Lost> {
+        let mut failed = None;
+        let mut position = None;
+        loop {
+            let count = self.forwardable(&mut position).await?;
+            let Some(present) = &mut position else { continue };
+            let chunk = &self.client.framed.buffered()[..count];
+            if let (Some(index), None) = (to, &failed) {
+                failed = self.attached[index].lease.send(chunk).await.err();
+            }
+            self.client.framed.consume(count);
+            if present.left > 0 {
+                continue;
+            }
+            self.sequence = present.sequence.wrapping_add(1);
+            if !present.full {
+                break;
+            }
+            let next = present.sequence.wrapping_add(1);
+            position = Some(Position { left: 0, full: true, sequence: next });
+        }
+        match (to, failed) {
+            (Some(index), Some(failure)) => Err(Lost::Server(self.lose(index, &failure))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for bytes of the command and says how many of those in the buffer belong to its
+    /// present packet, whose header is read on the way.
+    async fn forwardable(&mut self, position: &mut Option<Position>) -> Result<usize, Lost> {
+        let due = position.as_ref().map_or(0, |present| present.sequence);
+        let between = position.as_ref().is_none_or(|present| present.left == 0);
+        let needed = if between { HEADER_LEN } else { 1 };
+        while self.client.framed.buffered().len() < needed {
+            self.read_more().await.map_err(Lost::Client)?;
+        }
+        let available = self.client.framed.buffered().len();
+        let Some(present) = position.as_mut().filter(|_| !between) else {
+            let (len, sequence) = self.client.framed.announced().unwrap_or_default();
+            if sequence != due {
+                self.sequence = sequence.wrapping_add(1);
+                let _ = self.reply_error(catalog::OUT_OF_ORDER.error()).await;
+                return Err(Lost::Client(End::Abort));
+            }
+            let count = available.min(HEADER_LEN + len);
+            let left = HEADER_LEN + len - count;
+            *position = Some(Position { left, full: len == MAX_PAYLOAD, sequence });
+            return Ok(count);
+        };
+        let count = available.min(present.left);
+        present.left -= count;
+        Ok(count)
+    }
+
+    /// Reads from the client, unless the session is to end.
+    async fn read_more(&mut self) -> Result<(), End> {
+        let (framed, control) = (&mut self.client.framed, self.registered.control());
+        let read: Option<io::Result<usize>> = poll_fn(|cx| {
+            if let Poll::Ready(read) = framed.poll_fill(cx) {
+                return Poll::Ready(Some(read));
+            }
+            match control.poll_interrupt(cx) {
+                Poll::Ready(interrupt) if interrupt > Interrupt::Query => Poll::Ready(None),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
+        match read {
+            Some(Ok(count)) if count > 0 => Ok(()),
+            Some(_) => Err(End::Quit),
+            None => Err(End::Abort),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a statement was, for the metrics: filled in while it runs, counted when it ends.
+
+use crate::canary;
+use crate::clock::{self, Instant};
+use crate::engine::routing::Opcode;
+use crate::error::{Origin, SqlError};
+use crate::observe::{Kind, Query, Route, Side};
+use crate::planner::generation::Generation;
+use crate::sql::statement_kind::StatementKind;
+use crate::topology::KeyspaceIndex;
+
+use super::Session;
+
+/// The statement that runs.
+#[derive(Debug)]
+pub(super) struct Tally {
+    /// What is known of it so far.
+    pub(super) query: Query,
+    begun: Instant,
+}
+
+impl Tally {
+    pub(super) fn new() -> Self {
+        Self { query: Query::default(), begun: clock::now() }
+    }
+}
+
+impl Session {
+    /// Begins a statement. Until somebody says more it counts as answered by the proxy.
+    pub(super) fn begin_tally(&mut self, kind: StatementKind) {
+        let keyspace = self.state.keyspace;
+        let (kind, route) = (counted_as(kind), Route::Proxy);
+        self.tally.query = Query { kind, keyspace, route, ..Query::default() };
+        self.tally.begun = clock::now();
+    }
+
+    /// Notes how a statement is routed.
+    pub(super) fn tally_route(&mut self, opcode: Opcode, keyspace: KeyspaceIndex) {
+        self.tally.query.route = counted_route(opcode);
+        self.tally.query.keyspace = Some(keyspace.index());
+    }
+
+    /// The side of the canary that a generation is on.
+    pub(super) fn side_of(&self, generation: &Generation) -> Side {
+        match self.services.serving.load().side_of(generation) {
+            canary::Side::Stable => Side::Stable,
+            canary::Side::Candidate => Side::Candidate,
+        }
+    }
+
+    /// Counts the statement, which has been answered.
+    pub(super) fn end_tally(&mut self) {
+        self.tally.query.elapsed = clock::now().saturating_duration_since(self.tally.begun);
+        self.services.metrics.record_query(self.worker, &self.tally.query);
+    }
+
+    /// Counts an error that the client is told.
+    pub(super) fn count_error(&self, error: &SqlError) {
+        let origin = match error.origin {
+            Origin::Client => "client",
+            Origin::Proxy => "proxy",
+            Origin::Server => "server",
+            Origin::Network => "network",
+        };
+        self.services.metrics.record_error(error.errno, origin, self.side());
+    }
+
+    fn side(&self) -> Side {
+        self.tally.query.side
+    }
+}
+
+fn counted_route(opcode: Opcode) -> Route {
+    match opcode {
+        Opcode::Unsharded => Route::Unsharded,
+        Opcode::EqualUnique => Route::EqualUnique,
+        Opcode::Equal => Route::Equal,
+        Opcode::In => Route::In,
+        Opcode::MultiEqual => Route::MultiEqual,
+        Opcode::Between => Route::Between,
+        Opcode::SubShard => Route::SubShard,
+        Opcode::Scatter => Route::Scatter,
+        Opcode::Reference => Route::Reference,
+        Opcode::None => Route::None,
+        Opcode::ByDestination => Route::ByDestination,
+        Opcode::Next => Route::Next,
+        Opcode::Dba => Route::Dba,
+    }
+}
+
+fn counted_as(kind: StatementKind) -> Kind {
+    use StatementKind as From;
+    match kind {
+        From::Select | From::With | From::Values | From::Table | From::ParenSelect => Kind::Select,
+        From::Insert | From::LoadData => Kind::Insert,
+        From::Replace => Kind::Replace,
+        From::Update => Kind::Update,
+        From::Delete => Kind::Delete,
+        From::Begin
+        | From::StartTransaction
+        | From::Commit
+        | From::Rollback
+        | From::Savepoint
+        | From::Release
+        | From::Xa => Kind::Transaction,
+        From::Set => Kind::Set,
+        From::Use => Kind::Use,
+        From::Show | From::Explain | From::VExplain => Kind::Show,
+        From::Create | From::Alter | From::Drop | From::Truncate | From::Rename => Kind::Ddl,
+        From::Call | From::Do => Kind::Call,
+        _ => Kind::Other,
+    }
+}

@@ -1,0 +1,344 @@
+//! BEGIN, COMMIT, ROLLBACK and savepoints.
+//!
+//! BEGIN opens no transaction anywhere: a server takes part from the first statement that goes to
+//! it. A transaction on several servers is committed best effort, one after the other; if one
+//! fails after another succeeded, the client gets a warning that names both.
+
+use crate::error::{SqlError, catalog};
+use crate::observe::{Outcome, TransactionMode};
+use crate::sql::control::set::Access;
+use crate::sql::control::transaction::{self as control, Choice, Completion};
+use crate::wire::scanner::Expect;
+
+use super::attached::Index;
+use super::{End, Session};
+
+/// The transaction of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Transaction {
+    /// None was begun. `next` is what SET TRANSACTION asked for the next one.
+    None {
+        /// Statements to be sent before the next transaction or statement.
+        next: Option<Vec<Vec<u8>>>,
+    },
+    /// BEGIN was said.
+    Open(Open),
+    /// A connection that took part was lost. Only ROLLBACK leads out of it.
+    Broken {
+        /// The shard whose connection broke.
+        shard: String,
+    },
+}
+
+/// An open transaction, as far as a server that joins later must be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Open {
+    /// SET TRANSACTION statements for it.
+    characteristics: Vec<Vec<u8>>,
+    /// BEGIN or START TRANSACTION READ ONLY.
+    begin: Vec<u8>,
+    /// Savepoints in order, as they were written (quotes included).
+    savepoints: Vec<Vec<u8>>,
+}
+
+impl Transaction {
+    /// A transaction of Geogate's own around one statement.
+    /// It has the characteristics that SET TRANSACTION asked for before.
+    pub(super) fn begun(before: Self) -> Self {
+        let characteristics = match before {
+            Self::None { next } => next.unwrap_or_default(),
+            Self::Open(_) | Self::Broken { .. } => Vec::new(),
+        };
+        Self::Open(Open {
+            characteristics,
+            begin: b"START TRANSACTION".to_vec(),
+            savepoints: Vec::new(),
+        })
+    }
+}
+
+impl Open {
+    /// Whether it was begun as READ ONLY.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.begin.ends_with(b"READ ONLY")
+    }
+
+    /// What a server that joins must run first.
+    pub(super) fn opening(&self) -> Vec<Vec<u8>> {
+        let savepoint = |name: &Vec<u8>| [b"SAVEPOINT ".as_slice(), name].concat();
+        let mut statements = self.characteristics.clone();
+        statements.push(self.begin.clone());
+        statements.extend(self.savepoints.iter().map(savepoint));
+        statements
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.savepoints.iter().rposition(|known| same_name(known, name))
+    }
+}
+
+/// Savepoint names are compared without regard to case; `known` is quoted.
+fn same_name(known: &[u8], name: &str) -> bool {
+    quoted(name).eq_ignore_ascii_case(known)
+}
+
+fn quoted(name: &str) -> Vec<u8> {
+    format!("`{}`", name.replace('`', "``")).into_bytes()
+}
+
+impl Session {
+    /// Runs a transaction statement.
+    pub(super) async fn transaction_statement(
+        &mut self,
+        statement: control::Transaction,
+    ) -> Result<(), End> {
+        use control::Transaction as Statement;
+        let result = match statement {
+            Statement::Begin { access, consistent_snapshot } => {
+                self.begin(access, consistent_snapshot).await
+            }
+            Statement::Commit(completion) => return self.complete(b"COMMIT", completion).await,
+            Statement::Rollback(completion) => return self.complete(b"ROLLBACK", completion).await,
+            Statement::Savepoint(name) => self.savepoint(&name.text).await,
+            Statement::RollbackTo(name) => self.rollback_to(&name.text).await,
+            Statement::Release(name) => self.release_savepoint(&name.text).await,
+        };
+        self.reply_result(result).await
+    }
+
+    async fn begin(
+        &mut self,
+        access: Option<Access>,
+        consistent_snapshot: bool,
+    ) -> Result<(), SqlError> {
+        // BEGIN commits what is open, as every server does.
+        self.commit_all().await?;
+        let characteristics =
+            match std::mem::replace(&mut self.transaction, Transaction::None { next: None }) {
+                Transaction::None { next } => next.unwrap_or_default(),
+                Transaction::Open(_) | Transaction::Broken { .. } => Vec::new(),
+            };
+        let mut begin = b"START TRANSACTION".to_vec();
+        let access = match access {
+            Some(Access::ReadOnly) => "READ ONLY",
+            Some(Access::ReadWrite) => "READ WRITE",
+            None => "",
+        };
+        let snapshot = if consistent_snapshot { "WITH CONSISTENT SNAPSHOT" } else { "" };
+        let parts: Vec<&str> = [snapshot, access].into_iter().filter(|p| !p.is_empty()).collect();
+        if !parts.is_empty() {
+            begin.push(b' ');
+            begin.extend(parts.join(", ").as_bytes());
+        }
+        let open = Open { characteristics, begin, savepoints: Vec::new() };
+        self.transaction = Transaction::Open(open);
+        if consistent_snapshot {
+            // The snapshot is taken now, so the servers must take part now.
+            let Some(shard) = self.services.topology().single_server() else {
+                self.transaction = Transaction::None { next: None };
+                return Err(catalog::UNSUPPORTED
+                    .with(&[&"START TRANSACTION WITH CONSISTENT SNAPSHOT over several servers"]));
+            };
+            let placement = crate::geo::primary(&self.services.topology(), shard)?;
+            let database = self.state.database.clone();
+            self.attach(placement, &database, false).await?;
+        }
+        Ok(())
+    }
+
+    /// COMMIT and ROLLBACK.
+    async fn complete(&mut self, verb: &[u8], completion: Completion) -> Result<(), End> {
+        let chain = completion.chain == Some(Choice::Yes);
+        let again = match &self.transaction {
+            Transaction::Open(open) if chain => {
+                Some(Open { savepoints: Vec::new(), ..open.clone() })
+            }
+            _ => None,
+        };
+        let result = if verb == b"COMMIT" {
+            match self.transaction {
+                Transaction::Broken { ref shard } => {
+                    let error = catalog::TRANSACTION_LOST.with(&[shard]);
+                    self.rollback_all().await;
+                    Err(error)
+                }
+                _ => self.commit_all().await,
+            }
+        } else {
+            self.rollback_all().await;
+            Ok(())
+        };
+        if let (Some(open), Ok(())) = (again, &result) {
+            self.transaction = Transaction::Open(open);
+        }
+        let release = completion.release == Some(Choice::Yes) && result.is_ok();
+        self.reply_result(result).await?;
+        if release { Err(End::Quit) } else { Ok(()) }
+    }
+
+    /// Commits on every server that takes part, one after the other, in the order they joined.
+    pub(super) async fn commit_all(&mut self) -> Result<(), SqlError> {
+        if let Transaction::Broken { shard } = &self.transaction {
+            return Err(catalog::TRANSACTION_LOST.with(&[shard]));
+        }
+        let mut committed: Vec<String> = Vec::new();
+        let mut failed: Vec<String> = Vec::new();
+        let mut first_error = None;
+        let mut index = 0;
+        while index < self.attached.len() {
+            let attached = &mut self.attached[index];
+            if !attached.enrolled && !attached.in_transaction {
+                index += 1;
+                continue;
+            }
+            let shard = self.services.topology().shard_name(attached.placement.shard());
+            if first_error.is_some() && !committed.is_empty() {
+                // Others have committed: go on, so that as much as possible is kept together.
+                tracing::warn!(%shard, "committing after another shard failed");
+            }
+            let result = if first_error.is_some() && committed.is_empty() {
+                attached.lease.execute(b"ROLLBACK").await.map(|_| false)
+            } else {
+                attached.lease.execute(b"COMMIT").await.map(|_| true)
+            };
+            attached.enrolled = false;
+            attached.in_transaction = false;
+            match result {
+                Ok(true) => committed.push(shard),
+                Ok(false) => failed.push(shard),
+                Err(failure) => {
+                    failed.push(shard);
+                    let before = self.attached.len();
+                    let error = self.fail(index, failure).await;
+                    first_error.get_or_insert(error);
+                    if self.attached.len() < before {
+                        continue;
+                    }
+                }
+            }
+            index += 1;
+        }
+        self.transaction = Transaction::None { next: None };
+        self.let_go_of_unneeded().await;
+        let outcome = match (&first_error, committed.is_empty()) {
+            (None, _) => Outcome::Commit,
+            (Some(_), true) => Outcome::Lost,
+            (Some(_), false) => Outcome::Partial,
+        };
+        self.count_transaction(committed.len() + failed.len(), outcome);
+        match first_error {
+            None => Ok(()),
+            Some(error) if committed.is_empty() => Err(error),
+            Some(error) => Err(catalog::PARTIAL_COMMIT.with(&[
+                &committed.join(", "),
+                &failed.join(", "),
+                &String::from_utf8_lossy(&error.message),
+            ])),
+        }
+    }
+
+    /// Rolls back on every server that takes part. A connection that fails is closed, which rolls
+    /// back too.
+    pub(super) async fn rollback_all(&mut self) {
+        let mut servers = 0;
+        for index in (0..self.attached.len()).rev() {
+            let attached = &mut self.attached[index];
+            if !attached.enrolled && !attached.in_transaction {
+                continue;
+            }
+            servers += 1;
+            attached.enrolled = false;
+            attached.in_transaction = false;
+            attached.has_warnings = false;
+            if attached.lease.execute(b"ROLLBACK").await.is_err() {
+                self.attached.swap_remove(index);
+            }
+        }
+        self.transaction = Transaction::None { next: None };
+        self.let_go_of_unneeded().await;
+        self.count_transaction(servers, Outcome::Rollback);
+    }
+
+    /// Counts a transaction in which so many servers took part.
+    fn count_transaction(&self, servers: usize, outcome: Outcome) {
+        let mode = match servers {
+            0 => return,
+            1 => TransactionMode::Single,
+            _ => TransactionMode::Multi,
+        };
+        self.services.metrics.record_transaction(self.worker, mode, outcome);
+    }
+
+    async fn let_go_of_unneeded(&mut self) {
+        // The same rule as after a statement: what is neither pinned nor held goes back.
+        self.drop_held().await;
+    }
+
+    async fn savepoint(&mut self, name: &str) -> Result<(), SqlError> {
+        let Some(name) = self.in_transaction().then(|| quoted(name)) else { return Ok(()) };
+        self.on_participants(&[b"SAVEPOINT ".as_slice(), &name].concat()).await?;
+        if let Transaction::Open(open) = &mut self.transaction {
+            open.savepoints.retain(|known| !known.eq_ignore_ascii_case(&name));
+            open.savepoints.push(name);
+        }
+        Ok(())
+    }
+
+    async fn rollback_to(&mut self, name: &str) -> Result<(), SqlError> {
+        let unknown = || SqlError::unknown_savepoint(name);
+        let open_elsewhere = self.in_transaction();
+        match &mut self.transaction {
+            Transaction::Open(open) => {
+                let at = open.position(name).ok_or_else(unknown)?;
+                open.savepoints.truncate(at + 1);
+            }
+            Transaction::Broken { shard } => return Err(catalog::TRANSACTION_LOST.with(&[shard])),
+            Transaction::None { .. } if open_elsewhere => {}
+            Transaction::None { .. } => return Err(unknown()),
+        }
+        self.on_participants(&[b"ROLLBACK TO SAVEPOINT ".as_slice(), &quoted(name)].concat()).await
+    }
+
+    async fn release_savepoint(&mut self, name: &str) -> Result<(), SqlError> {
+        let unknown = || SqlError::unknown_savepoint(name);
+        let open_elsewhere = self.in_transaction();
+        match &mut self.transaction {
+            Transaction::Open(open) => {
+                let at = open.position(name).ok_or_else(unknown)?;
+                open.savepoints.truncate(at);
+            }
+            Transaction::Broken { shard } => return Err(catalog::TRANSACTION_LOST.with(&[shard])),
+            Transaction::None { .. } if open_elsewhere => {}
+            Transaction::None { .. } => return Err(unknown()),
+        }
+        self.on_participants(&[b"RELEASE SAVEPOINT ".as_slice(), &quoted(name)].concat()).await
+    }
+
+    /// Runs a statement on every server that takes part in the transaction.
+    async fn on_participants(&mut self, statement: &[u8]) -> Result<(), SqlError> {
+        let mut index: Index = 0;
+        let mut first_error = None;
+        while index < self.attached.len() {
+            let attached = &mut self.attached[index];
+            if attached.enrolled || attached.in_transaction {
+                let result = attached.lease.command(0x03, statement, Expect::Query).await;
+                if let Err(failure) = result {
+                    let before = self.attached.len();
+                    let error = self.fail(index, failure).await;
+                    first_error.get_or_insert(error);
+                    if self.attached.len() < before {
+                        continue;
+                    }
+                }
+            }
+            index += 1;
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Whether the client has a transaction open.
+    pub(super) fn in_transaction(&self) -> bool {
+        !matches!(self.transaction, Transaction::None { .. })
+            || self.attached.iter().any(|attached| attached.in_transaction)
+    }
+}
