@@ -16,6 +16,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod app;
+pub mod cli;
+
+pub mod control;
+pub mod frontend;
+
 pub mod session;
 
 pub mod canary;

@@ -1,0 +1,340 @@
+//! The composition root: the only file that knows all parts, builds them in order and drains them.
+//!
+//! Order: configuration, topology, pools, services, one listener and one runtime a worker. Draining
+//! goes the other way: listeners close, idle sessions end, the rest get a deadline.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use crate::backend::{Dial, DialSettings, Pool, PoolLimits, Profile};
+use crate::canary::{Actor, Steward, StewardSettings};
+use crate::config::Config;
+use crate::control::{self, ControlState};
+use crate::executor::registry::Registry;
+use crate::executor::sequence::Sequences;
+use crate::frontend::{Frontend, Listener};
+use crate::monitor::columns::ColumnReader;
+use crate::monitor::{Monitor, MonitorSettings};
+use crate::observe::Metrics;
+use crate::session::accounts::Accounts;
+use crate::session::region::Geography;
+use crate::session::{Services, gauges};
+use crate::topology::{self, Topology};
+use crate::vschema::store::StateFolder;
+use crate::wire::auth::caching_sha2::RsaKey;
+use crate::wire::capability::Capabilities;
+use crate::{clock, net};
+
+/// How long sessions in a transaction may go on after the proxy was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long the first client waits for the servers' columns.
+const FIRST_COLUMNS: Duration = Duration::from_secs(2);
+
+/// Why the proxy does not start: what an operator must mend.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(pub String);
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct App {
+    services: Arc<Services>,
+    workers: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    address: SocketAddr,
+    control_address: Option<SocketAddr>,
+    /// Runs the monitors of the servers.
+    monitors: tokio::runtime::Runtime,
+}
+
+impl App {
+    /// Builds all parts and starts to accept clients.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let topology = topology::build(&config.keyspaces).map_err(|problems| {
+            StartError(
+                problems.iter().map(|p| format!("error: {p}")).collect::<Vec<_>>().join("\n"),
+            )
+        })?;
+        let monitors = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("monitor")
+            .enable_all()
+            .build()
+            .map_err(|e| StartError(format!("cannot start the monitors: {e}")))?;
+        let services = Arc::new(services(config, topology, monitors.handle())?);
+        gauges::watch(&services);
+        monitors.block_on(services.columns.ready(FIRST_COLUMNS));
+        let tls = net::server_config(&config.tls).map_err(|e| StartError(e.to_string()))?;
+        let frontend = Frontend::new(Arc::clone(&services), tls, config.tls.mode);
+        let frontend = Arc::new(frontend);
+        let cannot_listen =
+            |error| StartError(format!("error: cannot listen on {}: {error}", config.listen));
+        let first = Listener::bind(config.listen).map_err(cannot_listen)?;
+        let address = first.local_address().map_err(cannot_listen)?;
+        let mut listeners = vec![first];
+        for _ in 1..config.workers {
+            listeners.push(listeners[0].again().map_err(cannot_listen)?);
+        }
+        let (stop, stopped) = watch::channel(false);
+        // Before the first client is let in: who can connect can also ask the API.
+        let control = Control::new(config, &services, stopped.clone())?;
+        let control_address = control.address();
+        let mut workers = Vec::new();
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let worker = Worker {
+                number,
+                frontend: Arc::clone(&frontend),
+                services: Arc::clone(&services),
+                stopped: stopped.clone(),
+            };
+            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+            let thread = thread.spawn(move || worker.run(listener));
+            workers.push(thread.map_err(|e| StartError(format!("cannot start a thread: {e}")))?);
+        }
+        let thread = std::thread::Builder::new().name("control".to_owned());
+        let thread = thread.spawn(move || control.run());
+        workers.push(thread.map_err(|e| StartError(format!("cannot start a thread: {e}")))?);
+        Ok(Self { services, workers, stop, address, control_address, monitors })
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the control API listens.
+    pub fn control_address(&self) -> Option<SocketAddr> {
+        self.control_address
+    }
+
+    /// Stops accepting, lets transactions end, and returns when all workers have ended.
+    pub fn drain(self) {
+        self.services.registry.drain();
+        self.stop.send_replace(true);
+        for worker in self.workers {
+            let _ = worker.join();
+        }
+        self.monitors.shutdown_background();
+    }
+}
+
+fn services(
+    config: &Config,
+    topology: Topology,
+    monitors: &tokio::runtime::Handle,
+) -> Result<Services, StartError> {
+    let rsa = RsaKey::generate().map_err(|e| StartError(format!("error: {e}")))?;
+    let accounts =
+        Accounts::new(&config.users, rsa).map_err(|problems| StartError(problems.join("\n")))?;
+    let tls = net::client_config(config.backend.tls, config.backend.ca.as_deref())
+        .map_err(|e| StartError(e.to_string()))?;
+    let limits = &config.limits;
+    let pool = |server: &topology::Server| {
+        let dial = Dial::new(DialSettings {
+            address: server.address.clone(),
+            user: config.backend.user.clone(),
+            password: config.backend.password.clone(),
+            tls: tls.clone(),
+            timeout: limits.server_connect(),
+            statements_max: limits.server_statements_max,
+        });
+        let size = PoolLimits {
+            connections_max: limits.server_connections_max,
+            wait: limits.server_connection_wait(),
+            idle: limits.server_connection_idle(),
+        };
+        Arc::new(Pool::new(dial, size, config.workers))
+    };
+    let pools: Vec<Arc<Pool>> = topology.servers().map(|(_, server)| pool(server)).collect();
+    let server_version = match &config.server_version {
+        Some(version) => version.clone(),
+        None => ask_version(&pools),
+    };
+    let keyspaces = topology.keyspaces().map(|(_, keyspace)| keyspace.name.to_string()).collect();
+    let steward = Arc::new(steward(config, &topology)?);
+    let topology = Arc::new(ArcSwap::from_pointee(topology));
+    let settings = MonitorSettings {
+        backend: config.backend.clone(),
+        interval: limits.monitor_interval(),
+        timeout: limits.monitor_timeout(),
+    };
+    let monitor = Monitor::start(monitors, &settings, &topology, &pools);
+    let columns = column_reader(config, monitors, &topology, &steward);
+    Ok(Services {
+        limits: limits.clone(),
+        accounts,
+        registry: Arc::new(Registry::default()),
+        topology,
+        monitor,
+        columns,
+        geography: Geography::new(config),
+        metrics: Metrics::new(config.workers, keyspaces),
+        serving: Arc::clone(steward.serving()),
+        steward,
+        sequences: Sequences::default(),
+        pools,
+        server_version,
+    })
+}
+
+/// Plans need the servers' columns; with a single server there are no plans.
+fn column_reader(
+    config: &Config,
+    runtime: &tokio::runtime::Handle,
+    topology: &Arc<ArcSwap<Topology>>,
+    steward: &Arc<Steward>,
+) -> ColumnReader {
+    if topology.load().single_server().is_some() {
+        return ColumnReader::none();
+    }
+    let steward = Arc::clone(steward);
+    let publish = Box::new(move |columns| steward.columns_changed(columns));
+    let interval = config.limits.schema_refresh();
+    ColumnReader::start(runtime, &config.backend, interval, topology, publish)
+}
+
+/// Reads and checks the VSchema; its problems keep the proxy from starting.
+fn steward(config: &Config, topology: &Topology) -> Result<Steward, StartError> {
+    let settings = StewardSettings {
+        path: config.vschema.clone(),
+        state: StateFolder::new(&config.state),
+        topology: Arc::new(topology.clone()),
+        plans_max: config.limits.plan_cache_entries,
+    };
+    let actor = Actor { name: "start".to_owned(), at: clock::unix_seconds() };
+    Steward::open(settings, &actor).map_err(|error| StartError(error.to_string()))
+}
+
+/// The version of the first server that answers, because clients choose their SQL by it.
+fn ask_version(pools: &[Arc<Pool>]) -> String {
+    let fallback = || "8.0.30-Geogate".to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let Ok(runtime) = runtime else { return fallback() };
+    runtime.block_on(async {
+        for pool in pools {
+            match pool.dialer().connect(Profile::of(Capabilities::EMPTY)).await {
+                Ok(connection) => return connection.kind().greeting_version(),
+                Err(error) => tracing::warn!(%error, "cannot ask a server for its version"),
+            }
+        }
+        fallback()
+    })
+}
+
+/// A thread with a runtime of its own, its sessions and its idle connections.
+struct Worker {
+    number: usize,
+    frontend: Arc<Frontend>,
+    services: Arc<Services>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Worker {
+    fn run(self, listener: Listener) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime needs only file descriptors, which the listener got too");
+        runtime.block_on(self.serve(listener));
+    }
+
+    async fn serve(mut self, listener: Listener) {
+        let housekeeping = tokio::spawn(housekeeping(Arc::clone(&self.services), self.number));
+        let mut stopped = self.stopped.clone();
+        let stop = async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        let served = Arc::clone(&self.frontend).serve(listener, self.number, stop).await;
+        if let Err(error) = served {
+            tracing::error!(%error, worker = self.number, "the listener failed");
+            let _ = self.stopped.changed().await;
+        }
+        let deadline = clock::now() + DRAIN;
+        while self.services.registry.count() > 0 && clock::now() < deadline {
+            clock::sleep(Duration::from_millis(20)).await;
+        }
+        housekeeping.abort();
+    }
+}
+
+/// The thread for everything that is not a client's statement: control API, VSchema files.
+struct Control {
+    state: Arc<ControlState>,
+    socket: Option<std::net::TcpListener>,
+    vschema: std::path::PathBuf,
+}
+
+impl Control {
+    fn new(
+        config: &Config,
+        services: &Arc<Services>,
+        stopped: watch::Receiver<bool>,
+    ) -> Result<Self, StartError> {
+        let bind = |address: SocketAddr| {
+            let socket = std::net::TcpListener::bind(address)?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        };
+        let socket = config.control.map(bind).transpose().map_err(|error: std::io::Error| {
+            let address = config.control.map(|address| address.to_string()).unwrap_or_default();
+            StartError(format!("error: cannot listen on control.address {address}: {error}"))
+        })?;
+        let counted = Arc::clone(services);
+        let state = ControlState {
+            services: Arc::clone(services),
+            tokens: config.tokens.clone(),
+            region: config.region.clone(),
+            regions: config.regions.clone(),
+            metrics: Box::new(move || counted.metrics.render()),
+            stopped,
+        };
+        Ok(Self { state: Arc::new(state), socket, vschema: config.vschema.clone() })
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        self.socket.as_ref().and_then(|socket| socket.local_addr().ok())
+    }
+
+    fn run(self) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime needs only file descriptors, which the workers got too");
+        runtime.block_on(async move {
+            let mut stopped = self.state.stopped.clone();
+            let steward = Arc::clone(&self.state.services.steward);
+            tokio::spawn(async move { control::watch::run(steward, &self.vschema).await });
+            if let Some(socket) = self.socket {
+                tokio::spawn(async move {
+                    if let Err(error) = control::serve(socket, self.state).await {
+                        tracing::error!(%error, "the control API failed");
+                    }
+                });
+            }
+            // Ends with the proxy; what still runs here is dropped with the runtime.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        });
+    }
+}
+
+/// Once a second: expire idle connections of this worker, and idle clients of all.
+async fn housekeeping(services: Arc<Services>, worker: usize) {
+    let start = clock::now();
+    let idle_max = services.limits.client_idle().as_secs().max(1);
+    loop {
+        clock::sleep(Duration::from_secs(1)).await;
+        for pool in &services.pools {
+            pool.sweep(worker);
+        }
+        if worker == 0 {
+            let seconds = clock::now().saturating_duration_since(start).as_secs();
+            services.registry.tick(seconds, idle_max);
+        }
+    }
+}

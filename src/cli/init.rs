@@ -1,0 +1,139 @@
+//! `geogate init`: a working configuration in front of one existing server.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder};
+
+use crate::config::Address;
+
+/// Write a configuration in front of an existing server.
+///
+/// Every database becomes an unsharded keyspace; clients log in with the same account.
+/// Example: geogate init --from mysql://root:secret@127.0.0.1:3306 --out geogate
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The server: mysql://USER[:PASSWORD]@HOST[:PORT]
+    #[arg(long, value_name = "URL")]
+    from: String,
+    /// The folder to write; it must not hold a configuration yet.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Where the proxy will listen.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:15306")]
+    listen: std::net::SocketAddr,
+}
+
+/// Asks the server and writes the files.
+pub fn run(args: &Args) -> ExitCode {
+    let config = args.out.join("geogate.toml");
+    if config.exists() {
+        let error = format!("{} exists; choose another --out", config.display());
+        return super::fail(super::PROBLEMS, &error);
+    }
+    let opts = match Opts::from_url(&args.from) {
+        Ok(opts) => opts,
+        Err(error) => {
+            let error = format!("--from: {error}; write mysql://USER:PASSWORD@HOST:PORT");
+            return super::fail(super::USAGE, &error);
+        }
+    };
+    let databases = match databases(&opts) {
+        Ok(databases) => databases,
+        Err(error) => {
+            return super::fail(super::PROBLEMS, &format!("cannot ask the server: {error}"));
+        }
+    };
+    if databases.is_empty() {
+        let error = "the server has no database; create one first";
+        return super::fail(super::PROBLEMS, &error);
+    }
+    match write(args, &opts, &databases) {
+        Ok(()) => {
+            println!("wrote {}", config.display());
+            println!("wrote {}", args.out.join("vschema").display());
+            println!("keyspaces: {}", databases.join(", "));
+            println!("run:     geogate serve --config {}", config.display());
+            let user = opts.user().unwrap_or("root");
+            let listen = args.listen;
+            println!(
+                "connect: mysql -h {} -P {} -u {user} -p {}",
+                listen.ip(),
+                listen.port(),
+                databases[0]
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => super::fail(super::PROBLEMS, &format!("cannot write: {error}")),
+    }
+}
+
+fn databases(opts: &Opts) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let opts = OptsBuilder::from_opts(opts.clone()).prefer_socket(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut connection =
+            tokio::time::timeout(std::time::Duration::from_secs(10), Conn::new(opts)).await??;
+        let names: Vec<String> = connection
+            .query(
+                "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN \
+                 ('mysql', 'sys', 'information_schema', 'performance_schema') ORDER BY 1",
+            )
+            .await?;
+        connection.disconnect().await?;
+        Ok(names)
+    })
+}
+
+fn write(args: &Args, opts: &Opts, databases: &[String]) -> std::io::Result<()> {
+    let vschema = args.out.join("vschema");
+    std::fs::create_dir_all(&vschema)?;
+    for database in databases {
+        // A keyspace without "sharded" takes every table that its server has.
+        write_new(&vschema.join(format!("{database}.json")), "{\n  \"sharded\": false\n}\n")?;
+    }
+    write_new(&args.out.join("geogate.toml"), &configuration(args, opts, databases))
+}
+
+/// Never overwrites: what stands there may be somebody's work. The configuration holds a password,
+/// so only its owner may read it.
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+fn configuration(args: &Args, opts: &Opts, databases: &[String]) -> String {
+    let user = opts.user().unwrap_or("root");
+    let password = opts.pass().unwrap_or("");
+    let address = Address::Tcp(opts.ip_or_hostname().to_owned(), opts.tcp_port()).to_string();
+    let quote = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let mut text = String::new();
+    let _ = write!(
+        text,
+        "# In front of one server: every database is an unsharded keyspace.\n\n\
+         [listen]\nmysql = {}\n\n\
+         [vschema]\npath = \"vschema\"\n\n\
+         # The account that Geogate uses on the server.\n\
+         [backend]\nuser = {user}\npassword = {password}\n\n\
+         # Who may log in to Geogate.\n\
+         [[user]]\nname = {user}\npassword = {password}\n",
+        quote(&args.listen.to_string()),
+        user = quote(user),
+        password = quote(password),
+    );
+    for database in databases {
+        let _ = write!(
+            text,
+            "\n[[keyspace]]\nname = {}\n  [[keyspace.shard]]\n  range = \"-\"\n    \
+             [[keyspace.shard.server]]\n    address = {}\n    role = \"primary\"\n",
+            quote(database),
+            quote(&address),
+        );
+    }
+    text
+}

@@ -1,0 +1,73 @@
+//! The command line, one file a subcommand.
+
+pub mod canary;
+pub mod check;
+pub mod delay;
+pub mod explain;
+pub mod init;
+mod remote;
+pub mod serve;
+pub mod user;
+pub mod vindex;
+pub mod vschema;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// SQL routing proxy for sharded, multi-region MySQL and MariaDB.
+#[derive(Debug, Parser)]
+#[command(name = "geogate", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the proxy.
+    Serve(serve::Args),
+    /// Write a configuration in front of an existing server.
+    Init(init::Args),
+    /// Give a candidate VSchema a share of the sessions.
+    Canary(canary::Args),
+    /// Accounts.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Hold bytes back between ports and servers, as distance would.
+    Delay(delay::Args),
+    /// Validate configuration, topology and VSchema together.
+    Check(check::Args),
+    /// Plan statements offline.
+    Explain(explain::Args),
+    /// Map values through a vindex, or run test vectors.
+    Vindex(vindex::Args),
+    /// Offline work on VSchema files.
+    Vschema(vschema::Args),
+}
+
+/// Exit code for problems that were found.
+pub const PROBLEMS: u8 = 1;
+/// Exit code for wrong usage or unreadable input.
+pub const USAGE: u8 = 2;
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Canary(args) => canary::run(&args),
+        Command::User(command) => user::run(&command),
+        Command::Delay(args) => delay::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Vindex(args) => vindex::run(&args),
+        Command::Vschema(args) => vschema::run(&args),
+    }
+}
+
+/// Prints an error and gives the exit code for it.
+fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::from(code)
+}

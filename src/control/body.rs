@@ -1,0 +1,82 @@
+//! The VSchema in a request: a path on the proxy's machine, files, or one whole document.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::answer::Failure;
+use crate::canary::Weight;
+use crate::vschema::{Shape, Sources};
+
+/// A JSON object.
+pub(super) fn object(body: &str) -> Result<Map<String, Value>, Failure> {
+    match serde_json::from_str(body) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err(Failure::bad_request("the body must be a JSON object")),
+        Err(error) => Err(Failure::bad_request(format!("the body is not valid JSON: {error}"))),
+    }
+}
+
+/// Takes the VSchema out of a body: `{"path": ".."}`, `{"files": {"shop.json": ".."}}` for a
+/// folder, `{"file": {"all.json": ".."}}` for one file, `{"document": {..}}`, or, if none of these is there, the body itself as document. `folder` is
+/// what relative paths in vindex parameters start from.
+pub(super) fn sources(
+    body: &str,
+    members: &mut Map<String, Value>,
+    folder: &Path,
+) -> Result<Sources, Failure> {
+    if let Some(path) = members.remove("path") {
+        let Value::String(path) = path else {
+            return Err(Failure::bad_request("path must be a text"));
+        };
+        let unreadable = |error| Failure::bad_request(format!("{error}"));
+        return Sources::read(Path::new(&path)).map_err(unreadable);
+    }
+    for (member, shape) in [("files", Shape::Folder), ("file", Shape::Document)] {
+        if let Some(files) = members.remove(member) {
+            return Ok(Sources::from_files(shape, folder, &texts(files)?));
+        }
+    }
+    let text = match members.remove("document") {
+        Some(document) => format!("{document:#}"),
+        None => {
+            members.clear();
+            body.to_owned()
+        }
+    };
+    let file = ("vschema.json".to_owned(), text);
+    Ok(Sources::from_files(Shape::Document, folder, &[file]))
+}
+
+fn texts(files: Value) -> Result<Vec<(String, String)>, Failure> {
+    let Value::Object(files) = files else {
+        return Err(Failure::bad_request("files must be an object of names and texts"));
+    };
+    let text = |(name, text): (String, Value)| match text {
+        Value::String(text) => Ok((name, text)),
+        _ => Err(Failure::bad_request(format!("files: {name} must be a text"))),
+    };
+    let files = files.into_iter().map(text).collect::<Result<Vec<_>, _>>()?;
+    if files.is_empty() {
+        return Err(Failure::bad_request("files: at least one is needed"));
+    }
+    Ok(files)
+}
+
+/// Takes a share out of a body: a number or text.
+pub(super) fn percent(members: &mut Map<String, Value>) -> Result<Weight, Failure> {
+    let text = match members.remove("percent") {
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::String(text)) => text,
+        _ => return Err(Failure::bad_request("percent is needed, as a number from 0 to 100")),
+    };
+    Weight::parse_percent(&text).map_err(|error| Failure::bad_request(error.to_string()))
+}
+
+/// Whatever is left in a body was not understood.
+pub(super) fn nothing_left(members: &Map<String, Value>) -> Result<(), Failure> {
+    match members.keys().next() {
+        Some(name) => Err(Failure::bad_request(format!("'{name}' is not known here"))),
+        None => Ok(()),
+    }
+}

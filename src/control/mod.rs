@@ -1,0 +1,103 @@
+//! The control HTTP listener: health, metrics, and the API under `/api/v1`.
+//!
+//! One resource a file. It runs on a thread and runtime of its own and never on the query path:
+//! what it changes, it changes through [`crate::canary::Steward`], and sessions see the new state
+//! at their next transaction. Reads need a viewer's token, a canary an operator's, VSchema changes
+//! an admin's; `/healthz`, `/readyz` and `/metrics` need none. Start reading at [`router`].
+
+mod access;
+mod answer;
+mod body;
+mod canary;
+pub mod client;
+mod health;
+mod metrics;
+mod regions;
+mod servers;
+mod sessions;
+mod vschema;
+pub mod watch;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use tokio::sync::watch::Receiver;
+
+use crate::config::Token;
+use crate::region::Region;
+use crate::session::Services;
+
+use answer::Failure;
+
+/// A VSchema is never longer.
+const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// What the handlers share.
+pub struct ControlState {
+    /// Sessions, servers, and the steward of the VSchema.
+    pub services: Arc<Services>,
+    /// Who may do what.
+    pub tokens: Vec<Token>,
+    /// The region of this proxy.
+    pub region: Option<Region>,
+    /// All regions, in the order of the configuration.
+    pub regions: Vec<Region>,
+    /// Writes the metrics in the text format of Prometheus.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// Turns true when the proxy stops.
+    pub stopped: Receiver<bool>,
+}
+
+impl fmt::Debug for ControlState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControlState").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+/// Every path and what answers it.
+pub fn router(state: Arc<ControlState>) -> Router {
+    let api = Router::new()
+        .route("/vschema", get(vschema::show).put(vschema::apply))
+        .route("/vschema/history", get(vschema::history))
+        .route("/vschema/rollback", post(vschema::rollback))
+        .route("/vschema/reload", post(vschema::reload))
+        .route(
+            "/canary",
+            get(canary::show).post(canary::start).patch(canary::set).delete(canary::abort),
+        )
+        .route("/canary/promote", post(canary::promote))
+        .route("/sessions", get(sessions::list))
+        .route("/servers", get(servers::list))
+        .route("/regions", get(regions::list));
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::show))
+        .nest("/api/v1", api)
+        .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "not_found", "no such path") })
+        .method_not_allowed_fallback(|| async {
+            let what = "this path does not take this method";
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", what)
+        })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(state)
+}
+
+/// Answers requests on a bound socket until the proxy stops.
+pub async fn serve(socket: std::net::TcpListener, state: Arc<ControlState>) -> io::Result<()> {
+    let mut stopped = state.stopped.clone();
+    let listener = tokio::net::TcpListener::from_std(socket)?;
+    let stop = async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    // Without waiting for open connections: a console that polls must not delay the end.
+    tokio::select! {
+        served = async { axum::serve(listener, router(state)).await } => served,
+        () = stop => Ok(()),
+    }
+}
