@@ -1,0 +1,289 @@
+//! Another VSchema for a running proxy: by file, signal and API, under load, refused and undone.
+
+use std::fs;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::cluster::{Cluster, Layout};
+use crate::proxy::Proxy;
+use crate::server::wait_until;
+
+/// Two shards with tables `swap` and `trial`: `id` is the sharding column, `k` is always equal to
+/// it. Each test has a proxy of its own in front of them.
+pub(crate) static PAIR: LazyLock<Cluster> = LazyLock::new(|| {
+    let layout = Layout::new("pair", &["us-east"])
+        .keyspace("ks", BY_ID)
+        .shard("-80", "us-east", &[])
+        .shard("80-", "us-east", &[]);
+    let cluster = Cluster::start(layout);
+    let create = |table| {
+        format!(
+            "CREATE TABLE {table} (id BIGINT NOT NULL PRIMARY KEY, k BIGINT NOT NULL UNIQUE, \
+             v VARCHAR(40) NOT NULL)"
+        )
+    };
+    cluster.on_primaries("ks", &["swap", "trial"].map(create));
+    cluster
+});
+
+/// Only `id` leads to a shard; a search by `k` asks both.
+pub(crate) const BY_ID: &str = r#"{
+  "sharded": true,
+  "vindexes": { "hash": { "type": "hash" } },
+  "tables": {
+    "swap": { "column_vindexes": [{ "column": "id", "name": "hash" }],
+      "columns": [{ "name": "id", "type": "INT64" }, { "name": "k", "type": "INT64" }] },
+    "trial": { "column_vindexes": [{ "column": "id", "name": "hash" }],
+      "columns": [{ "name": "id", "type": "INT64" }, { "name": "k", "type": "INT64" }] }
+  }
+}"#;
+
+/// The same homes, but `k` leads to a shard too.
+pub(crate) const BY_ID_AND_K: &str = r#"{
+  "sharded": true,
+  "vindexes": { "hash": { "type": "hash" }, "hash_of_k": { "type": "hash" } },
+  "tables": {
+    "swap": {
+      "column_vindexes": [{ "column": "id", "name": "hash" }, { "column": "k", "name": "hash_of_k" }],
+      "columns": [{ "name": "id", "type": "INT64" }, { "name": "k", "type": "INT64" }] },
+    "trial": {
+      "column_vindexes": [{ "column": "id", "name": "hash" }, { "column": "k", "name": "hash_of_k" }],
+      "columns": [{ "name": "id", "type": "INT64" }, { "name": "k", "type": "INT64" }] }
+  }
+}"#;
+
+/// Another function: rows would have to move.
+pub(crate) const MOVED: &str = r#"{
+  "sharded": true,
+  "vindexes": { "hash": { "type": "xxhash" } },
+  "tables": {
+    "swap": { "column_vindexes": [{ "column": "id", "name": "hash" }],
+      "columns": [{ "name": "id", "type": "INT64" }, { "name": "k", "type": "INT64" }] },
+    "trial": { "column_vindexes": [{ "column": "id", "name": "hash" }],
+      "columns": [{ "name": "id", "type": "INT64" }, { "name": "k", "type": "INT64" }] }
+  }
+}"#;
+
+/// A proxy in front of [`PAIR`], where user `op` may change the canary with SQL, and with a token
+/// of each role.
+pub(crate) fn proxy(name: &str) -> Proxy {
+    let more = r#"
+[[user]]
+name = "op"
+password = "op"
+operator = true
+[[control.token]]
+token = "see"
+role = "viewer"
+[[control.token]]
+token = "run"
+role = "operator"
+"#;
+    PAIR.another_proxy(name, more)
+}
+
+/// An API request whose answer must have this status.
+pub(crate) fn api(proxy: &Proxy, method: &str, path: &str, body: &Value, status: u16) -> Value {
+    let text = if body.is_null() { String::new() } else { body.to_string() };
+    let (found, answer) = proxy.http(method, &format!("/api/v1/{path}"), &text);
+    assert_eq!(found, status, "{method} {path}: {answer}\n{}", proxy.log_tail());
+    serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
+}
+
+/// A VSchema as the API takes it.
+pub(crate) fn files(vschema: &str) -> Value {
+    json!({"files": {"ks.json": vschema}})
+}
+
+/// How many vindexes a new session sees on a table: 1 under [`BY_ID`], 2 under [`BY_ID_AND_K`].
+pub(crate) fn vindexes(proxy: &Proxy) -> usize {
+    let mut client = proxy.client("ks");
+    client.query("SHOW VSCHEMA VINDEXES ON swap").expect("rows").rows.len()
+}
+
+/// Goal: a changed file is taken over without a restart; a bad one is refused whole, its problems
+/// are visible, and the good VSchema stays. SIGHUP and the API read the files at once.
+#[test]
+fn files_are_watched_and_bad_ones_refused() {
+    let proxy = proxy("watched");
+    let file = proxy.folder.join("vschema/ks.json");
+    assert_eq!(vindexes(&proxy), 1);
+    fs::write(&file, BY_ID_AND_K).expect("the folder is writable");
+    assert!(wait_until(Duration::from_secs(5), || vindexes(&proxy) == 2));
+    fs::write(&file, r#"{ "sharded": true, "tables": { "swap": { "column_vindex": [] } } }"#)
+        .expect("the folder is writable");
+    let report = |proxy: &Proxy| {
+        let shown = api(proxy, "GET", "vschema", &Value::Null, 200);
+        shown["refused_files"]["report"].as_str().unwrap_or_default().to_owned()
+    };
+    assert!(wait_until(Duration::from_secs(5), || report(&proxy).contains("column_vindex")));
+    assert_eq!(vindexes(&proxy), 2);
+    let refused = api(&proxy, "POST", "vschema/reload", &Value::Null, 422);
+    assert_eq!(refused["error"]["code"], "invalid_vschema");
+    let problem = &refused["error"]["problems"][0];
+    assert!(problem["file"].as_str().is_some_and(|file| file.ends_with("ks.json")), "{refused}");
+    assert_eq!(problem["line"], 1);
+    fs::write(&file, BY_ID).expect("the folder is writable");
+    proxy.signal("HUP");
+    assert!(wait_until(Duration::from_secs(5), || vindexes(&proxy) == 1));
+    assert_eq!(report(&proxy), "");
+    // An unsharded keyspace on two shards is valid by itself but does not fit.
+    fs::write(&file, r#"{ "sharded": false }"#).expect("the folder is writable");
+    let refused = api(&proxy, "POST", "vschema/reload", &Value::Null, 422);
+    assert_eq!(refused["error"]["code"], "unfit_vschema");
+}
+
+/// Goal: apply is compare-and-set, can be tried, is kept over a restart and undone by one command.
+#[test]
+fn versions_are_applied_kept_and_rolled_back() {
+    let proxy = proxy("versions");
+    let shown = api(&proxy, "GET", "vschema", &Value::Null, 200);
+    assert_eq!((&shown["version"], &shown["active"]), (&json!(1), &json!(true)));
+    let tried = api(&proxy, "PUT", "vschema?dry_run=1", &files(MOVED), 200);
+    assert_eq!((&tried["changed"], &tried["version"]), (&json!(false), &json!(2)));
+    assert_eq!(tried["differences"].as_array().map(Vec::len), Some(2), "{tried}");
+    let applied = api(&proxy, "PUT", "vschema", &files(BY_ID_AND_K), 200);
+    assert_eq!((&applied["version"], vindexes(&proxy)), (&json!(2), 2));
+    proxy.restart();
+    assert_eq!(vindexes(&proxy), 2);
+    let back = api(&proxy, "POST", "vschema/rollback", &Value::Null, 200);
+    assert_eq!((&back["version"], vindexes(&proxy)), (&json!(3), 1));
+    let history = api(&proxy, "GET", "vschema/history", &Value::Null, 200);
+    let origins: Vec<&str> = history["versions"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|version| version["origin"].as_str().expect("a text"))
+        .collect();
+    assert_eq!(origins[..2], ["rollback to 1", "API"]);
+    api(&proxy, "POST", "vschema/rollback", &json!({"version": 77}), 404);
+    for (body, code) in [(json!({"files": {}}), 400), (json!({"files": {"ks.json": "{"}}), 422)] {
+        api(&proxy, "PUT", "vschema", &body, code);
+    }
+    assert_eq!(proxy.http("GET", "/api/v1/nothing", "").0, 404);
+    assert_eq!(proxy.http("DELETE", "/api/v1/vschema", "").0, 405);
+    assert_eq!(proxy.http("GET", "/healthz", "").0, 200);
+    assert_eq!(proxy.http("GET", "/readyz", "").0, 200);
+    let (status, metrics) = proxy.http("GET", "/metrics", "");
+    assert!(status == 200 && metrics.contains("\ngeogate_vschema_version 3\n"), "{metrics}");
+}
+
+/// What the threads of a load have seen.
+#[derive(Default)]
+pub(crate) struct Load {
+    /// No more statements.
+    pub(crate) stop: AtomicBool,
+    /// Statements that were answered rightly.
+    pub(crate) right: AtomicU64,
+}
+
+/// Ends a load however the test ends: a failed test would wait for its threads otherwise.
+pub(crate) struct Stop<'a>(pub(crate) &'a Load);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Rows that one thread of a load has for itself.
+const ROWS: u64 = 20;
+
+/// The rows of four clients, written under [`BY_ID`].
+pub(crate) fn load_rows(client: &mut Client, table: &str) {
+    for id in 1..=4 * ROWS {
+        let sql = format!("INSERT INTO {table} (id, k, v) VALUES ({id}, {id}, 'v0')");
+        let answer = client.query(&sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
+        assert_eq!(answer.affected, 1, "{sql}");
+    }
+}
+
+/// Checks every answer of one of four clients until told to stop.
+pub(crate) fn checked_load(client: &mut Client, table: &str, number: u64, load: &Load) {
+    let first = 1 + number * ROWS;
+    let ids = first..first + ROWS;
+    let mut round = 0_u64;
+    while !load.stop.load(Ordering::Relaxed) {
+        let id = first + round % ROWS;
+        let (old, new) = (format!("v{}", round / ROWS), format!("v{}", round / ROWS + 1));
+        let mut run = |sql: String| {
+            let answer = client.query(&sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
+            load.right.fetch_add(1, Ordering::Relaxed);
+            answer
+        };
+        let found = run(format!("SELECT id, v FROM {table} WHERE k = {id}"));
+        assert_eq!(found.texts(), [[id.to_string(), old.clone()]], "by k");
+        run("BEGIN".to_owned());
+        let found = run(format!("SELECT v FROM {table} WHERE id = {id} FOR UPDATE"));
+        assert_eq!(found.texts(), [[old]], "by id");
+        let written = run(format!("UPDATE {table} SET v = '{new}' WHERE k = {id}"));
+        assert_eq!(written.affected, 1, "update by k");
+        let found = run(format!("SELECT v FROM {table} WHERE k = {id}"));
+        assert_eq!(found.texts(), [[new.clone()]], "own write");
+        run("COMMIT".to_owned());
+        let found =
+            run(format!("SELECT COUNT(*) FROM {table} WHERE k >= {first} AND k < {}", ids.end));
+        assert_eq!(found.scalar(), ROWS.to_string(), "all rows");
+        round += 1;
+    }
+}
+
+/// Goal: 200 swaps between two VSchemas that route differently, under load with every answer
+/// checked: none fails, none is wrong. Method: four clients with rows of their own read by both
+/// columns, write in transactions and count, while a fifth thread applies the VSchemas in turn.
+#[test]
+fn two_hundred_swaps_under_load() {
+    let proxy = proxy("swaps");
+    load_rows(&mut proxy.client("ks"), "swap");
+    let load = Load::default();
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|number| {
+                let (proxy, load) = (&proxy, &load);
+                scope.spawn(move || {
+                    let mut client = proxy.client("ks");
+                    checked_load(&mut client, "swap", number, load);
+                })
+            })
+            .collect();
+        let _stop = Stop(&load);
+        for round in 0..200 {
+            let vschema = if round % 2 == 0 { BY_ID_AND_K } else { BY_ID };
+            let applied = api(&proxy, "PUT", "vschema", &files(vschema), 200);
+            assert_eq!(applied["version"], round + 2);
+            // Every VSchema serves some statements.
+            let before = load.right.load(Ordering::Relaxed);
+            let served = wait_until(Duration::from_secs(20), || {
+                load.right.load(Ordering::Relaxed) >= before + 20
+                    || clients.iter().any(|client| client.is_finished())
+            });
+            assert!(served && !clients.iter().any(|client| client.is_finished()), "{round}");
+        }
+    });
+    assert!(load.right.load(Ordering::Relaxed) > 4000);
+}
+
+/// Goal: the two VSchemas of these tests do route differently, and a plan never outlives its
+/// VSchema: the same session gets another plan for the same text after each swap.
+#[test]
+fn the_two_vschemas_route_differently() {
+    let proxy = proxy("routes");
+    let mut client = proxy.client("ks");
+    for (vschema, expected) in [
+        (BY_ID, "Scatter"),
+        (BY_ID_AND_K, "EqualUnique"),
+        (BY_ID, "Scatter"),
+        (BY_ID_AND_K, "EqualUnique"),
+    ] {
+        api(&proxy, "PUT", "vschema", &files(vschema), 200);
+        client.query("SELECT v FROM swap WHERE k = 1000").expect("no row");
+        let plan = client.query("VEXPLAIN PLAN SELECT v FROM swap WHERE k = 1000").expect("a plan");
+        let plan = plan.texts().concat().join("\n");
+        assert!(plan.contains(expected), "{plan}");
+    }
+}

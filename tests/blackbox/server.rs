@@ -1,0 +1,365 @@
+//! One MariaDB server for tests: started in a private folder, stopped with the test process.
+//!
+//! A data folder is initialised once per run and copied for every server, so that a server is
+//! ready in a fraction of a second. Servers die with the test process (`setpriv --pdeathsig`), and
+//! a watchdog removes the folder of the run; nothing is left however the tests end.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
+use std::{env, io, process, thread};
+
+use crate::client::{Answer, Client, Login};
+
+/// Settings that keep a dozen servers small and quick. What is committed outlives the process (it
+/// lies with the operating system), as tests that kill servers need.
+const OPTIONS: &[&str] = &[
+    "--bind-address=127.0.0.1",
+    "--skip-name-resolve",
+    "--character-set-server=utf8mb4",
+    "--collation-server=utf8mb4_general_ci",
+    "--innodb-buffer-pool-size=32M",
+    "--innodb-log-file-size=8M",
+    "--innodb-flush-log-at-trx-commit=2",
+    "--innodb-use-native-aio=OFF",
+    "--innodb-lock-wait-timeout=10",
+    "--sync-binlog=0",
+    "--key-buffer-size=4M",
+    "--aria-pagecache-buffer-size=8M",
+    "--max-connections=700",
+    "--log-warnings=1",
+    "--max-allowed-packet=256M",
+    "--log-bin=binlog",
+    "--binlog-format=ROW",
+    "--log-slave-updates=ON",
+    "--gtid-strict-mode=ON",
+    "--relay-log=relay",
+];
+
+/// Accounts of every server: `test` for tests, `geogate` for the proxy, `repl` for replication.
+const ACCOUNTS: &str = "FLUSH PRIVILEGES;
+DELETE FROM mysql.global_priv WHERE User = '';
+FLUSH PRIVILEGES;
+CREATE USER test@'%' IDENTIFIED BY 'test';
+GRANT ALL ON *.* TO test@'%' WITH GRANT OPTION;
+CREATE USER geogate@'%' IDENTIFIED BY 'geogate';
+GRANT ALL ON *.* TO geogate@'%' WITH GRANT OPTION;
+CREATE USER repl@'%' IDENTIFIED BY 'repl';
+GRANT REPLICATION SLAVE ON *.* TO repl@'%';
+";
+
+/// The folder of this run; the watchdog removes it when the test process ends.
+pub(crate) struct RunFolder {
+    /// Where servers, configurations and logs lie.
+    pub(crate) path: PathBuf,
+    /// Where unix sockets lie: their paths are limited to about 100 bytes, the target folder's
+    /// may be longer.
+    sockets: PathBuf,
+    /// It acts when its standard input is closed, by whatever end of this process.
+    _watchdog: Option<Child>,
+}
+
+/// Made once; `GEOGATE_KEEP=1` keeps it after the run.
+pub(crate) static RUN: LazyLock<RunFolder> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("blackbox-{}", process::id()));
+    fs::create_dir_all(&path).expect("the target folder is writable");
+    let sockets = env::temp_dir().join(format!("geogate-{}", process::id()));
+    fs::create_dir_all(&sockets).expect("the temporary folder is writable");
+    let watchdog = env::var_os("GEOGATE_KEEP").is_none().then(|| {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' INT TERM HUP; cat >/dev/null; sleep 1; rm -rf \"$@\"", "sh"]);
+        command
+            .arg(&path)
+            .arg(&sockets)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.spawn().expect("sh is installed")
+    });
+    RunFolder { path, sockets, _watchdog: watchdog }
+});
+
+/// A MariaDB server that this process started.
+pub(crate) struct Server {
+    /// Short name for messages and folders.
+    pub(crate) name: String,
+    /// TCP port on 127.0.0.1.
+    pub(crate) port: u16,
+    folder: PathBuf,
+    id: u32,
+    options: Vec<String>,
+    child: Mutex<Child>,
+}
+
+impl Server {
+    /// Starts a server on a free port with an empty copy of the template; it may not be ready yet.
+    pub(crate) fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn start_with(name: &str, options: &[String]) -> Self {
+        static IDS: AtomicU32 = AtomicU32::new(1);
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        let folder = RUN.path.join(format!("{id:02}-{name}"));
+        copy_folder(&TEMPLATE, &folder).expect("the template can be copied");
+        let port = free_port();
+        let child = Mutex::new(launch(&folder, port, id, options));
+        Self { name: name.into(), port, folder, id, options: options.into(), child }
+    }
+
+    /// Address as written in a configuration.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Address of the TCP listener.
+    pub(crate) fn socket_address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// Waits until a login works; panics with the server's log after 60 seconds.
+    pub(crate) fn wait_ready(&self) {
+        let ready = wait_until(Duration::from_secs(60), || {
+            Client::connect(self.socket_address(), &Login::test("")).is_ok()
+        });
+        assert!(ready, "server {} does not answer:\n{}", self.name, self.log_tail());
+    }
+
+    /// A new connection as `test`.
+    pub(crate) fn client(&self, database: &str) -> Client {
+        Client::connect(self.socket_address(), &Login::test(database))
+            .unwrap_or_else(|error| panic!("server {}: {error}", self.name))
+    }
+
+    /// Runs one statement on a connection of its own; panics if it fails.
+    pub(crate) fn sql(&self, statement: &str) -> Answer {
+        self.client("")
+            .query(statement)
+            .unwrap_or_else(|error| panic!("server {}: {error}: {statement}", self.name))
+    }
+
+    /// Makes this server a replica of `source` and waits until both threads run.
+    pub(crate) fn replicate_from(&self, source: &Self) {
+        for statement in [
+            "SET GLOBAL gtid_slave_pos = ''".to_owned(),
+            format!(
+                "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {}, \
+                 MASTER_USER = 'repl', MASTER_PASSWORD = 'repl', \
+                 MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1",
+                source.port
+            ),
+            "START SLAVE".to_owned(),
+            "SET GLOBAL read_only = ON".to_owned(),
+        ] {
+            self.sql(&statement);
+        }
+        let running = wait_until(Duration::from_secs(20), || {
+            let status = self.sql("SHOW SLAVE STATUS");
+            let value = |name: &str| {
+                let at = status.columns.iter().position(|column| column.name == name);
+                at.map(|at| status.texts()[0][at].clone()).unwrap_or_default()
+            };
+            value("Slave_IO_Running") == "Yes" && value("Slave_SQL_Running") == "Yes"
+        });
+        assert!(running, "replica {} does not run:\n{}", self.name, self.log_tail());
+    }
+
+    /// Waits until this replica has applied everything that `source` has written.
+    pub(crate) fn wait_for(&self, source: &Self) {
+        let position = source.sql("SELECT @@gtid_binlog_pos").scalar();
+        let wait = format!("SELECT MASTER_GTID_WAIT('{position}', 30)");
+        assert_eq!(self.sql(&wait).scalar(), "0", "replica {} lags", self.name);
+    }
+
+    /// Kills the process at once, as a crash would.
+    pub(crate) fn kill(&self) {
+        let mut child = self.child.lock().expect("no test panics while it holds this lock");
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    /// Starts the process again on its old data and port, and waits for it.
+    pub(crate) fn restart(&self) {
+        self.kill();
+        *self.child.lock().expect("no test panics while it holds this lock") =
+            launch(&self.folder, self.port, self.id, &self.options);
+        self.wait_ready();
+    }
+
+    /// Stops the process without closing anything (SIGSTOP): a server that hangs.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets a paused process go on.
+    pub(crate) fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let child = self.child.lock().expect("no test panics while it holds this lock");
+        send_signal(name, child.id());
+    }
+
+    /// The errors in the server's log.
+    pub(crate) fn logged_errors(&self) -> String {
+        let log = tail(&self.folder.join("log"), 1000);
+        log.lines().filter(|line| line.contains("[ERROR]")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The last lines of the server's log.
+    pub(crate) fn log_tail(&self) -> String {
+        tail(&self.folder.join("log"), 40)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Sends a signal by name.
+pub(crate) fn send_signal(name: &str, pid: u32) {
+    let _ = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status();
+}
+
+/// Starts a process that dies with the test process. Its parent must be a thread that lives as long
+/// as the tests (the death signal is tied to the thread), so one thread starts all of them.
+pub(crate) fn spawn_owned(mut command: Command) -> io::Result<Child> {
+    type Order = (Command, Sender<io::Result<Child>>);
+    static SPAWNER: LazyLock<Sender<Order>> = LazyLock::new(|| {
+        let (sender, receiver): (_, Receiver<Order>) = channel();
+        thread::spawn(move || {
+            for (mut command, reply) in receiver {
+                let _ = reply.send(command.spawn());
+            }
+        });
+        sender
+    });
+    command.stdin(Stdio::null());
+    let (reply, answer) = channel();
+    SPAWNER.send((command, reply)).expect("the spawner lives as long as the process");
+    answer.recv().expect("the spawner answers")
+}
+
+/// A command that runs under `setpriv`, so that it is killed when its parent thread ends.
+pub(crate) fn owned_command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
+/// A TCP port below the ephemeral range that nothing listens on; never handed out twice.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 20_000 + (process::id() % 500) as u16 * 20;
+    for _ in 0..2000 {
+        let port = start + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port from {start}");
+}
+
+/// Polls every 20 ms until `done` or the limit; says whether it was done.
+pub(crate) fn wait_until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    loop {
+        if done() {
+            return true;
+        }
+        if Instant::now() > end {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The last `lines` lines of a file.
+pub(crate) fn tail(path: &Path, lines: usize) -> String {
+    let text = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+fn launch(folder: &Path, port: u16, id: u32, options: &[String]) -> Child {
+    let log = File::create(folder.join("log")).expect("the server's folder is writable");
+    let mut command = owned_command("mariadbd");
+    command.arg("--no-defaults").arg(format!("--datadir={}", folder.display()));
+    command.arg(format!("--port={port}")).arg(format!("--server-id={id}"));
+    command.arg(format!("--socket={}", socket_path(port).display()));
+    command.arg(format!("--pid-file={}", folder.join("pid").display()));
+    command.arg(temporary_folder(folder)).args(OPTIONS).args(options).args(as_root());
+    command.stdout(log.try_clone().expect("a file handle can be copied")).stderr(log);
+    spawn_owned(command).expect("mariadbd and setpriv are installed (tests/run.sh installs them)")
+}
+
+/// The unix socket of the server on `port`.
+pub(crate) fn socket_path(port: u16) -> PathBuf {
+    RUN.sockets.join(format!("{port}.sock"))
+}
+
+/// A folder for temporary tables beside the data folder. A server that starts removes the temporary
+/// tables that it finds, so no two may share one.
+fn temporary_folder(data: &Path) -> String {
+    let folder = data.with_extension("tmp");
+    fs::create_dir_all(&folder).expect("the run's folder is writable");
+    format!("--tmpdir={}", folder.display())
+}
+
+/// The initialised data folder that every server copies.
+static TEMPLATE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = RUN.path.join("template");
+    let mut install = Command::new("mariadb-install-db");
+    // --force: it also works where the own host name cannot be looked up.
+    install.args(["--no-defaults", "--force"]);
+    install.arg(format!("--datadir={}", folder.display()));
+    install.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
+    install.args(["--innodb-log-file-size=8M", "--skip-name-resolve"]);
+    install.arg(temporary_folder(&folder)).args(as_root());
+    let output = install.output().expect("mariadb-install-db is installed");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    let mut bootstrap = Command::new("mariadbd");
+    bootstrap.arg("--no-defaults").arg(format!("--datadir={}", folder.display()));
+    bootstrap.args(["--bootstrap", "--innodb-log-file-size=8M"]);
+    bootstrap.arg(temporary_folder(&folder)).args(as_root());
+    bootstrap.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = bootstrap.spawn().expect("mariadbd is installed");
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    stdin.write_all(ACCOUNTS.as_bytes()).expect("mariadbd reads its bootstrap statements");
+    drop(stdin);
+    let output = child.wait_with_output().expect("the bootstrap ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder
+});
+
+/// mariadbd refuses to run as root unless told so.
+fn as_root() -> Option<&'static str> {
+    let output = Command::new("id").arg("-u").output().expect("id is installed");
+    (output.stdout == b"0\n").then_some("--user=root")
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}

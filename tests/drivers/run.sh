@@ -1,0 +1,265 @@
+#!/usr/bin/env bash
+# Ordinary drivers and the mariadb client against Geogate, and against plain MariaDB to prove the tests.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: tests/drivers/run.sh HOST PORT [--database NAME] [--account KIND:USER:PASSWORD]...
+                            [--tls no|yes|both] [--mode table|demo] [--only DRIVER]
+       tests/drivers/run.sh --start [--binary FILE]     (own server, and Geogate in front of it)
+       tests/drivers/run.sh --demo [--binary FILE]      (starts the demo, ends it afterwards)
+
+Runs PyMySQL, go-sql-driver/mysql and the mariadb client, each with every account and with and without
+TLS. KIND is a word for the output (native, sha2). Mode `table` needs the tables driver_rows and
+driver_numbers (tests/drivers/tables.sql); mode `demo` needs the demo's shop.
+
+Example: tests/drivers/run.sh 127.0.0.1 15306 --database shop --account native:demo:demo --mode demo
+TEXT
+}
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+here=$root/tests/drivers
+. "$root/tests/install.sh"
+target=${CARGO_TARGET_DIR:-$root/target}
+
+host='' port='' database=drivers accounts=() tls=both mode=table action=run only='' binary=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --database) database=${2:?}; shift ;;
+    --account) accounts+=("${2:?}"); shift ;;
+    --tls) tls=${2:?}; shift ;;
+    --mode) mode=${2:?}; shift ;;
+    --only) only=${2:?}; shift ;;
+    --binary) binary=${2:?}; shift ;;
+    --start) action=start ;;
+    --demo) action=demo ;;
+    -h | --help) usage; exit 0 ;;
+    -*) echo "error: unknown option $1" >&2; usage >&2; exit 2 ;;
+    *) if [ -z "$host" ]; then host=$1; else port=$1; fi ;;
+  esac
+  shift
+done
+
+passed=0 failed=0
+# report NAME COMMAND...: runs a driver, shows what failed, adds to the sums.
+report() {
+  local name=$1 out line
+  shift
+  out=$("$@" 2>&1) || true
+  line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' <<<"$out" | tail -n 1 || true)
+  if [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+    passed=$((passed + BASH_REMATCH[1]))
+    failed=$((failed + BASH_REMATCH[2]))
+    [ "${BASH_REMATCH[2]}" -eq 0 ] || grep -vxF "$line" <<<"$out" | sed 's/^/    /'
+    echo "  $name: ${line//passed,/ok,}"
+  else
+    failed=$((failed + 1))
+    sed 's/^/    /' <<<"$out" | tail -n 30
+    echo "  $name: did not finish"
+  fi
+}
+
+prepare_python() {
+  local venv=$target/drivers/venv python=python3
+  need python3 python3 python3-venv
+  if [ ! -x "$venv/bin/pip" ]; then
+    rm -rf "$venv"
+    "$python" -m venv "$venv" >/dev/null 2>&1 || {
+      # Debian's python3 comes without venv.
+      rm -rf "$venv"
+      install_packages python3-venv
+      python=/usr/bin/python3
+      "$python" -m venv "$venv"
+    }
+  fi
+  "$venv/bin/python" -c 'import pymysql, cryptography' 2>/dev/null ||
+    "$venv/bin/pip" install --quiet 'pymysql==1.1.2' 'cryptography>=42'
+}
+
+prepare_go() {
+  need go golang-go
+  export GOMODCACHE=$target/drivers/go-modules GOCACHE=$target/drivers/go-cache GOFLAGS=-modcacherw
+  (cd "$here/go" && go build -o "$target/drivers/go-driver" .)
+}
+
+# The mariadb client: scripts, formats, errors. Same arguments as the drivers.
+client_checks() {
+  local host=$1 port=$2 database=$3 user=$4 password=$5 tls=$6 mode=$7 passed=0 failed=0
+  local options=(--no-defaults -h"$host" -P"$port" -u"$user" -p"$password" --default-character-set=utf8mb4)
+  if [ "$tls" = yes ]; then options+=(--ssl); else options+=(--skip-ssl); fi
+  check() { # check NAME EXPECTED ACTUAL
+    if [ "$2" = "$3" ]; then
+      passed=$((passed + 1))
+    else
+      failed=$((failed + 1))
+      printf 'FAILED %s: expected %q, got %q\n' "$1" "$2" "$3"
+    fi
+  }
+  run() { mariadb "${options[@]}" "$database" -N -B "$@" 2>&1 || true; }
+  check 'one value' 1 "$(run -e 'SELECT 1')"
+  check 'several statements' $'1\n2' "$(printf 'SELECT 1;\nSELECT 2;\n' | run)"
+  check unicode 'zürich 李雷' "$(run -e "SELECT 'zürich 李雷'")"
+  check 'NULL' NULL "$(run -e 'SELECT NULL')"
+  check database "$database" "$(run -e 'SELECT DATABASE()')"
+  check 'a vertical result' '*************************** 1. row ***************************
+a: 1' "$(mariadb "${options[@]}" "$database" -e 'SELECT 1 AS a\G' 2>&1)"
+  check 'a syntax error' 1064 "$(run -e 'SELEC 1' | sed -n 's/^ERROR \([0-9]*\).*/\1/p')"
+  check 'a missing table' 1146 "$(run -e 'SELECT * FROM no_such_table' | sed -n 's/^ERROR \([0-9]*\).*/\1/p')"
+  check 'going on after an error' $'1\n2' "$(printf 'SELECT 1;\nSELEC 1;\nSELECT 2;\n' | run --force | grep -E '^[0-9]$')"
+  check 'a session variable' 5 "$(run -e 'SET @a = 5; SELECT @a')"
+  check 'a wrong password' 1045 "$(mariadb "${options[@]}" -pwrong -e 'SELECT 1' 2>&1 | sed -n 's/^ERROR \([0-9]*\).*/\1/p')"
+  local cipher
+  cipher=$(mariadb "${options[@]}" "$database" -e status 2>&1 | sed -n 's/^SSL:[[:space:]]*//p')
+  case $cipher in *[Nn]ot\ in\ use*) cipher=no ;; *Cipher*) cipher=yes ;; esac
+  check 'encryption' "$tls" "$cipher"
+  if [ "$mode" = demo ]; then
+    check 'all regions' 3 "$(run -e 'SELECT COUNT(DISTINCT region) FROM countries')"
+    check 'one customer' 1 "$(run -e 'SELECT COUNT(*) FROM customers WHERE region = 2 AND id = 2')"
+    check 'ordered over shards' $'1\n2\n3' "$(run -e 'SELECT id FROM customers ORDER BY id LIMIT 3')"
+  else
+    check 'a transaction' $'1\n0' "$(run -e "DELETE FROM driver_rows WHERE id = 500; BEGIN;
+      INSERT INTO driver_rows (id) VALUES (500); SELECT COUNT(*) FROM driver_rows WHERE id = 500;
+      ROLLBACK; SELECT COUNT(*) FROM driver_rows WHERE id = 500")"
+    check 'a prepared statement in SQL' 42 "$(run -e "PREPARE s FROM 'SELECT ? + 1'; SET @n = 41; EXECUTE s USING @n; DEALLOCATE PREPARE s")"
+  fi
+  echo "$passed passed, $failed failed"
+}
+
+run_all() { # run_all LABEL HOST PORT DATABASE TLS MODE ACCOUNT...
+  local label=$1 host=$2 port=$3 database=$4 tls=$5 mode=$6 account kind user password secure
+  shift 6
+  [ "$tls" != both ] || tls='no yes'
+  echo "$label"
+  for account in "$@"; do
+    IFS=: read -r kind user password <<<"$account"
+    for secure in $tls; do
+      local name="$kind, TLS $secure" arguments=("$host" "$port" "$database" "$user" "$password" "$secure" "$mode")
+      case ${only:-python} in python) report "PyMySQL, $name" "$target/drivers/venv/bin/python" "$here/pymysql_driver.py" "${arguments[@]}" ;; esac
+      case ${only:-go} in go) report "go-sql-driver, $name" "$target/drivers/go-driver" "${arguments[@]}" ;; esac
+      case ${only:-client} in client) report "mariadb client, $name" client_checks "${arguments[@]}" ;; esac
+    done
+  done
+}
+
+need mariadb mariadb-client-core
+mkdir -p "$target/drivers"
+case ${only:-python} in python) prepare_python ;; esac
+case ${only:-go} in go) prepare_go ;; esac
+
+start_own() {
+  need mariadbd mariadb-server-core
+  need openssl openssl
+  need setpriv util-linux
+  binary=${binary:-$target/debug/geogate}
+  work=$(mktemp -d "$target/drivers/run.XXXXXX")
+  sockets=$(mktemp -d)
+  pids=()
+  finish() {
+    local pid
+    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    rm -rf "$work" "$sockets"
+  }
+  trap finish EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  local as_root=() server=$((19000 + $$ % 400 * 2)) proxy try
+  while (exec 3<>"/dev/tcp/127.0.0.1/$server") 2>/dev/null; do server=$((server + 7)); done
+  proxy=$((server + 1))
+  [ "$(id -u)" -eq 0 ] && as_root=(--user=root)
+  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$work/key.pem" \
+    -out "$work/cert.pem" 2>/dev/null
+  mariadb-install-db --no-defaults --force "${as_root[@]}" --datadir="$work/data" --skip-test-db \
+    --auth-root-authentication-method=normal --skip-name-resolve >"$work/install.log" 2>&1
+  mariadbd --no-defaults "${as_root[@]}" --datadir="$work/data" --bootstrap >>"$work/install.log" 2>&1 <<'SQL'
+FLUSH PRIVILEGES;
+DELETE FROM mysql.global_priv WHERE User = '';
+FLUSH PRIVILEGES;
+CREATE USER native@'%' IDENTIFIED BY 'native secret';
+GRANT ALL ON *.* TO native@'%';
+CREATE USER geogate@'%' IDENTIFIED BY 'geogate';
+GRANT ALL ON *.* TO geogate@'%' WITH GRANT OPTION;
+SQL
+  setpriv --pdeathsig KILL -- mariadbd --no-defaults "${as_root[@]}" --datadir="$work/data" \
+    --port="$server" --socket="$sockets/s" --pid-file="$work/pid" --bind-address=127.0.0.1 \
+    --skip-name-resolve --character-set-server=utf8mb4 --ssl-cert="$work/cert.pem" \
+    --ssl-key="$work/key.pem" >"$work/server.log" 2>&1 </dev/null &
+  pids+=($!)
+  wait_for "$server" "$work/server.log"
+  { echo 'CREATE DATABASE drivers; USE drivers;'; cat "$here/tables.sql"; } |
+    mariadb --no-defaults -h127.0.0.1 -P"$server" -ugeogate -pgeogate
+  run_all 'plain MariaDB (proves the tests)' 127.0.0.1 "$server" drivers both table 'native:native:native secret'
+
+  mkdir -p "$work/vschema"
+  echo '{ "sharded": false, "tables": {} }' >"$work/vschema/drivers.json"
+  local native sha2
+  native=$(printf 'native secret' | openssl dgst -sha1 -binary | openssl dgst -sha1 -r | cut -c1-40 | tr a-f A-F)
+  sha2=$(printf 'sha2 secret' | openssl dgst -sha256 -binary | openssl dgst -sha256 -r | cut -c1-64 | tr a-f A-F)
+  cat >"$work/geogate.toml" <<TOML
+[listen]
+mysql = "127.0.0.1:$proxy"
+[vschema]
+path = "vschema"
+[backend]
+user = "geogate"
+password = "geogate"
+[[user]]
+name = "native"
+hash = { native = "*$native" }
+[[user]]
+name = "sha2"
+hash = { sha2 = "$sha2" }
+[[user]]
+name = "geogate"
+password = "geogate"
+[[keyspace]]
+name = "drivers"
+  [[keyspace.shard]]
+  range = "-"
+    [[keyspace.shard.server]]
+    address = "127.0.0.1:$server"
+    role = "primary"
+TOML
+  setpriv --pdeathsig KILL -- "$binary" serve --config "$work/geogate.toml" >"$work/proxy.log" 2>&1 </dev/null &
+  pids+=($!)
+  wait_for "$proxy" "$work/proxy.log"
+  run_all 'Geogate' 127.0.0.1 "$proxy" drivers both table 'native:native:native secret' \
+    'sha2:sha2:sha2 secret' 'any:geogate:geogate'
+  [ "$failed" -eq 0 ] || tail -n 20 "$work/proxy.log"
+}
+wait_for() { # wait_for PORT LOG
+  local try
+  for try in $(seq 200); do
+    mariadb --no-defaults -h127.0.0.1 -P"$1" -ugeogate -pgeogate -e 'SELECT 1' >/dev/null 2>&1 && return 0
+    sleep 0.1
+  done
+  echo "error: nothing answers on port $1:" >&2
+  tail -n 20 "$2" >&2
+  exit 1
+}
+
+start_demo() {
+  local base=17306
+  work=$(mktemp -d "$target/drivers/demo.XXXXXX")
+  binary=${binary:-$target/debug/geogate}
+  trap '"$root/deploy/demo.sh" --stop --dir "$work/demo" >/dev/null; rm -rf "$work"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  "$root/deploy/demo.sh" --detach --dir "$work/demo" --port-base "$base" --binary "$binary" >"$work/out" || {
+    cat "$work/out"
+    exit 1
+  }
+  run_all 'the demo' 127.0.0.1 "$base" shop both demo native:demo:demo
+}
+
+case $action in
+  start) start_own ;;
+  demo) start_demo ;;
+  run)
+    [ -n "$port" ] || { usage >&2; exit 2; }
+    [ ${#accounts[@]} -gt 0 ] || accounts=(native:demo:demo)
+    run_all "$host:$port" "$host" "$port" "$database" "$tls" "$mode" "${accounts[@]}"
+    ;;
+esac
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

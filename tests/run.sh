@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# Everything that proves Geogate: format, lints, unit and golden tests, tests on real servers, driver
+# tests. Installs what is missing from the system's packages, leaves nothing running.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: tests/run.sh [--fast] [--long] [--bench] [--with mysql] [--only STAGE]... [--list]
+
+  (nothing)      all stages of the list below
+  --fast         format, lints, unit and tidy tests only; needs no server
+  --long         also the tests marked as long (ignored by default)
+  --bench        also the benchmarks of tests/bench (minutes; needs a quiet machine)
+  --with mysql   also against Oracle MySQL where it can be had
+  --only STAGE   only this stage; may be given several times
+  --list         names of the stages
+
+Example: tests/run.sh --only blackbox --long
+TEXT
+}
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tests/install.sh
+
+stages=(format lints unit blackbox drivers demo)
+only=() extra=() long=() mysql=no
+while [ $# -gt 0 ]; do
+  case $1 in
+    --fast) only+=(format lints unit) ;;
+    --long) long=(--include-ignored) ;;
+    --bench) extra+=(bench) ;;
+    --with)
+      [ "${2:-}" = mysql ] || { echo "error: --with knows only mysql" >&2; exit 2; }
+      mysql=yes
+      shift
+      ;;
+    --only) only+=("${2:?--only needs a stage}"); shift ;;
+    --list) printf '%s\n' "${stages[@]}" bench; exit 0 ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "error: unknown option $1" >&2; usage >&2; exit 2 ;;
+  esac
+  shift
+done
+[ ${#only[@]} -gt 0 ] && stages=("${only[@]}")
+stages+=("${extra[@]}")
+
+target=${CARGO_TARGET_DIR:-$PWD/target}
+mkdir -p "$target"
+work=$(mktemp -d "$target/run.XXXXXX")
+child=
+finish() {
+  # The stages stop their own servers; this ends a stage that is still running when we are told to
+  # stop, with everything it started.
+  if [ -n "$child" ] && kill -0 "$child" 2>/dev/null; then
+    kill -TERM -- "-$child" 2>/dev/null || true
+    wait "$child" 2>/dev/null || true
+  fi
+  rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+need_compiler() {
+  need cc build-essential
+  command -v cargo >/dev/null 2>&1 || {
+    echo "error: cargo is missing; install Rust 1.88 or newer (https://rustup.rs)" >&2
+    exit 1
+  }
+}
+need_servers() {
+  need mariadbd mariadb-server-core
+  need mariadb mariadb-client-core
+  need setpriv util-linux
+}
+
+stage_format() { cargo fmt --check; }
+stage_lints() { cargo clippy --quiet --all-targets -- -D warnings; }
+stage_unit() {
+  local tests=() file name
+  for file in tests/*.rs; do
+    name=$(basename "$file" .rs)
+    tests+=(--test "$name")
+  done
+  cargo test --quiet --lib --bins "${tests[@]}" -- "${long[@]}"
+  cargo test --quiet --doc
+}
+stage_blackbox() {
+  need_servers
+  cargo test --test blackbox -- "${long[@]}"
+}
+stage_drivers() {
+  need_servers
+  cargo build --quiet
+  tests/drivers/run.sh --start
+}
+stage_demo() {
+  need_servers
+  cargo build --quiet
+  tests/drivers/run.sh --demo
+}
+stage_bench() {
+  need_servers
+  tests/bench/run.sh
+}
+stage_mysql() {
+  echo "skipped: tests against Oracle MySQL need their own image; see tests/run.sh --help"
+}
+[ "$mysql" = yes ] && stages+=(mysql)
+
+need_compiler
+passed=0 failed=0 summary=()
+count() { # adds what a test program printed about itself
+  local line
+  while read -r line; do
+    case $line in
+      *' passed, '*' failed'*)
+        [[ $line =~ ([0-9]+)\ passed[,\;]\ ([0-9]+)\ failed ]] || continue
+        passed=$((passed + BASH_REMATCH[1]))
+        failed=$((failed + BASH_REMATCH[2]))
+        ;;
+    esac
+  done < <(sed 's/ passed; / passed, /' "$1" | grep -E '[0-9]+ passed, [0-9]+ failed' || true)
+}
+set -m
+for stage in "${stages[@]}"; do
+  declare -F "stage_$stage" >/dev/null || { echo "error: no stage $stage" >&2; exit 2; }
+  echo "== $stage"
+  start=$SECONDS
+  (set -euo pipefail; "stage_$stage") > >(tee "$work/$stage.log") 2>&1 </dev/null &
+  child=$!
+  code=0
+  wait "$child" || code=$?
+  child=
+  sleep 0.2 # tee writes its last lines
+  before=$((passed + failed)) failed_before=$failed
+  count "$work/$stage.log"
+  if [ "$code" -ne 0 ]; then
+    # A stage that fails without naming a failed test counts as one.
+    [ "$failed" -gt "$failed_before" ] || failed=$((failed + 1))
+    verdict="FAILED (exit $code)"
+  else
+    [ $((passed + failed)) -gt "$before" ] || passed=$((passed + 1))
+    verdict=ok
+  fi
+  summary+=("$(printf '%-10s %5d s  %s' "$stage" $((SECONDS - start)) "$verdict")")
+  echo "== $stage: $verdict, $((SECONDS - start)) s"
+done
+
+echo
+printf '%s\n' "${summary[@]}"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
