@@ -45,7 +45,5 @@ pub mod wire;
 
 pub mod clock;
 pub mod error;
-pub mod gtid;
 pub mod key;
-pub mod name;
 pub mod region;

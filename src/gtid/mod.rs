@@ -1,1 +1,0 @@
-//! Positions in the replication stream.

@@ -1,1 +1,0 @@
-//! Checked names of keyspaces, tables and columns.
