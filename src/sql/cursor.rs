@@ -6,7 +6,7 @@ use super::ast::{HoleId, Ident, Span};
 use super::lexer::Lexer;
 use super::mode::LexMode;
 use super::scan::{Hole, Scan};
-use super::token::{LexError, Token, TokenKind};
+use super::token::{LexError, LexProblem, Token, TokenKind};
 
 /// A statement as tokens without comments. The frames of version comments are left out too, so
 /// that their content reads as code; a statement with a server-specific one must be refused first.
@@ -29,7 +29,13 @@ struct Significant {
 impl<'a> Cursor<'a> {
     /// At the first token of the statement that `scan` found in `text`.
     pub(crate) fn new(text: &'a [u8], mode: LexMode, scan: &Scan) -> Result<Self, LexError> {
-        let text = &text[..scan.end() as usize];
+        let Some(text) = text.get(..scan.end() as usize) else {
+            // The scan failed, and so does this.
+            return Err(Scan::new()
+                .run(text, mode)
+                .err()
+                .unwrap_or(LexError { problem: LexProblem::IllegalByte, offset: 0 }));
+        };
         let mut lexer = Lexer::new(text, mode);
         let mut tokens = SmallVec::new();
         let mut holes = scan.holes().iter().enumerate().peekable();
@@ -180,6 +186,12 @@ impl<'a> Cursor<'a> {
             self.at += 1;
         }
         found
+    }
+
+    /// Whether the token before the current one is a dot.
+    pub(crate) fn follows_dot(&self) -> bool {
+        let before = self.at.checked_sub(1).map(|at| self.tokens[at].token);
+        before.is_some_and(|token| self.bytes(token) == b".")
     }
 
     /// The identifier that a word or a quoted identifier is, keyword or not.

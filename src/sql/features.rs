@@ -55,6 +55,9 @@ impl Features {
     /// `?` or `:name`.
     pub const PLACEHOLDER: Self = Self(1 << 20);
 
+    /// FROM: it may read a table.
+    pub const FROM: Self = Self(1 << 21);
+
     /// Whether all features of `other` are in this set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

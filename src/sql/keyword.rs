@@ -34,6 +34,8 @@ pub(super) enum Keyword {
     Temporary,
     /// CURRENT_USER and CURRENT_ROLE, which need no parentheses.
     CurrentUser,
+    /// FROM.
+    From,
     /// PROCEDURE, FUNCTION, TRIGGER, EVENT, PACKAGE.
     StoredProgram,
 }
@@ -47,6 +49,7 @@ impl Keyword {
             (2, b'a') => (b"as", Self::As),
             (2, b'i') => (b"in", Self::In),
             (3, b'f') => (b"for", Self::For),
+            (4, b'f') => (b"from", Self::From),
             (4, b'l') => (b"lock", Self::Lock),
             (4, b'i') => (b"into", Self::Into),
             (4, b'n') => (b"next", Self::Next),

@@ -5,8 +5,9 @@
 
 use memchr::{memchr, memchr2, memmem};
 
+use super::byte_class::{self, SPACE, WORD, WORD_START};
 use super::charset::is_charset;
-use super::mode::{Backslash, CharsetClass, DoubleQuote, LexMode};
+use super::mode::{Backslash, DoubleQuote, LexMode};
 use super::token::{LexError, LexProblem, Token, TokenKind};
 
 /// Splits a statement text into tokens, comments included.
@@ -14,6 +15,7 @@ use super::token::{LexError, LexProblem, Token, TokenKind};
 pub struct Lexer<'a> {
     text: &'a [u8],
     mode: LexMode,
+    class: &'static [u8; 256],
     at: usize,
     in_version_comment: bool,
     /// End of the last token if that was an identifier: `a.5` has a column `5`, `.5` is a number.
@@ -33,6 +35,7 @@ impl<'a> Lexer<'a> {
         Self {
             text,
             mode,
+            class: byte_class::of(mode.charset),
             at: at as usize,
             in_version_comment: false,
             identifier_end: usize::MAX,
@@ -44,7 +47,7 @@ impl<'a> Lexer<'a> {
     #[inline]
     pub fn token(&mut self) -> Result<Token, LexError> {
         while let Some(byte) = self.text.get(self.at)
-            && CLASS[*byte as usize] & SPACE != 0
+            && self.class[*byte as usize] & SPACE != 0
         {
             self.at += 1;
         }
@@ -52,7 +55,7 @@ impl<'a> Lexer<'a> {
         let Some(&byte) = self.text.get(start) else {
             return self.end_of_text(start);
         };
-        let kind = if CLASS[byte as usize] & WORD_START != 0 {
+        let kind = if self.class[byte as usize] & WORD_START != 0 {
             self.word(start)?
         } else {
             match byte {
@@ -86,11 +89,6 @@ impl<'a> Lexer<'a> {
         Ok(Token { kind, start: start as u32, end: self.at as u32 })
     }
 
-    /// Whether `token` is a `;`.
-    pub(super) fn is_semicolon(&self, token: Token) -> bool {
-        token.text(self.text) == b";"
-    }
-
     /// The byte at `at`, 0 beyond the end.
     #[inline]
     fn byte(&self, at: usize) -> u8 {
@@ -116,13 +114,13 @@ impl<'a> Lexer<'a> {
     /// The end of the run of word bytes that begins at `at`.
     #[inline]
     fn word_end(&self, mut at: usize) -> usize {
+        let has_pairs = self.mode.charset.has_pairs();
         loop {
             let byte = self.byte(at);
-            if CLASS[byte as usize] & WORD == 0 {
+            if self.class[byte as usize] & WORD == 0 {
                 return at;
             }
-            let pair = self.mode.charset != CharsetClass::AsciiSafe
-                && self.mode.charset.is_pair(byte, self.byte(at + 1));
+            let pair = has_pairs && self.mode.charset.is_pair(byte, self.byte(at + 1));
             at += if pair { 2 } else { 1 };
         }
     }
@@ -174,7 +172,7 @@ impl<'a> Lexer<'a> {
     /// A string whose first byte after the quote is at `at`; moves behind the closing quote.
     fn string(&mut self, at: usize, quote: u8, start: usize) -> Result<TokenKind, LexError> {
         let unterminated = error(LexProblem::UnterminatedString, start);
-        if self.mode.charset != CharsetClass::AsciiSafe {
+        if self.mode.charset.has_pairs() {
             return self.multibyte_string(at, quote).ok_or(unterminated);
         }
         let mut at = at;
@@ -335,7 +333,10 @@ impl<'a> Lexer<'a> {
 
     fn is_dash_comment(&self, start: usize) -> bool {
         self.byte(start + 1) == b'-'
-            && self.text.get(start + 2).is_none_or(|b| *b <= b' ' || *b == 0x7f)
+            && self
+                .text
+                .get(start + 2)
+                .is_none_or(|b| *b <= b' ' || *b == 0x7f || self.class[*b as usize] & SPACE != 0)
     }
 
     fn line_comment(&mut self) -> TokenKind {
@@ -396,7 +397,7 @@ impl<'a> Lexer<'a> {
             | (b'>' | b'-', b'>')
             | (b'&', b'&')
             | (b'|', b'|') => 2,
-            (b':', next) if CLASS[next as usize] & WORD_START != 0 => {
+            (b':', next) if self.class[next as usize] & WORD_START != 0 => {
                 if self.identifier_end != start {
                     self.at = self.word_end(start + 1);
                     return Ok(TokenKind::Placeholder);
@@ -413,24 +414,3 @@ impl<'a> Lexer<'a> {
 fn error(problem: LexProblem, at: usize) -> LexError {
     LexError { problem, offset: at as u32 }
 }
-
-const SPACE: u8 = 1;
-const WORD: u8 = 2;
-const WORD_START: u8 = 4;
-
-/// The classes of each byte.
-static CLASS: [u8; 256] = {
-    let mut class = [0u8; 256];
-    let mut byte = 0usize;
-    while byte < 256 {
-        let b = byte as u8;
-        class[byte] = match b {
-            b'\t'..=b'\r' | b' ' => SPACE,
-            b'0'..=b'9' => WORD,
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | 0x80..=0xff => WORD | WORD_START,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    class
-};

@@ -9,7 +9,9 @@
 
 pub mod ast;
 pub mod control;
+pub mod effects;
 pub mod features;
+pub mod fill;
 pub mod lexer;
 pub mod literal;
 pub mod mode;
@@ -18,11 +20,14 @@ pub mod position;
 pub mod scan;
 pub mod splice;
 pub mod statement_kind;
+pub mod system_variable;
 pub mod token;
 pub mod value;
 pub mod visit;
 
 mod builtin;
+mod byte_class;
 mod charset;
+mod compound;
 mod cursor;
 mod keyword;

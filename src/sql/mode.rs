@@ -14,6 +14,19 @@ pub struct LexMode {
     pub charset: CharsetClass,
 }
 
+impl LexMode {
+    /// The same with what `sql_mode` (a list of names) decides.
+    #[must_use]
+    pub fn with_sql_mode(self, sql_mode: &[u8]) -> Self {
+        let mode = sql_mode.to_ascii_uppercase();
+        let has = |flag: &[u8]| mode.windows(flag.len()).any(|window| window == flag);
+        let double_quote = if has(b"ANSI") { DoubleQuote::Identifier } else { DoubleQuote::String };
+        let literal = has(b"NO_BACKSLASH_ESCAPES");
+        let backslash = if literal { Backslash::Literal } else { Backslash::Escape };
+        Self { double_quote, backslash, ..self }
+    }
+}
+
 /// What double quotes enclose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DoubleQuote {
@@ -34,15 +47,22 @@ pub enum Backslash {
     Literal,
 }
 
-/// Which bytes of a client character set can be the second half of a character.
+/// What the client's character set changes in how bytes are read.
 ///
-/// In three families the second byte can look like a backslash or a backquote, so a reader that
-/// does not know the charset would end a string at the wrong place.
+/// In three families the second byte of a character can look like a backslash or a backquote, so a
+/// reader that does not know the charset would end a string at the wrong place. In others a byte
+/// beyond ASCII is a space, or a punctuation mark of ASCII is a letter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CharsetClass {
-    /// ASCII bytes always mean themselves: utf8mb4, latin1, binary and nearly all others.
+    /// ASCII bytes always mean themselves, the others are letters: utf8mb4, binary and many more.
     #[default]
     AsciiSafe,
+    /// The byte A0 is a space: latin1, latin2, greek and others.
+    SpaceA0,
+    /// The byte FF is a space: cp852, cp866, keybcs2.
+    SpaceFf,
+    /// Brackets, braces, `^` and `~` are letters: swe7.
+    Swe7,
     /// big5.
     Big5,
     /// gbk and gb18030.
@@ -61,15 +81,25 @@ impl CharsetClass {
             b"gbk" | b"gb18030" => Some(Self::Gbk),
             b"sjis" | b"cp932" => Some(Self::Sjis),
             b"ucs2" | b"utf16" | b"utf16le" | b"utf32" => None,
+            b"latin1" | b"dec8" | b"latin2" | b"latin5" | b"latin7" | b"hebrew" | b"greek"
+            | b"cp1250" | b"armscii8" | b"geostd8" => Some(Self::SpaceA0),
+            b"cp852" | b"cp866" | b"keybcs2" => Some(Self::SpaceFf),
+            b"swe7" => Some(Self::Swe7),
             _ if super::charset::is_charset(&lower) => Some(Self::AsciiSafe),
             _ => None,
         }
     }
 
+    /// Whether some characters have a second byte that could be taken for another character.
+    #[inline]
+    pub(crate) fn has_pairs(self) -> bool {
+        matches!(self, Self::Big5 | Self::Gbk | Self::Sjis)
+    }
+
     /// Whether `lead` and `trail` together are one character of two bytes.
     pub(crate) fn is_pair(self, lead: u8, trail: u8) -> bool {
         match self {
-            Self::AsciiSafe => false,
+            Self::AsciiSafe | Self::SpaceA0 | Self::SpaceFf | Self::Swe7 => false,
             Self::Big5 => matches!(lead, 0xa1..=0xf9) && matches!(trail, 0x40..=0x7e | 0xa1..=0xfe),
             Self::Gbk => matches!(lead, 0x81..=0xfe) && matches!(trail, 0x40..=0x7e | 0x80..=0xfe),
             Self::Sjis => {

@@ -9,6 +9,7 @@
 
 use smallvec::SmallVec;
 
+use super::compound::Compound;
 use super::features::Features;
 use super::keyword::{Keyword, function_feature};
 use super::lexer::Lexer;
@@ -26,7 +27,8 @@ pub struct Scan {
     kind: StatementKind,
     features: Features,
     end: u32,
-    next_statement: Option<u32>,
+    is_program: bool,
+    has_own_settings: bool,
 }
 
 /// A piece of text that is not in the skeleton.
@@ -74,6 +76,9 @@ pub enum HoleKind {
     Placeholder = b'?',
 }
 
+/// The end of a statement that could not be read to its end; beyond every text.
+const UNREAD: u32 = u32::MAX;
+
 /// The length of a marker in the skeleton.
 pub(super) const MARKER: u32 = 2;
 const COMMENT_MARKER: u8 = b'-';
@@ -84,14 +89,16 @@ impl Scan {
         Self::default()
     }
 
-    /// Reads the first statement of `text`. After an error the content is meaningless.
+    /// Reads the first statement of `text`. After an error only the kind may be of use, and there
+    /// is no [`Self::end`] within the text.
     pub fn run(&mut self, text: &[u8], mode: LexMode) -> Result<(), LexError> {
         self.skeleton.clear();
         self.holes.clear();
         self.comments.clear();
         self.kind = StatementKind::Empty;
         self.features = Features::NONE;
-        self.next_statement = None;
+        self.has_own_settings = false;
+        self.end = UNREAD;
         let mut lexer = Lexer::new(text, mode);
         let mut context = Context::default();
         let mut copied = 0;
@@ -104,8 +111,7 @@ impl Scan {
                 }
                 TokenKind::Symbol => {
                     let symbol = token.text(text);
-                    if symbol == b";" && !context.stored_program {
-                        self.next_statement = next_statement(lexer);
+                    if symbol == b";" && context.compound.as_mut().is_none_or(Compound::semicolon) {
                         break token.start;
                     }
                     self.symbol(&mut context, symbol, text);
@@ -127,6 +133,7 @@ impl Scan {
             self.holes.push(Hole { kind: hole, cut });
         };
         self.skeleton.extend_from_slice(&text[copied as usize..self.end as usize]);
+        self.is_program = context.compound.is_some();
         Ok(())
     }
 
@@ -161,9 +168,14 @@ impl Scan {
         self.end
     }
 
-    /// Where the next statement of the text begins, if there is one.
-    pub fn next_statement(&self) -> Option<u32> {
-        self.next_statement
+    /// Whether it may hold other statements with their `;`.
+    pub fn is_program(&self) -> bool {
+        self.is_program
+    }
+
+    /// Whether it begins with SET STATEMENT, so that the kind is that of the statement after FOR.
+    pub fn has_own_settings(&self) -> bool {
+        self.has_own_settings
     }
 
     /// Copies the text before `token` and a marker for it; returns where the marker stands.
@@ -180,11 +192,18 @@ impl Scan {
     fn word(&mut self, context: &mut Context, token: Token, text: &[u8], lexer: &Lexer<'_>) {
         let word = token.text(text);
         if self.kind == StatementKind::Empty {
-            self.kind = StatementKind::of_words(word, || second_word(lexer.clone(), text));
+            self.kind = StatementKind::of_words(word, || next_token(lexer.clone(), text));
+            if self.kind == StatementKind::Compound {
+                context.compound.get_or_insert_with(Compound::bare);
+            }
+        }
+        if let Some(compound) = &mut context.compound {
+            compound.word(word, lexer, text);
         }
         let before = context.previous;
-        context.called = Some((token.start, token.end));
         context.qualified = before == Previous::Dot;
+        context.after_into = before == Previous::Into || context.qualified && context.after_into;
+        context.called = (!context.after_into).then_some((token.start, token.end));
         context.previous = Previous::Other;
         if context.qualified {
             return;
@@ -197,7 +216,14 @@ impl Scan {
             }
             Keyword::EndsBy => context.by &= !context.clearable_bit(),
             Keyword::As => context.previous = Previous::Name,
-            Keyword::For => context.previous = Previous::For,
+            Keyword::For => {
+                context.previous = Previous::For;
+                if self.kind == StatementKind::SetStatement && context.depth == 0 {
+                    // The statement that the settings are for decides what this is.
+                    self.kind = StatementKind::Empty;
+                    self.has_own_settings = true;
+                }
+            }
             Keyword::Lock => context.previous = Previous::Lock,
             Keyword::Into => {
                 context.by &= !context.clearable_bit();
@@ -212,10 +238,16 @@ impl Scan {
             Keyword::Value if before == Previous::Next => self.features |= Features::SEQUENCE,
             Keyword::UpdateOrShare | Keyword::In | Keyword::File | Keyword::Value => {}
             Keyword::CalcFoundRows => self.features |= Features::CALC_FOUND_ROWS,
+            Keyword::From => self.features |= Features::FROM,
             Keyword::Temporary => self.features |= Features::TEMPORARY,
             Keyword::CurrentUser => self.features |= Features::USER,
             Keyword::StoredProgram => {
-                context.stored_program |= self.kind == StatementKind::Create;
+                if matches!(self.kind, StatementKind::Create | StatementKind::Alter) {
+                    let is_package = word.eq_ignore_ascii_case(b"package");
+                    context.compound.get_or_insert_with(|| {
+                        if is_package { Compound::endless() } else { Compound::with_header() }
+                    });
+                }
             }
         }
     }
@@ -223,10 +255,22 @@ impl Scan {
     #[inline]
     fn symbol(&mut self, context: &mut Context, symbol: &[u8], text: &[u8]) {
         if self.kind == StatementKind::Empty {
-            self.kind =
-                if symbol == b"(" { StatementKind::ParenSelect } else { StatementKind::Other };
+            self.kind = match symbol {
+                b"(" => StatementKind::ParenSelect,
+                // A label under sql_mode=ORACLE.
+                b"<<" => StatementKind::Compound,
+                _ => StatementKind::Other,
+            };
+            if self.kind == StatementKind::Compound {
+                context.compound = Some(Compound::bare());
+            }
         }
         context.previous = Previous::Other;
+        if symbol != b";"
+            && let Some(compound) = &mut context.compound
+        {
+            compound.symbol(symbol);
+        }
         match symbol {
             b"(" => {
                 if let Some((start, end)) = context.called {
@@ -280,13 +324,23 @@ impl Scan {
             return None;
         }
         if self.kind == StatementKind::Empty {
-            self.kind = StatementKind::Other;
+            // Only a label is quoted.
+            let is_label = token.kind == TokenKind::QuotedIdentifier;
+            self.kind = if is_label { StatementKind::Compound } else { StatementKind::Other };
+            if is_label {
+                context.compound = Some(Compound::bare());
+            }
+        }
+        if let Some(compound) = &mut context.compound {
+            compound.other();
         }
         let before = std::mem::replace(&mut context.previous, Previous::Other);
         context.called = None;
         match token.kind {
             TokenKind::QuotedIdentifier => {
-                context.called = Some((token.start, token.end));
+                context.after_into =
+                    before == Previous::Into || before == Previous::Dot && context.after_into;
+                context.called = (!context.after_into).then_some((token.start, token.end));
                 context.qualified = true;
                 None
             }
@@ -328,6 +382,7 @@ fn hole_kind(kind: TokenKind) -> Option<HoleKind> {
 
 /// What is remembered from token to token.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any mixture")]
 struct Context {
     previous: Previous,
     depth: u32,
@@ -338,10 +393,12 @@ struct Context {
     called: Option<(u32, u32)>,
     /// That word is quoted or qualified, so it is no built-in function.
     qualified: bool,
+    /// It is the name of a table after INTO, whose columns may follow in parentheses.
+    after_into: bool,
     /// Inside `ks[40-80]`, whose numbers are a name.
     in_brackets: bool,
-    /// CREATE PROCEDURE and its kin: `;` does not end the statement.
-    stored_program: bool,
+    /// CREATE PROCEDURE and its kin, a compound statement: not every `;` ends it.
+    compound: Option<Compound>,
 }
 
 /// The previous token, as far as it matters.
@@ -375,29 +432,13 @@ impl Context {
     }
 }
 
-/// The word after the first one.
-fn second_word<'a>(mut lexer: Lexer<'_>, text: &'a [u8]) -> &'a [u8] {
+/// The token after the first one; empty at the end.
+fn next_token<'a>(mut lexer: Lexer<'_>, text: &'a [u8]) -> &'a [u8] {
     loop {
         match lexer.token() {
-            Ok(token) if token.kind == TokenKind::Word => return token.text(text),
             Ok(token) if token.kind == TokenKind::Comment => {}
-            _ => return b"",
-        }
-    }
-}
-
-/// Where the statement after a `;` begins. What cannot be read is a statement too: its error is
-/// its own.
-fn next_statement(mut lexer: Lexer<'_>) -> Option<u32> {
-    loop {
-        match lexer.token() {
-            Ok(token) => match token.kind {
-                TokenKind::End => return None,
-                TokenKind::Comment => {}
-                TokenKind::Symbol if lexer.is_semicolon(token) => {}
-                _ => return Some(token.start),
-            },
-            Err(error) => return Some(error.offset),
+            Ok(token) => return token.text(text),
+            Err(_) => return b"?",
         }
     }
 }

@@ -82,15 +82,22 @@ pub enum StatementKind {
     Xa,
     /// HANDLER.
     Handler,
+    /// GET DIAGNOSTICS, and SHOW WARNINGS where it is known to be that.
+    Diagnostics,
     /// VEXPLAIN.
     VExplain,
+    /// BEGIN NOT ATOMIC, IF, LOOP, FOR, a label: MariaDB's statements outside of a stored program
+    /// that hold others. Under sql_mode=ORACLE also DECLARE and BEGIN with anything behind it.
+    Compound,
+    /// SET STATEMENT, as long as the statement after its FOR is not known.
+    SetStatement,
     /// Anything else.
     Other,
 }
 
 impl StatementKind {
-    /// The kind of a statement whose first word is `word`. `next` gives the second word, and is
-    /// asked only if needed.
+    /// The kind of a statement whose first word is `word`. `next` gives the token behind it, empty
+    /// at the end of the statement, and is asked only if needed.
     pub(crate) fn of_words<'a>(word: &[u8], next: impl FnOnce() -> &'a [u8]) -> Self {
         let mut lower = [0u8; 12];
         if word.len() > lower.len() {
@@ -107,10 +114,8 @@ impl StatementKind {
             b"delete" => Self::Delete,
             b"replace" => Self::Replace,
             b"with" => Self::With,
-            b"set" => Self::Set,
             b"show" => Self::Show,
             b"use" => Self::Use,
-            b"begin" => Self::Begin,
             b"commit" => Self::Commit,
             b"rollback" => Self::Rollback,
             b"savepoint" => Self::Savepoint,
@@ -128,7 +133,13 @@ impl StatementKind {
             b"alter" => Self::Alter,
             b"truncate" => Self::Truncate,
             b"rename" => Self::Rename,
-            b"start" | b"drop" | b"load" | b"analyze" => Self::of_two(word, next()),
+            b"start" | b"drop" | b"load" | b"analyze" | b"set" | b"begin" => {
+                Self::of_two(word, next())
+            }
+            b"if" | b"case" | b"loop" | b"while" | b"repeat" | b"for" | b"declare" => {
+                Self::Compound
+            }
+            _ if next() == b":" => Self::Compound,
             _ => Self::of_rare(word),
         }
     }
@@ -137,6 +148,10 @@ impl StatementKind {
     fn of_two(first: &[u8], second: &[u8]) -> Self {
         let second_is = |words: &[&[u8]]| words.iter().any(|w| second.eq_ignore_ascii_case(w));
         match first {
+            b"set" if second_is(&[b"statement"]) => Self::SetStatement,
+            b"set" => Self::Set,
+            b"begin" if second_is(&[b"", b";", b"work"]) => Self::Begin,
+            b"begin" => Self::Compound,
             b"start" if second_is(&[b"transaction"]) => Self::StartTransaction,
             b"drop" if second_is(&[b"prepare"]) => Self::Deallocate,
             b"drop" => Self::Drop,
@@ -157,6 +172,7 @@ impl StatementKind {
             b"optimize" | b"check" | b"repair" | b"checksum" | b"cache" => Self::Maintain,
             b"xa" => Self::Xa,
             b"handler" => Self::Handler,
+            b"get" => Self::Diagnostics,
             b"grant" | b"revoke" | b"install" | b"uninstall" | b"stop" | b"change"
             | b"shutdown" | b"clone" | b"restart" | b"import" | b"binlog" => Self::Admin,
             _ => Self::Other,

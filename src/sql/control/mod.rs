@@ -61,9 +61,13 @@ pub enum ControlError {
     ServerSpecific,
 }
 
-/// Reads a control statement; `None` if `scan`, the scan of `text`, found another kind.
+/// Reads a control statement; `None` if `scan`, the scan of `text`, found another kind, or one with
+/// settings of its own (SET STATEMENT), which a server must put around it.
 pub fn parse(text: &[u8], mode: LexMode, scan: &Scan) -> Result<Option<Control>, ControlError> {
     use StatementKind as Kind;
+    if scan.has_own_settings() {
+        return Ok(None);
+    }
     if !matches!(
         scan.kind(),
         Kind::Set

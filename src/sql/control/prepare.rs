@@ -1,9 +1,8 @@
-//! Prepared statements in text: PREPARE, EXECUTE, DEALLOCATE PREPARE.
+//! Prepared statements in text: PREPARE, EXECUTE, EXECUTE IMMEDIATE, DEALLOCATE PREPARE.
 
-use super::set::user_variable_name;
 use super::{ControlError, expect_end, expected, literal_at};
+use crate::sql::ast::Span;
 use crate::sql::cursor::Cursor;
-use crate::sql::token::TokenKind;
 use crate::sql::value::Value;
 
 /// A statement about a prepared statement.
@@ -20,8 +19,15 @@ pub enum Prepared {
     Execute {
         /// Its name.
         name: String,
-        /// The user variables that hold the parameters, lower case, without `@`.
-        using: Vec<String>,
+        /// The parameters.
+        using: Using,
+    },
+    /// MariaDB's EXECUTE IMMEDIATE 'text' USING @a, @b.
+    Immediate {
+        /// The text.
+        source: Source,
+        /// The parameters.
+        using: Using,
     },
     /// DEALLOCATE PREPARE or DROP PREPARE.
     Deallocate(String),
@@ -32,9 +38,12 @@ pub enum Prepared {
 pub enum Source {
     /// A string.
     Text(Vec<u8>),
-    /// A user variable: lower case, without `@`.
-    Variable(String),
+    /// A user variable, or on MariaDB any expression.
+    Expression(Span),
 }
+
+/// The parameters of an execution: user variables, or on MariaDB any expressions.
+pub type Using = Vec<Span>;
 
 /// Reads PREPARE, EXECUTE or DEALLOCATE; the cursor is at its first word.
 pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Prepared, ControlError> {
@@ -44,16 +53,10 @@ pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Prepared, ControlError> {
             return expected(cursor, "FROM");
         }
         Prepared::Prepare { name, source: source(cursor)? }
+    } else if cursor.eat_words(&["EXECUTE", "IMMEDIATE"]) {
+        Prepared::Immediate { source: source(cursor)?, using: using(cursor)? }
     } else if cursor.eat_word("EXECUTE") {
-        let name = name(cursor)?;
-        let mut using = Vec::new();
-        if cursor.eat_word("USING") {
-            using.push(variable(cursor)?);
-            while cursor.eat_symbol(",") {
-                using.push(variable(cursor)?);
-            }
-        }
-        Prepared::Execute { name, using }
+        Prepared::Execute { name: name(cursor)?, using: using(cursor)? }
     } else {
         cursor.advance();
         if !cursor.eat_word("PREPARE") {
@@ -72,23 +75,38 @@ fn name(cursor: &mut Cursor<'_>) -> Result<String, ControlError> {
     }
 }
 
-fn variable(cursor: &mut Cursor<'_>) -> Result<String, ControlError> {
-    if cursor.peek().kind != TokenKind::UserVariable {
-        return expected(cursor, "a user variable");
+fn using(cursor: &mut Cursor<'_>) -> Result<Using, ControlError> {
+    let mut using = Vec::new();
+    if cursor.eat_word("USING") {
+        using.push(expression(cursor)?);
+        while cursor.eat_symbol(",") {
+            using.push(expression(cursor)?);
+        }
     }
-    let token = cursor.advance();
-    Ok(user_variable_name(cursor.bytes(token)))
+    Ok(using)
+}
+
+/// Moves to the comma, USING or end behind an expression.
+fn expression(cursor: &mut Cursor<'_>) -> Result<Span, ControlError> {
+    let start = cursor.start();
+    let mark = cursor.mark();
+    while !cursor.at_end() && !cursor.at_symbol(",") && !cursor.at_word("USING") {
+        cursor.skip_parentheses();
+    }
+    if cursor.mark() == mark {
+        return expected(cursor, "an expression");
+    }
+    Ok(cursor.span_from(start))
 }
 
 fn source(cursor: &mut Cursor<'_>) -> Result<Source, ControlError> {
-    if cursor.peek().kind == TokenKind::UserVariable {
-        return variable(cursor).map(Source::Variable);
-    }
-    match literal_at(cursor) {
-        Some(Value::Text(text)) => {
-            cursor.advance();
-            Ok(Source::Text(text.into_owned()))
+    if let Some(Value::Text(text)) = literal_at(cursor) {
+        let mark = cursor.mark();
+        cursor.advance();
+        if cursor.at_end() || cursor.at_word("USING") {
+            return Ok(Source::Text(text.into_owned()));
         }
-        _ => expected(cursor, "a string or a user variable"),
+        cursor.reset(mark);
     }
+    expression(cursor).map(Source::Expression)
 }

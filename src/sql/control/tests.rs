@@ -1,7 +1,7 @@
 //! What each control statement is read as.
 
 use super::explain::{Explain, VExplainKind};
-use super::kill::{Kill, KillTarget};
+use super::kill::{Kill, KillId, KillTarget};
 use super::prepare::{Prepared, Source};
 use super::set::{Access, Isolation, Scope, SetItem, SetValue};
 use super::show::ShowKind;
@@ -195,9 +195,7 @@ fn transaction_statements() {
         };
         assert_eq!(name.text, "a b");
     }
-    for bad in
-        ["BEGIN NOT ATOMIC", "COMMIT CHAIN", "START TRANSACTION READ", "SAVEPOINT", "COMMIT x"]
-    {
+    for bad in ["BEGIN WORK x", "COMMIT CHAIN", "START TRANSACTION READ", "SAVEPOINT", "COMMIT x"] {
         assert!(try_read(bad).is_err(), "{bad}");
     }
 }
@@ -278,10 +276,14 @@ fn show_statements() {
 
 #[test]
 fn other_control_statements() {
-    let kill = |target, id| Control::Kill(Kill { target, id });
+    let kill = |target, id| Control::Kill(Kill { target, id: KillId::Number(id) });
     assert_eq!(read("KILL 5"), kill(KillTarget::Connection, 5));
     assert_eq!(read("kill query 5"), kill(KillTarget::Query, 5));
-    assert!(try_read("KILL x").is_err() && try_read("KILL -1").is_err());
+    let own = Kill { target: KillTarget::Connection, id: KillId::Own };
+    assert_eq!(read("KILL HARD connection_id ( )"), Control::Kill(own));
+    let id = KillId::Expression(Span { start: 11, end: 17 });
+    assert_eq!(read("KILL QUERY @a + 1"), Control::Kill(Kill { target: KillTarget::Query, id }));
+    assert!(try_read("KILL USER x").is_err() && try_read("KILL").is_err());
 
     let span = |start, end| Span { start, end };
     assert_eq!(
@@ -311,12 +313,21 @@ fn other_control_statements() {
 
     let prepare = |source| Control::Prepared(Prepared::Prepare { name: "p".to_owned(), source });
     assert_eq!(read("PREPARE p FROM 'SELECT ?'"), prepare(Source::Text(b"SELECT ?".to_vec())));
-    assert_eq!(read("PREPARE p FROM @A"), prepare(Source::Variable("a".to_owned())));
+    assert_eq!(read("PREPARE p FROM @A"), prepare(Source::Expression(span(15, 17))));
+    let concat = "PREPARE p FROM CONCAT('a', 'b')";
+    assert_eq!(read(concat), prepare(Source::Expression(span(15, 31))));
     assert_eq!(
         read("EXECUTE p USING @a, @b"),
         Control::Prepared(Prepared::Execute {
             name: "p".to_owned(),
-            using: vec!["a".to_owned(), "b".to_owned()]
+            using: vec![span(16, 18), span(20, 22)]
+        })
+    );
+    assert_eq!(
+        read("EXECUTE IMMEDIATE 'SELECT ?' USING f(1, 2)"),
+        Control::Prepared(Prepared::Immediate {
+            source: Source::Text(b"SELECT ?".to_vec()),
+            using: vec![span(35, 42)]
         })
     );
     assert_eq!(read("DROP PREPARE p"), Control::Prepared(Prepared::Deallocate("p".to_owned())));

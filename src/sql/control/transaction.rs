@@ -27,6 +27,16 @@ pub enum Transaction {
     Release(Ident),
 }
 
+impl Transaction {
+    /// The savepoint that it names.
+    pub fn savepoint_mut(&mut self) -> Option<&mut Ident> {
+        match self {
+            Self::Savepoint(name) | Self::RollbackTo(name) | Self::Release(name) => Some(name),
+            Self::Begin { .. } | Self::Commit(_) | Self::Rollback(_) => None,
+        }
+    }
+}
+
 /// What happens after COMMIT or ROLLBACK. `None` means that the session's completion_type decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Completion {
