@@ -7,6 +7,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+/// Who sits behind a client, as far as it tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// A program.
+    Program,
+    /// A person (CLIENT_INTERACTIVE).
+    Interactive,
+}
+
 /// `[limits]`; the field names are the keys of the file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,8 +32,15 @@ pub struct Limits {
     pub server_connection_idle_ms: u64,
     /// Milliseconds a client has to authenticate.
     pub client_handshake_ms: u64,
-    /// Milliseconds a client may be idle between commands.
+    /// Milliseconds a client may be idle between commands, unless it has set `wait_timeout`.
     pub client_idle_ms: u64,
+    /// The same for clients that call themselves interactive (CLIENT_INTERACTIVE).
+    pub client_interactive_idle_ms: u64,
+    /// Milliseconds of silence on a TCP connection, to clients and to servers, before the kernel
+    /// asks whether the peer is still there.
+    pub tcp_keepalive_ms: u64,
+    /// Bytes of connection attributes that are kept of a client.
+    pub connection_attributes_bytes_max: usize,
     /// Bytes of one command that is held in memory; longer ones are streamed where the route
     /// does not need the whole text, and refused elsewhere.
     pub statement_bytes_max: usize,
@@ -34,6 +50,9 @@ pub struct Limits {
     pub server_statements_max: usize,
     /// Bytes of COM_STMT_SEND_LONG_DATA that one client may have pending.
     pub long_data_bytes_max: usize,
+    /// Bytes of user variables that a session may carry from connection to connection; with more
+    /// it keeps one connection.
+    pub user_variables_bytes_max: usize,
     /// Plans kept in the plan cache of one generation.
     pub plan_cache_entries: usize,
     /// Bytes of rows one statement may hold in memory while it is merged.
@@ -63,10 +82,14 @@ impl Default for Limits {
             server_connection_idle_ms: 600_000,
             client_handshake_ms: 10_000,
             client_idle_ms: 28_800_000,
+            client_interactive_idle_ms: 28_800_000,
+            tcp_keepalive_ms: 60_000,
+            connection_attributes_bytes_max: 4_096,
             statement_bytes_max: 64 << 20,
             client_statements_max: 16_382,
             server_statements_max: 256,
             long_data_bytes_max: 64 << 20,
+            user_variables_bytes_max: 1 << 20,
             plan_cache_entries: 10_000,
             merge_bytes_max: 256 << 20,
             merge_rows_max: 1_000_000,
@@ -101,8 +124,16 @@ impl Limits {
     }
 
     /// How long a client may be idle.
-    pub fn client_idle(&self) -> Duration {
-        Duration::from_millis(self.client_idle_ms)
+    pub fn client_idle(&self, manner: Manner) -> Duration {
+        Duration::from_millis(match manner {
+            Manner::Program => self.client_idle_ms,
+            Manner::Interactive => self.client_interactive_idle_ms,
+        })
+    }
+
+    /// How long a TCP connection may be silent before its peer is asked.
+    pub fn tcp_keepalive(&self) -> Duration {
+        Duration::from_millis(self.tcp_keepalive_ms)
     }
 
     /// How often the monitor asks a server.

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::raw::{RawConfig, RawKeyspace, RawRegion, RawToken, RawUser};
+use super::listen::parse_mode;
+use super::raw::{OneOrMore, RawConfig, RawKeyspace, RawListen, RawRegion, RawToken, RawUser};
 use super::{
-    Address, Backend, Cidr, Config, Credential, Keyspace, Secret, Server, Shard, Tls, Token, User,
+    Address, Backend, Cidr, Compression, Config, Credential, Keyspace, Listen, Networks, Secret,
+    Server, Shard, Tls, Token, UnixSocket, User,
 };
 use crate::region::Region;
 
@@ -59,8 +61,7 @@ impl Checker<'_> {
             raw.regions.iter().filter_map(|r| self.region("[[region]] name", &r.name)).collect();
         let client_regions = self.client_regions(&raw.regions);
         let keyspaces = self.keyspaces(&raw.keyspaces);
-        let listen = raw.listen.mysql.as_deref().unwrap_or("127.0.0.1:15306");
-        let listen = self.socket("listen.mysql", listen);
+        let listen = self.listen(raw.listen);
         let control =
             raw.control.address.as_deref().and_then(|text| self.socket("control.address", text));
         let tokens = raw.control.tokens.iter().filter_map(|token| self.token(token)).collect();
@@ -91,14 +92,13 @@ impl Checker<'_> {
         if workers == 0 || workers > 256 {
             self.problem("proxy.workers must be 1 to 256");
         }
-        let (Some(listen), true) = (listen, self.problems.is_empty()) else {
+        if !self.problems.is_empty() {
             return Err(ConfigError { problems: self.problems });
-        };
+        }
         Ok(Config {
             region,
             workers,
             listen,
-            server_version: raw.listen.server_version,
             control,
             state: self.base.join(raw.control.state.unwrap_or_else(|| "state".into())),
             tokens,
@@ -142,6 +142,41 @@ impl Checker<'_> {
             }
         }
         found
+    }
+
+    fn listen(&mut self, raw: RawListen) -> Listen {
+        let addresses = match raw.mysql {
+            None if raw.socket.is_some() => Vec::new(),
+            None => vec!["127.0.0.1:15306".to_owned()],
+            Some(OneOrMore::One(address)) => vec![address],
+            Some(OneOrMore::More(addresses)) => addresses,
+        };
+        if addresses.is_empty() && raw.socket.is_none() {
+            self.problem("listen: give an address in mysql, or a socket");
+        }
+        let mode = raw.socket_mode.as_deref().unwrap_or("0777");
+        let mode = parse_mode(mode).unwrap_or_else(|| {
+            self.problem(format!("listen.socket_mode: '{mode}' is no mode; write it as \"0660\""));
+            0
+        });
+        let trusted_proxies = self.networks("listen.proxy_protocol", &raw.proxy_protocol);
+        Listen {
+            addresses: addresses.iter().filter_map(|a| self.socket("listen.mysql", a)).collect(),
+            socket: raw.socket.map(|path| UnixSocket { path: self.base.join(path), mode }),
+            trusted_proxies,
+            compression: raw.compression.unwrap_or(vec![Compression::Zlib, Compression::Zstd]),
+            server_version: raw.server_version,
+            collation: raw.collation,
+        }
+    }
+
+    fn networks(&mut self, key: &str, entries: &[String]) -> Networks {
+        Networks::parse(entries).unwrap_or_else(|entry| {
+            self.problem(format!(
+                "{key}: '{entry}' is not a block of addresses; write it as 10.1.0.0/16, or unix"
+            ));
+            Networks::default()
+        })
     }
 
     fn socket(&mut self, key: &str, text: &str) -> Option<std::net::SocketAddr> {
@@ -224,12 +259,15 @@ impl Checker<'_> {
                 }
                 (password, None) => Credential::Password(password.unwrap_or(Secret::new(""))),
             };
+            let clients = self.networks(&format!("{key} clients"), &user.clients);
             users.push(User {
                 name: user.name.clone(),
                 credential,
                 keyspace: user.keyspace.clone(),
                 require_tls: user.require_tls,
                 operator: user.operator,
+                clients,
+                connections_max: user.connections_max,
             });
         }
         users
@@ -254,7 +292,12 @@ impl Checker<'_> {
                     let region = server.region.as_deref().and_then(|r| self.region(&at, r));
                     match Address::parse(&server.address) {
                         Some(address) => {
-                            servers.push(Server { address, region, role: server.role });
+                            let connections_max = server.connections_max;
+                            if connections_max == Some(0) {
+                                self.problem(format!("{at}: connections_max must be 1 or more"));
+                            }
+                            let role = server.role;
+                            servers.push(Server { address, region, role, connections_max });
                         }
                         None => self.problem(format!(
                             "{at}: '{}' is not an address; write host:port or unix:/path",
@@ -316,7 +359,7 @@ mod tests {
         assert_eq!(config.vschema, Path::new("/etc/geogate/vschema"));
         assert_eq!(config.keyspaces[0].database, "app");
         assert_eq!(config.keyspaces[0].shards[0].range, "-");
-        assert_eq!(config.listen.port(), 15306);
+        assert_eq!(config.listen.addresses, ["127.0.0.1:15306".parse().unwrap()]);
     }
 
     #[test]

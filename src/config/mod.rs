@@ -7,6 +7,7 @@
 
 mod cidr;
 mod limits;
+mod listen;
 mod load;
 mod raw;
 
@@ -19,7 +20,8 @@ use serde::Deserialize;
 use crate::region::Region;
 
 pub use cidr::Cidr;
-pub use limits::Limits;
+pub use limits::{Limits, Manner};
+pub use listen::{Compression, Listen, Networks, UnixSocket};
 pub use load::{ConfigError, load, parse};
 
 /// A checked configuration.
@@ -30,9 +32,7 @@ pub struct Config {
     /// Worker threads; default one a core.
     pub workers: usize,
     /// Where clients connect.
-    pub listen: SocketAddr,
-    /// The server version told to clients; default that of the first server that answers.
-    pub server_version: Option<String>,
+    pub listen: Listen,
     /// Where the control API listens.
     pub control: Option<SocketAddr>,
     /// The folder for what must survive a restart: VSchema versions and the canary.
@@ -159,8 +159,12 @@ pub struct User {
     pub keyspace: Option<String>,
     /// Refuse this user without TLS.
     pub require_tls: bool,
-    /// May change the canary with SQL.
+    /// May change the canary with SQL, and end other users' sessions.
     pub operator: bool,
+    /// Where it may come from; everywhere if nothing is named.
+    pub clients: Networks,
+    /// Connections that it may have open at once.
+    pub connections_max: Option<usize>,
 }
 
 /// What proves a user's identity.
@@ -206,6 +210,8 @@ pub struct Server {
     pub region: Option<Region>,
     /// The role it is expected to have until a monitor has asked it.
     pub role: RoleHint,
+    /// Connections to it that may be open at once; default `server_connections_max`.
+    pub connections_max: Option<usize>,
 }
 
 /// The role a server is expected to have.

@@ -45,8 +45,22 @@ pub(super) struct RawProxy {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawListen {
-    pub(super) mysql: Option<String>,
+    pub(super) mysql: Option<OneOrMore>,
+    pub(super) socket: Option<PathBuf>,
+    pub(super) socket_mode: Option<String>,
+    #[serde(default)]
+    pub(super) proxy_protocol: Vec<String>,
+    pub(super) compression: Option<Vec<super::Compression>>,
     pub(super) server_version: Option<String>,
+    pub(super) collation: Option<String>,
+}
+
+/// A text, or a list of texts.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMore {
+    One(String),
+    More(Vec<String>),
 }
 
 /// `[control]`
@@ -113,6 +127,9 @@ pub(super) struct RawUser {
     pub(super) require_tls: bool,
     #[serde(default)]
     pub(super) operator: bool,
+    #[serde(default)]
+    pub(super) clients: Vec<String>,
+    pub(super) connections_max: Option<usize>,
 }
 
 /// `hash = { native = "*..", sha2 = ".." }`
@@ -160,6 +177,7 @@ pub(super) struct RawServer {
     pub(super) region: Option<String>,
     #[serde(default)]
     pub(super) role: super::RoleHint,
+    pub(super) connections_max: Option<usize>,
 }
 
 fn whole_range() -> String {

@@ -60,7 +60,11 @@ impl Bindings for BoundStatement<'_> {
         };
         match (literal.value, literal.introducer) {
             // In the introducer's charset, not the client's: only ASCII means the same.
-            (Value::Text(text), Some(_)) if !text.is_ascii() => Value::Bytes(text),
+            (Value::Text(text), Some(introducer))
+                if !text.is_ascii() || !agrees_with_ascii(introducer) =>
+            {
+                Value::Bytes(text)
+            }
             (value, _) => value,
         }
     }
@@ -77,6 +81,12 @@ impl Bindings for BoundStatement<'_> {
         let literal = self.session.iter().find(|(name, _)| *name == value);
         out.extend_from_slice(literal.map_or(b"NULL".as_slice(), |(_, literal)| literal));
     }
+}
+
+/// Whether ASCII bytes are ASCII in the charset of an introducer.
+fn agrees_with_ascii(charset: &[u8]) -> bool {
+    const OTHERS: [&[u8]; 5] = [b"swe7", b"ucs2", b"utf16", b"utf16le", b"utf32"];
+    !OTHERS.iter().any(|other| charset.eq_ignore_ascii_case(other))
 }
 
 fn borrow<'a>(value: &'a Value<'_>) -> Value<'a> {

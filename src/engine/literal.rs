@@ -241,8 +241,8 @@ fn text(value: Value<'_>, charset: ClientCharset, fits: impl Fn(&[u8]) -> bool) 
     let Value::Text(text) = value else {
         return Unusable("a value that is not text is compared with text by conversion");
     };
-    if charset == ClientCharset::Other && !text.is_ascii() {
-        return Unusable("the client's character set is not UTF-8");
+    if let Err(reason) = keeps(charset, &text) {
+        return Unusable(reason);
     }
     if std::str::from_utf8(&text).is_err() {
         return Unusable("the text is not valid UTF-8");
@@ -257,11 +257,25 @@ fn text(value: Value<'_>, charset: ClientCharset, fits: impl Fn(&[u8]) -> bool) 
 fn binary(value: Value<'_>, charset: ClientCharset) -> Decision<'_> {
     match value {
         Value::Bytes(bytes) => Use(Value::Bytes(bytes)),
-        Value::Text(text) if charset == ClientCharset::Utf8 || text.is_ascii() => {
-            Use(Value::Bytes(text))
-        }
-        Value::Text(_) => Unusable("the client's character set is not UTF-8"),
+        Value::Text(text) => match keeps(charset, &text) {
+            Ok(()) => Use(Value::Bytes(text)),
+            Err(reason) => Unusable(reason),
+        },
         _ => Unusable("a value that is not text is compared with bytes by conversion"),
+    }
+}
+
+/// Whether a text from the client is that text in UTF-8 to a server, too.
+fn keeps(charset: ClientCharset, text: &[u8]) -> Result<(), &'static str> {
+    match charset {
+        ClientCharset::Utf8 => Ok(()),
+        ClientCharset::Utf8ThreeBytes if text.iter().all(|byte| *byte < 0xf0) => Ok(()),
+        ClientCharset::Utf8ThreeBytes => {
+            Err("the client's character set has no characters of four bytes")
+        }
+        ClientCharset::Ascii if text.is_ascii() => Ok(()),
+        ClientCharset::Ascii => Err("the client's character set is not UTF-8"),
+        ClientCharset::Unknown => Err("the client's character set does not agree with ASCII"),
     }
 }
 

@@ -43,6 +43,11 @@ impl MergeSort {
         Ok(())
     }
 
+    /// Whether a shard has a head.
+    pub fn has_head(&self, shard: usize) -> bool {
+        self.heads.get(shard).is_some_and(|head| head.present)
+    }
+
     /// The shard with the smallest head, the first of them when several are equal; `None` when no
     /// heads are left.
     pub fn smallest(&self) -> Result<Option<usize>, SqlError> {

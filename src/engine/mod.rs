@@ -9,6 +9,7 @@ pub mod budget;
 pub mod column;
 pub mod describe;
 pub mod literal;
+pub mod merge_cursor;
 pub mod merge_sort;
 pub mod pipeline;
 pub mod plan;

@@ -343,13 +343,18 @@ pub trait Bindings {
     fn session_value(&self, value: SessionValue, out: &mut Vec<u8>);
 }
 
-/// The character set in which a client speaks, as far as vindexes care: they hash UTF-8.
+/// The character sets that a client's text goes through before it is a value, as far as vindexes
+/// care: they hash UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientCharset {
-    /// utf8mb4 or utf8mb3.
+    /// utf8mb4.
     Utf8,
-    /// Another one that agrees with ASCII: other characters cannot be routed by.
-    Other,
+    /// utf8mb3, which loses characters of four bytes.
+    Utf8ThreeBytes,
+    /// Others that agree with ASCII: other characters cannot be routed by.
+    Ascii,
+    /// Not even ASCII bytes are certain to mean ASCII: swe7, or a connection in utf16.
+    Unknown,
 }
 
 /// Something that only the session knows, and that a server on a pooled connection would answer

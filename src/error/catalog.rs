@@ -83,6 +83,8 @@ catalog! {
         "syntax error: {}", "correct the statement, or send it to one shard with USE keyspace:shard";
     UNKNOWN_STATEMENT_ID = "GG03004", 1243, b"HY000", Client,
         "unknown prepared statement handler ({}) given to {}", "prepare the statement on this connection first";
+    NO_CURSOR = "GG03011", 1421, b"HY000", Client,
+        "the statement ({}) has no open cursor", "execute it with a cursor type first; the end of the rows and COM_STMT_RESET close a cursor";
     WRONG_PARAMETERS = "GG03005", 1210, b"HY000", Client,
         "incorrect arguments to {}", "bind a value to every parameter of the statement";
     OUT_OF_ORDER = "GG03006", 1156, b"08S01", Client,
@@ -113,8 +115,14 @@ catalog! {
     // 09: precondition failed
     UNROUTABLE_VALUE = "GG09010", 1235, b"42000", Client,
         "cannot choose a shard by this value: {}", "write the value in the plain form of the column's type, and give the column's type in the VSchema";
-    ACCESS_DENIED = "GG09001", 1045, b"28000", Client,
-        "access denied for user '{}' (using password: {})", "check user and password in the configuration's [[user]]";
+    BAD_HANDSHAKE = "GG03009", 1043, b"08S01", Client,
+        "bad handshake: {}", "check the client library, and that it uses TLS only where it is offered";
+    OLD_CLIENT = "GG09004", 1251, b"08004", Client,
+        "client does not support the authentication protocol that the account needs", "use a newer client library, or give the account a native hash";
+    PROXY_NOT_TRUSTED = "GG09005", 1130, b"HY000", Client,
+        "host '{}' may not send a PROXY protocol header", "name its network in listen.proxy_protocol";
+    USER_LIMIT = "GG09006", 1226, b"42000", Client,
+        "user '{}' has exceeded the 'connections_max' resource (current value: {})", "close connections, or raise connections_max of the [[user]]";
     INSECURE_AUTH = "GG09002", 3159, b"HY000", Client,
         "connections using insecure transport are prohibited", "connect with TLS";
     AMBIGUOUS_TABLE = "GG09003", 1052, b"23000", Client,
@@ -147,8 +155,8 @@ catalog! {
     KILLED = "GG10001", 1317, b"70100", Client,
         "query execution was interrupted", "it was stopped by KILL";
 
-    CONNECTION_KILLED = "GG10002", 1927, b"70100", Client,
-        "connection was killed", "it was idle for too long, or stopped by KILL";
+    IDLE = "GG10003", 4031, b"HY000", Client,
+        "the client was disconnected because of inactivity", "see wait_timeout, and limits.client_idle_ms";
 
     // 12: unsupported
     UNSUPPORTED = "GG12001", 1235, b"42000", Client,
@@ -188,6 +196,8 @@ catalog! {
     // 15: transactions
     TRANSACTION_LOST = "GG15001", 1105, b"HY000", Network,
         "the transaction is lost because its connection to shard {} broke", "ROLLBACK, then run the transaction again";
+    CURSOR_LOST = "GG15003", 1105, b"HY000", Network,
+        "the cursor is lost because its connection to the server broke", "execute the statement again";
     PARTIAL_COMMIT = "GG15002", 1105, b"HY000", Network,
         "the transaction was committed on {} but not on {}: {}", "it is not atomic over several shards; compare the rows before trying again";
 }

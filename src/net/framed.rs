@@ -3,11 +3,12 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
-use super::Stream;
+use super::{Algorithm, Codecs, Stream};
 
 /// Bytes of a packet header: three of length, one of sequence.
 const HEADER: usize = 4;
@@ -81,6 +82,14 @@ impl Framed {
         let ahead = self.buffer[self.start..self.end].to_vec();
         let stream = change(self.stream, ahead).await?;
         Ok(Self { stream, buffer: self.buffer, start: 0, end: 0, out: self.out })
+    }
+
+    /// Continues with the compressed protocol; see [`Stream::compress`].
+    #[must_use]
+    pub fn compress(self, algorithm: Algorithm, codecs: Arc<Codecs>) -> Self {
+        let ahead = self.buffer[self.start..self.end].to_vec();
+        let stream = self.stream.compress(algorithm, codecs, ahead);
+        Self { stream, buffer: self.buffer, start: 0, end: 0, out: self.out }
     }
 
     /// Moves the stream to the runtime of the current thread.
@@ -272,7 +281,7 @@ impl Framed {
     /// Sends bytes at once, without the output buffer.
     pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await?;
-        if self.stream.is_tls() { self.stream.flush().await } else { Ok(()) }
+        if self.stream.needs_flush() { self.stream.flush().await } else { Ok(()) }
     }
 
     /// Sends what stands in `out`.
@@ -283,7 +292,7 @@ impl Framed {
         self.stream.write_all(&self.out).await?;
         self.out.clear();
         self.out.shrink_to(BUFFER);
-        if self.stream.is_tls() { self.stream.flush().await } else { Ok(()) }
+        if self.stream.needs_flush() { self.stream.flush().await } else { Ok(()) }
     }
 
     /// Says goodbye at the transport level; errors do not matter any more.

@@ -1,4 +1,4 @@
-//! Byte streams (TCP, Unix, TLS) with reused buffers and MySQL packet framing.
+//! Byte streams (TCP, Unix, TLS, compressed) with reused buffers and MySQL packet framing.
 //!
 //! Both sides of the proxy stand on [`Framed`]: `frontend` and `session` for clients, `backend`
 //! for servers. The rules that keep the hot path at an L4 proxy's price are kept here: one read
@@ -7,10 +7,15 @@
 //!
 //! This module knows the four bytes of a packet header and nothing else of the protocol.
 
+mod codec;
+mod compressed;
 mod framed;
 mod stream;
 mod tls;
+mod tls_names;
 
+pub use codec::{Algorithm, Codecs};
 pub use framed::{Framed, Packet, ReadError};
 pub use stream::Stream;
 pub use tls::{TlsError, client_config, server_config};
+pub use tls_names::TlsNames;

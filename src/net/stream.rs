@@ -4,12 +4,18 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use super::TlsNames;
+use super::codec::{Algorithm, Codecs};
+use super::compressed::Compressed;
 
 /// A connected stream.
 #[derive(Debug)]
@@ -20,9 +26,27 @@ pub enum Stream {
     Unix(UnixStream),
     /// TLS over either.
     Tls(Box<TlsStream<Prefixed>>),
+    /// The compressed protocol over any of these.
+    Compressed(Box<Compressed>),
 }
 
+/// Between two questions of the kernel whether a silent peer is there, and how many of them.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_COUNT: u32 = 3;
+
 impl Stream {
+    /// Sets the options that all TCP connections have: small packets go at once, and a peer that
+    /// was silent for `keepalive` is asked whether it is still there.
+    pub fn set_options(&self, keepalive: Duration) -> io::Result<()> {
+        let Self::Tcp(stream) = self else { return Ok(()) };
+        stream.set_nodelay(true)?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(keepalive)
+            .with_interval(KEEPALIVE_INTERVAL)
+            .with_retries(KEEPALIVE_COUNT);
+        SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    }
+
     /// Continues as a TLS server. `read_ahead` is what was already read behind the request for
     /// TLS: some clients send their first TLS record in the same segment.
     pub async fn accept_tls(
@@ -46,14 +70,43 @@ impl Stream {
         Ok(Self::Tls(Box::new(TlsStream::Client(stream))))
     }
 
+    /// Continues with the compressed protocol, which begins with the next read, and for writes
+    /// after the next flush. `read_ahead` was read already.
+    #[must_use]
+    pub fn compress(self, algorithm: Algorithm, codecs: Arc<Codecs>, read_ahead: Vec<u8>) -> Self {
+        Self::Compressed(Box::new(Compressed::new(self, algorithm, codecs, read_ahead)))
+    }
+
+    /// Whether what was written may wait for a flush.
+    pub fn needs_flush(&self) -> bool {
+        matches!(self, Self::Tls(_) | Self::Compressed(_))
+    }
+
     /// Whether the bytes are encrypted on their way.
     pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        match self {
+            Self::Tls(_) => true,
+            Self::Compressed(compressed) => compressed.inner().is_tls(),
+            Self::Tcp(_) | Self::Unix(_) => false,
+        }
+    }
+
+    /// What TLS has agreed on; `None` in the clear.
+    pub fn tls_names(&self) -> Option<TlsNames> {
+        match self {
+            Self::Tls(stream) => TlsNames::of(stream.get_ref().1),
+            Self::Compressed(compressed) => compressed.inner().tls_names(),
+            Self::Tcp(_) | Self::Unix(_) => None,
+        }
     }
 
     /// Whether nobody outside this machine can read along.
     pub fn is_private(&self) -> bool {
-        matches!(self, Self::Tls(_) | Self::Unix(_))
+        match self {
+            Self::Tls(_) | Self::Unix(_) => true,
+            Self::Compressed(compressed) => compressed.inner().is_private(),
+            Self::Tcp(_) => false,
+        }
     }
 
     /// The same stream registered with the runtime of the current thread, so that a connection
@@ -64,6 +117,7 @@ impl Stream {
             Self::Unix(stream) => Self::Unix(UnixStream::from_std(stream.into_std()?)?),
             // A TLS stream stays with its reactor: waking across threads costs little beside TLS.
             tls @ Self::Tls(_) => tls,
+            Self::Compressed(stream) => Self::Compressed(Box::new(stream.adopt()?)),
         })
     }
 
@@ -72,6 +126,7 @@ impl Stream {
             Self::Tcp(stream) => Ok(Plain::Tcp(stream)),
             Self::Unix(stream) => Ok(Plain::Unix(stream)),
             Self::Tls(_) => Err(io::Error::other("TLS inside TLS")),
+            Self::Compressed(_) => Err(io::Error::other("TLS inside compression")),
         }
     }
 }
@@ -86,6 +141,7 @@ impl AsyncRead for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Compressed(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
         }
     }
 }
@@ -100,6 +156,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Compressed(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
         }
     }
 
@@ -107,6 +164,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Compressed(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
@@ -115,6 +173,7 @@ impl AsyncWrite for Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Compressed(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
     }
 }

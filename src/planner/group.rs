@@ -5,6 +5,7 @@ use crate::error::SqlError;
 use crate::sql::ast::{Expr, ExprKind, Function};
 
 use super::analysis::{contains_subquery, is_aggregate, item_expr};
+use super::hidden::Of;
 use super::kinds::Sorting;
 use super::merge::{MergeBuilder, Term};
 use super::unsupported::Refusal;
@@ -125,7 +126,7 @@ fn aggregate(
     }
     let weight = |builder: &mut MergeBuilder<'_, '_>| match builder.sorting_of(expr) {
         Sorting::Value => Ok(None),
-        _ => builder.hidden.weight(expr).map(Some),
+        _ => builder.hidden.weight(expr, Of::Row).map(Some),
     };
     let function = match name.as_str() {
         "count" => AggregateFunction::Count,

@@ -8,6 +8,16 @@ use crate::sql::ast::{Expr, Span};
 use super::analysis::Analysis;
 use super::unsupported::Refusal;
 
+/// What one weight is asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A row, or a value that is the same for a whole group in every server's eyes.
+    Row,
+    /// A group of rows, by an expression. MySQL's ONLY_FULL_GROUP_BY does not see that what is made
+    /// of a grouped expression is the same in the whole group, so any one of them is asked for.
+    Group,
+}
+
 /// The hidden columns so far.
 pub(super) struct HiddenColumns<'a, 'b> {
     analysis: &'a Analysis<'b>,
@@ -55,14 +65,18 @@ impl<'a, 'b> HiddenColumns<'a, 'b> {
     /// What makes text of this expression comparable: its weight string, and the weight of a space
     /// if its collation pads. The server knows the collation, so the server is asked: an empty
     /// piece of the value keeps it, and a space added to that is equal to nothing if it pads.
-    pub(super) fn weight(&mut self, expr: &Expr) -> Result<Weight, SqlError> {
-        let string = self.add("WEIGHT_STRING(", expr, ")")?;
+    pub(super) fn weight(&mut self, expr: &Expr, of: Of) -> Result<Weight, SqlError> {
+        let (open, close) = match of {
+            Of::Row => ("", ""),
+            Of::Group => ("MIN(", ")"),
+        };
+        let string = self.add(&format!("{open}WEIGHT_STRING("), expr, &format!("){close}"))?;
         let copy = self.copy(expr.span)?;
-        let mut pieces = vec![text("IF(CONCAT(LEFT(")];
+        let mut pieces = vec![text(&format!("{open}IF(CONCAT(LEFT("))];
         for between in [", 0), ' ') = LEFT(", ", 0), WEIGHT_STRING(CONCAT(LEFT("] {
             pieces.extend([copy.clone(), text(between)]);
         }
-        pieces.extend([copy, text(", 0), ' ')), NULL)")]);
+        pieces.extend([copy, text(&format!(", 0), ' ')), NULL){close}"))]);
         let pad = match self.columns.iter().position(|own| *own == pieces) {
             Some(same) => same,
             None => {

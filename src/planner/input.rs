@@ -26,7 +26,7 @@ pub struct PlanInput<'a> {
 }
 
 /// What a session is aimed at: `USE keyspace:shard@type`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// The default keyspace.
     pub keyspace: Option<Arc<str>>,

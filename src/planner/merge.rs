@@ -12,7 +12,7 @@ use crate::sql::ast::{Expr, ExprKind, OrderItem, Query, Select, SelectItem, Span
 
 use super::analysis::{Analysis, BlockId, contains_subquery, has_hole, is_aggregate, item_expr};
 use super::group::{Grouping, combined};
-use super::hidden::{HiddenColumns, text};
+use super::hidden::{HiddenColumns, Of, text};
 use super::kinds::{Sorting, sorting};
 use super::unsupported::Refusal;
 
@@ -319,9 +319,16 @@ impl<'a, 'b> MergeBuilder<'a, 'b> {
                     Some(column) => column,
                     None => self.hidden.add("", expr, "")?,
                 };
-                CompareKey { column, weight: Some(self.hidden.weight(expr)?) }
+                let of = self.weight_of(expr);
+                CompareKey { column, weight: Some(self.hidden.weight(expr, of)?) }
             }
         })
+    }
+
+    fn weight_of(&self, expr: &Expr) -> Of {
+        let is_column = matches!(expr.kind, ExprKind::Column { .. });
+        let made = !is_column && !is_aggregate(expr) && !contains_subquery(expr);
+        if made && !self.select.group_by.is_empty() { Of::Group } else { Of::Row }
     }
 
     /// How an expression's values sort, as far as its type is known.
@@ -343,6 +350,13 @@ impl<'a, 'b> MergeBuilder<'a, 'b> {
                     _ => Sorting::Weight,
                 }
             }
+            // Each is 0, 1 or NULL.
+            ExprKind::IsNull { .. }
+            | ExprKind::Like { .. }
+            | ExprKind::Between { .. }
+            | ExprKind::In { .. }
+            | ExprKind::InSubquery { .. }
+            | ExprKind::Exists { .. } => Sorting::Value,
             _ => Sorting::Weight,
         }
     }

@@ -118,12 +118,16 @@ fn place(servers: &mut Vec<Server>, server: &config::Server) -> Result<ServerId,
         if known.region != server.region || known.hint != server.role {
             return Err(TopologyError::Contradiction { address: server.address.to_string() });
         }
+        // Named several times with different limits, the lowest holds.
+        let lowest = [known.connections_max, server.connections_max].into_iter().flatten().min();
+        servers[at].connections_max = lowest;
         return Ok(ServerId(at as u32));
     }
     servers.push(Server {
         address: server.address.clone(),
         region: server.region.clone(),
         hint: server.role,
+        connections_max: server.connections_max,
         health: Health::default(),
     });
     Ok(ServerId((servers.len() - 1) as u32))

@@ -48,6 +48,8 @@ pub struct Server {
     pub region: Option<Region>,
     /// What the configuration says of its role.
     pub hint: RoleHint,
+    /// Connections to it that may be open at once, if the configuration says so for it.
+    pub connections_max: Option<usize>,
     /// What was last seen of it.
     pub health: Health,
 }

@@ -1,24 +1,16 @@
-//! Character sets and collations that a handshake names, and which of them can be lexed.
+//! Character sets and collations that a handshake names.
 //!
 //! Ids are those of MySQL and MariaDB, which agree on them below 256; MariaDB's own collations
-//! above that are not listed. The table is a list of facts: it converts and compares no text.
+//! above that are not listed. The table is a list of facts: it compares no text, and how text is
+//! lexed is said by `sql::mode`.
 //!
 //! Sources: information_schema.COLLATIONS of MariaDB 10.11.19; MySQL 8 for utf8mb4_0900 and
 //! gb18030.
 
-use Safety::{Ambiguous, AsciiSafe, Wide};
+mod convert;
+mod upper_half;
 
-/// Whether bytes of SQL text can be searched for quotes and backslashes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Safety {
-    /// No quote, backslash or other delimiter is ever a byte of another character.
-    AsciiSafe,
-    /// A byte of another character may look like `\` or another delimiter: refuse, or lex with
-    /// the charset in mind.
-    Ambiguous,
-    /// ASCII takes more than one byte; servers do not allow it as client charset either.
-    Wide,
-}
+pub use convert::{error_from_utf8, from_utf8, to_utf8};
 
 /// A character set.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,8 +19,6 @@ pub struct Charset {
     pub name: &'static str,
     /// Default collation that both servers know; never above 255.
     pub default_collation: u8,
-    /// How its text can be lexed.
-    pub safety: Safety,
 }
 
 /// A collation.
@@ -46,6 +36,8 @@ pub struct Collation {
 pub const BINARY_COLLATION: u16 = 63;
 /// utf8mb4_general_ci, which every server since 5.5 knows; MySQL 8's 255 is unknown to MariaDB.
 pub const UTF8MB4_COLLATION: u8 = 45;
+/// utf8mb4_0900_ai_ci, MySQL 8's default.
+pub const UTF8MB4_0900_COLLATION: u8 = 255;
 
 impl Collation {
     /// The collation with this id.
@@ -74,6 +66,21 @@ impl Collation {
 }
 
 impl Charset {
+    /// The character set of a collation, which begins the collation's name.
+    pub fn of_collation(name: &[u8]) -> Option<&'static Self> {
+        Self::by_name(name.split(|byte| *byte == b'_').next()?)
+    }
+
+    /// The greatest number of bytes of a character.
+    pub fn longest_character(&self) -> u8 {
+        match self.name {
+            "utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030" => 4,
+            "utf8mb3" | "ujis" | "eucjpms" => 3,
+            "big5" | "gbk" | "sjis" | "cp932" | "euckr" | "gb2312" | "ucs2" => 2,
+            _ => 1,
+        }
+    }
+
     /// The character set with this name, in any case; `utf8` is utf8mb3.
     pub fn by_name(name: &[u8]) -> Option<&'static Self> {
         let name = if name.eq_ignore_ascii_case(b"utf8") { &b"utf8mb3"[..] } else { name };
@@ -81,55 +88,55 @@ impl Charset {
     }
 }
 
-const fn charset(name: &'static str, default_collation: u8, safety: Safety) -> Charset {
-    Charset { name, default_collation, safety }
+const fn charset(name: &'static str, default_collation: u8) -> Charset {
+    Charset { name, default_collation }
 }
 
 const fn collation(id: u16, name: &'static str, charset: &'static Charset) -> Collation {
     Collation { id, name, charset }
 }
 
-static BIG5: Charset = charset("big5", 1, Ambiguous);
-static LATIN2: Charset = charset("latin2", 9, AsciiSafe);
-static DEC8: Charset = charset("dec8", 3, AsciiSafe);
-static CP850: Charset = charset("cp850", 4, AsciiSafe);
-static LATIN1: Charset = charset("latin1", 8, AsciiSafe);
-static HP8: Charset = charset("hp8", 6, AsciiSafe);
-static KOI8R: Charset = charset("koi8r", 7, AsciiSafe);
-static SWE7: Charset = charset("swe7", 10, Ambiguous);
-static ASCII: Charset = charset("ascii", 11, AsciiSafe);
-static UJIS: Charset = charset("ujis", 12, AsciiSafe);
-static SJIS: Charset = charset("sjis", 13, Ambiguous);
-static CP1251: Charset = charset("cp1251", 51, AsciiSafe);
-static HEBREW: Charset = charset("hebrew", 16, AsciiSafe);
-static TIS620: Charset = charset("tis620", 18, AsciiSafe);
-static EUCKR: Charset = charset("euckr", 19, AsciiSafe);
-static LATIN7: Charset = charset("latin7", 41, AsciiSafe);
-static KOI8U: Charset = charset("koi8u", 22, AsciiSafe);
-static GB2312: Charset = charset("gb2312", 24, AsciiSafe);
-static GREEK: Charset = charset("greek", 25, AsciiSafe);
-static CP1250: Charset = charset("cp1250", 26, AsciiSafe);
-static GBK: Charset = charset("gbk", 28, Ambiguous);
-static CP1257: Charset = charset("cp1257", 59, AsciiSafe);
-static LATIN5: Charset = charset("latin5", 30, AsciiSafe);
-static ARMSCII8: Charset = charset("armscii8", 32, AsciiSafe);
-static UTF8MB3: Charset = charset("utf8mb3", 33, AsciiSafe);
-static UCS2: Charset = charset("ucs2", 35, Wide);
-static CP866: Charset = charset("cp866", 36, AsciiSafe);
-static KEYBCS2: Charset = charset("keybcs2", 37, AsciiSafe);
-static MACCE: Charset = charset("macce", 38, AsciiSafe);
-static MACROMAN: Charset = charset("macroman", 39, AsciiSafe);
-static CP852: Charset = charset("cp852", 40, AsciiSafe);
-static UTF8MB4: Charset = charset("utf8mb4", 45, AsciiSafe);
-static UTF16: Charset = charset("utf16", 54, Wide);
-static UTF16LE: Charset = charset("utf16le", 56, Wide);
-static CP1256: Charset = charset("cp1256", 57, AsciiSafe);
-static UTF32: Charset = charset("utf32", 60, Wide);
-static BINARY: Charset = charset("binary", 63, AsciiSafe);
-static GEOSTD8: Charset = charset("geostd8", 92, AsciiSafe);
-static CP932: Charset = charset("cp932", 95, Ambiguous);
-static EUCJPMS: Charset = charset("eucjpms", 97, AsciiSafe);
-static GB18030: Charset = charset("gb18030", 248, Ambiguous);
+static BIG5: Charset = charset("big5", 1);
+static LATIN2: Charset = charset("latin2", 9);
+static DEC8: Charset = charset("dec8", 3);
+static CP850: Charset = charset("cp850", 4);
+static LATIN1: Charset = charset("latin1", 8);
+static HP8: Charset = charset("hp8", 6);
+static KOI8R: Charset = charset("koi8r", 7);
+static SWE7: Charset = charset("swe7", 10);
+static ASCII: Charset = charset("ascii", 11);
+static UJIS: Charset = charset("ujis", 12);
+static SJIS: Charset = charset("sjis", 13);
+static CP1251: Charset = charset("cp1251", 51);
+static HEBREW: Charset = charset("hebrew", 16);
+static TIS620: Charset = charset("tis620", 18);
+static EUCKR: Charset = charset("euckr", 19);
+static LATIN7: Charset = charset("latin7", 41);
+static KOI8U: Charset = charset("koi8u", 22);
+static GB2312: Charset = charset("gb2312", 24);
+static GREEK: Charset = charset("greek", 25);
+static CP1250: Charset = charset("cp1250", 26);
+static GBK: Charset = charset("gbk", 28);
+static CP1257: Charset = charset("cp1257", 59);
+static LATIN5: Charset = charset("latin5", 30);
+static ARMSCII8: Charset = charset("armscii8", 32);
+static UTF8MB3: Charset = charset("utf8mb3", 33);
+static UCS2: Charset = charset("ucs2", 35);
+static CP866: Charset = charset("cp866", 36);
+static KEYBCS2: Charset = charset("keybcs2", 37);
+static MACCE: Charset = charset("macce", 38);
+static MACROMAN: Charset = charset("macroman", 39);
+static CP852: Charset = charset("cp852", 40);
+static UTF8MB4: Charset = charset("utf8mb4", 45);
+static UTF16: Charset = charset("utf16", 54);
+static UTF16LE: Charset = charset("utf16le", 56);
+static CP1256: Charset = charset("cp1256", 57);
+static UTF32: Charset = charset("utf32", 60);
+static BINARY: Charset = charset("binary", 63);
+static GEOSTD8: Charset = charset("geostd8", 92);
+static CP932: Charset = charset("cp932", 95);
+static EUCJPMS: Charset = charset("eucjpms", 97);
+static GB18030: Charset = charset("gb18030", 248);
 
 static CHARSETS: &[&Charset] = &[
     &BIG5, &LATIN2, &DEC8, &CP850, &LATIN1, &HP8, &KOI8R, &SWE7, &ASCII, &UJIS, &SJIS, &CP1251,
@@ -398,9 +405,12 @@ mod tests {
         assert_eq!(name(0), None);
         assert_eq!(Collation::by_id(255).unwrap().handshake_id(), UTF8MB4_COLLATION);
         assert_eq!(Charset::by_name(b"UTF8").unwrap().name, "utf8mb3");
+        for (collation, charset) in
+            [("utf8mb4_uca1400_ai_ci", "utf8mb4"), ("utf8_bin", "utf8mb3"), ("binary", "binary")]
+        {
+            assert_eq!(Charset::of_collation(collation.as_bytes()).unwrap().name, charset);
+        }
+        assert_eq!(Charset::of_collation(b"new_ci"), None);
         assert_eq!(Collation::by_name(b"utf8_BIN").unwrap().id, 83);
-        assert_eq!(Charset::by_name(b"gbk").unwrap().safety, Ambiguous);
-        assert_eq!(Charset::by_name(b"utf16le").unwrap().safety, Wide);
-        assert_eq!(Charset::by_name(b"ujis").unwrap().safety, AsciiSafe);
     }
 }

@@ -86,6 +86,23 @@ pub enum BinaryLayout {
 }
 
 impl ColumnType {
+    /// Whether its values are numbers, so that their text is a literal of SQL.
+    pub const fn is_number(self) -> bool {
+        matches!(
+            self,
+            Self::Tiny
+                | Self::Short
+                | Self::Int24
+                | Self::Long
+                | Self::LongLong
+                | Self::Float
+                | Self::Double
+                | Self::Decimal
+                | Self::NewDecimal
+                | Self::Year
+        )
+    }
+
     /// The layout of a value; `None` for a type that must not occur on the wire.
     pub const fn binary_layout(self) -> Option<BinaryLayout> {
         Some(match self {

@@ -107,6 +107,9 @@ pub enum Command<'a> {
         /// Rows at most.
         rows: u32,
     },
+    /// Executes a prepared statement with many rows of parameters (MariaDB); the payload, command
+    /// byte included.
+    StmtBulkExecute(&'a [u8]),
     /// A command that this proxy does not know; its command byte.
     Unknown(u8),
 }
@@ -147,11 +150,11 @@ impl<'a> Command<'a> {
             code::PING => Self::Ping,
             code::CHANGE_USER => Self::ChangeUser(payload),
             code::RESET_CONNECTION => Self::ResetConnection,
-            code::SET_OPTION => Self::SetOption(match cursor.u16()? {
-                0 => MultiStatements::On,
-                1 => MultiStatements::Off,
-                _ => return Err(Malformed::new("option 0 or 1", 1)),
-            }),
+            code::SET_OPTION => match cursor.u16()? {
+                0 => Self::SetOption(MultiStatements::On),
+                1 => Self::SetOption(MultiStatements::Off),
+                _ => Self::Unknown(code::SET_OPTION),
+            },
             code::STMT_PREPARE => Self::StmtPrepare(cursor.rest()),
             code::STMT_EXECUTE => Self::StmtExecute(payload),
             code::STMT_SEND_LONG_DATA => Self::StmtSendLongData {
@@ -162,6 +165,7 @@ impl<'a> Command<'a> {
             code::STMT_CLOSE => Self::StmtClose(cursor.u32()?),
             code::STMT_RESET => Self::StmtReset(cursor.u32()?),
             code::STMT_FETCH => Self::StmtFetch { id: cursor.u32()?, rows: cursor.u32()? },
+            code::STMT_BULK_EXECUTE => Self::StmtBulkExecute(payload),
             unknown => Self::Unknown(unknown),
         })
     }
@@ -189,7 +193,9 @@ impl<'a> Command<'a> {
             Self::ProcessKill(id) => put_id(out, code::PROCESS_KILL, id),
             Self::Debug => out.push(code::DEBUG),
             Self::Ping => out.push(code::PING),
-            Self::ChangeUser(payload) | Self::StmtExecute(payload) => {
+            Self::ChangeUser(payload)
+            | Self::StmtExecute(payload)
+            | Self::StmtBulkExecute(payload) => {
                 out.extend_from_slice(payload);
             }
             Self::ResetConnection => out.push(code::RESET_CONNECTION),
@@ -246,6 +252,7 @@ mod tests {
             Command::SetOption(MultiStatements::On),
             Command::SetOption(MultiStatements::Off),
             Command::StmtPrepare(b"SELECT ?"),
+            Command::StmtBulkExecute(b"\xfa\x01\0\0\0\x80\0\x03\0"),
             Command::StmtExecute(b"\x17\x01\0\0\0\0\x01\0\0\0"),
             Command::StmtSendLongData { id: 1, param: 2, data: b"piece" },
             Command::StmtClose(1),
@@ -264,7 +271,8 @@ mod tests {
     fn short_commands_are_refused() {
         assert!(Command::parse(&[]).is_err());
         assert!(Command::parse(&[code::STMT_CLOSE, 1, 2]).is_err());
-        assert!(Command::parse(&[code::SET_OPTION, 2, 0]).is_err());
+        let unknown = Command::parse(&[code::SET_OPTION, 2, 0]);
+        assert_eq!(unknown, Ok(Command::Unknown(code::SET_OPTION)));
     }
 
     proptest! {

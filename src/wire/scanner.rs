@@ -57,6 +57,9 @@ pub struct ResponseScanner {
     next_seq: u8,
     /// The current packet did not carry the id that was due.
     out_of_order: bool,
+    /// A cursor was asked for. MariaDB says that one exists, too, in results inside of a stored
+    /// program that has one open, whose rows follow as ever.
+    cursor_asked: bool,
     kept: Vec<u8>,
     session_state: Vec<u8>,
     outcome: Outcome,
@@ -103,6 +106,7 @@ impl ResponseScanner {
             full: false,
             next_seq: 0,
             out_of_order: false,
+            cursor_asked: false,
             kept: Vec::new(),
             session_state: Vec::new(),
             outcome: Outcome {
@@ -123,7 +127,9 @@ impl ResponseScanner {
     /// its first packet must carry: 1, unless the command took several packets.
     pub fn start(&mut self, expect: Expect, capabilities: Capabilities, first_seq: u8) {
         self.capabilities = capabilities;
+        self.cursor_asked = expect == Expect::Cursor;
         self.phase = match expect {
+            Expect::Cursor => Phase::Start(Expect::Query),
             Expect::Fetch => Phase::Rows(After::Nothing),
             Expect::FieldList => Phase::FieldList,
             _ => Phase::Start(expect),

@@ -17,6 +17,10 @@ use super::encode::{put_u16, put_u32};
 use super::row_binary::{bit, set_bit};
 use crate::sql::value::Value;
 
+mod bulk;
+
+pub use bulk::BulkExecute;
+
 /// The first packet that answers a successful COM_STMT_PREPARE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PrepareOk {
@@ -257,9 +261,9 @@ impl Execute {
     }
 }
 
-/// Appends a COM_STMT_EXECUTE without cursor for `values`.
-pub fn encode_execute(out: &mut Vec<u8>, statement_id: u32, values: &[Value<'_>]) {
-    ExecuteHeader { statement_id, flags: CURSOR_NONE, iterations: 1 }.encode(out);
+/// Appends a COM_STMT_EXECUTE with these cursor flags for `values`.
+pub fn encode_execute(out: &mut Vec<u8>, statement_id: u32, flags: u8, values: &[Value<'_>]) {
+    ExecuteHeader { statement_id, flags, iterations: 1 }.encode(out);
     let mut raws = Vec::new();
     let params: Vec<Param> = values
         .iter()

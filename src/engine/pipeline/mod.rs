@@ -52,7 +52,7 @@ impl Pipeline {
         Self::with_stages(&merge.stages, layout, bindings, budget)
     }
 
-    fn with_stages<B: Bindings>(
+    pub(super) fn with_stages<B: Bindings>(
         stages: &[Stage],
         layout: Layout,
         bindings: &B,

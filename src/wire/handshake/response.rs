@@ -10,6 +10,8 @@ use crate::wire::encode::{put_lenenc_bytes, put_nul_bytes, put_u32};
 
 /// Bytes of filler that MySQL leaves unused; MariaDB has four more for extended capabilities.
 const FILLER: usize = 19;
+/// MySQL's `zstd_compression_level` where a client does not say.
+const ZSTD_LEVEL: u8 = 3;
 
 /// The front of a client's first packet, the same for both kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +93,8 @@ pub struct HandshakeResponse<'a> {
     pub auth_plugin: &'a [u8],
     /// Connection attributes.
     pub attributes: Attributes<'a>,
+    /// The level of zstd compression that the client asks for; 0 if it does not.
+    pub zstd_level: u8,
 }
 
 impl<'a> HandshakeResponse<'a> {
@@ -125,6 +129,10 @@ impl<'a> HandshakeResponse<'a> {
         if capabilities.contains(Capabilities::CONNECT_ATTRS) && !cursor.is_empty() {
             attributes = Attributes::read(cursor)?;
         }
+        let mut zstd_level = 0;
+        if capabilities.contains(Capabilities::ZSTD_COMPRESSION) {
+            zstd_level = if cursor.is_empty() { ZSTD_LEVEL } else { cursor.u8()? };
+        }
         Ok(Self {
             capabilities,
             max_packet,
@@ -134,6 +142,7 @@ impl<'a> HandshakeResponse<'a> {
             database,
             auth_plugin,
             attributes,
+            zstd_level,
         })
     }
 
@@ -160,6 +169,9 @@ impl<'a> HandshakeResponse<'a> {
         }
         if capabilities.contains(Capabilities::CONNECT_ATTRS) {
             self.attributes.encode(out);
+        }
+        if capabilities.contains(Capabilities::ZSTD_COMPRESSION) {
+            out.push(self.zstd_level);
         }
     }
 }

@@ -75,6 +75,7 @@ fn response(pairs: &[u8], capabilities: Capabilities) -> HandshakeResponse<'_> {
         database: b"shop",
         auth_plugin: b"caching_sha2_password",
         attributes: Attributes::from_pairs(pairs).unwrap(),
+        zstd_level: 0,
     }
 }
 
@@ -88,6 +89,13 @@ fn responses_and_tls_requests_come_back() {
     assert_eq!(HandshakeResponse::parse(&out), Ok(hello.clone()));
     assert_eq!(hello.attributes.find(b"program_name"), Some(&b"geogate"[..]));
     assert_eq!(ClientHello::parse(&out), Ok(ClientHello::Response(hello.clone())));
+    let capabilities = CAPABILITIES.union(Capabilities::ZSTD_COMPRESSION);
+    let zstd = HandshakeResponse { capabilities, zstd_level: 7, ..hello.clone() };
+    let mut compressed = Vec::new();
+    zstd.encode(&mut compressed);
+    assert_eq!(HandshakeResponse::parse(&compressed), Ok(zstd));
+    compressed.pop();
+    assert_eq!(HandshakeResponse::parse(&compressed).unwrap().zstd_level, 3);
     let mut request = Vec::new();
     hello.ssl_request().encode(&mut request);
     assert_eq!(request.len(), 32);

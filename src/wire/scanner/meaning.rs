@@ -233,8 +233,9 @@ impl ResponseScanner {
 
     fn end_columns(&mut self) -> Result<(), Malformed> {
         let eof = EofPacket::parse(&self.kept)?;
-        // With a cursor this is the end: the rows come by COM_STMT_FETCH.
-        if eof.status.contains(StatusFlags::CURSOR_EXISTS) {
+        // With a cursor this is the end: the rows come by COM_STMT_FETCH. The results of a CALL
+        // have the flag too while the procedure has a cursor of its own open.
+        if self.cursor_asked && eof.status.contains(StatusFlags::CURSOR_EXISTS) {
             return self.end_result(After::MoreResults);
         }
         self.phase = Phase::Rows(After::MoreResults);

@@ -8,6 +8,8 @@ use crate::wire::status::StatusFlags;
 pub enum Expect {
     /// OK, ERR, LOCAL INFILE or result sets: COM_QUERY and COM_STMT_EXECUTE.
     Query,
+    /// The same from a COM_STMT_EXECUTE that asks for a cursor: if one was opened, no rows come.
+    Cursor,
     /// COM_STMT_PREPARE.
     Prepare,
     /// COM_FIELD_LIST: columns without a count.

@@ -16,7 +16,7 @@ const ANSWERS: &[(&[u8], Expect, Capabilities)] = &[
     (recorded::INSERT, Expect::Query, EOFS),
     (recorded::SELECT_EOF, Expect::Query, EOFS),
     (recorded::CALL_EOF, Expect::Query, EOFS),
-    (recorded::CURSOR_EOF, Expect::Query, EOFS),
+    (recorded::CURSOR_EOF, Expect::Cursor, EOFS),
     (recorded::EXECUTE_EOF, Expect::Query, EOFS),
     (recorded::FETCH_EOF, Expect::Fetch, EOFS),
     (recorded::PREPARE_EOF, Expect::Prepare, EOFS),
@@ -33,7 +33,7 @@ const ANSWERS: &[(&[u8], Expect, Capabilities)] = &[
     (recorded::MULTI_DEPRECATE, Expect::Query, DEPRECATE),
     (recorded::CALL_DEPRECATE, Expect::Query, DEPRECATE),
     (recorded::EXECUTE_DEPRECATE, Expect::Query, DEPRECATE),
-    (recorded::CURSOR_DEPRECATE, Expect::Query, DEPRECATE),
+    (recorded::CURSOR_DEPRECATE, Expect::Cursor, DEPRECATE),
     (recorded::FETCH_DEPRECATE, Expect::Fetch, DEPRECATE),
     (recorded::PREPARE_DEPRECATE, Expect::Prepare, DEPRECATE),
     (recorded::FIELD_LIST_DEPRECATE, Expect::FieldList, DEPRECATE),
@@ -104,7 +104,7 @@ fn facts_of_the_last_packet() {
     assert_eq!(&error.sqlstate, b"21000");
     let prepared = scan(recorded::PREPARE_EOF, Expect::Prepare, EOFS).outcome().prepared.unwrap();
     assert_eq!((prepared.statement_id, prepared.params, prepared.columns), (1, 2, 3));
-    let cursor = *scan(recorded::CURSOR_EOF, Expect::Query, EOFS).outcome();
+    let cursor = *scan(recorded::CURSOR_EOF, Expect::Cursor, EOFS).outcome();
     assert!(cursor.status.contains(StatusFlags::CURSOR_EXISTS) && cursor.rows == 0);
     let fetch = *scan(recorded::FETCH_DEPRECATE, Expect::Fetch, DEPRECATE).outcome();
     assert!(fetch.status.contains(StatusFlags::LAST_ROW_SENT) && fetch.rows == 2);

@@ -82,7 +82,7 @@ proptest! {
     #[test]
     fn executions_come_back(given in prop::collection::vec(any_value(), 0..20)) {
         let mut payload = Vec::new();
-        encode_execute(&mut payload, 7, &given);
+        encode_execute(&mut payload, 7, CURSOR_NONE, &given);
         let mut params = Vec::new();
         let count = given.len() as u16;
         let execute = located(&payload, count, &mut params).unwrap();
