@@ -9,9 +9,12 @@ use std::sync::Arc;
 use std::task::Context;
 
 use super::dial::Dial;
+use super::last_use::LastUse;
+use super::named::NamedStatements;
 use super::server_kind::ServerKind;
 use super::settings::Settings;
-use super::statements::{ServerStatement, Statements};
+use super::several::Several;
+use super::statements::Statements;
 use crate::clock::{self, Instant};
 use crate::error::SqlError;
 use crate::net::Framed;
@@ -21,12 +24,16 @@ use crate::wire::cursor::Malformed;
 use crate::wire::err::ErrPacket;
 use crate::wire::ok::OkPacket;
 use crate::wire::packet::{build_packet, write_packet};
-use crate::wire::row_text::TextCells;
 use crate::wire::scanner::{Expect, Outcome, ResponseScanner, Scan};
 use crate::wire::session_track::SessionChanges;
 use crate::wire::status::StatusFlags;
 
-/// The capabilities of a client that change how a server frames its answers or counts rows. A
+mod prepare;
+
+pub use prepare::reading_key;
+
+/// The capabilities of a client that change how a server frames its answers, counts rows or what it
+/// allows. A
 /// client's statements run only on connections with the same ones, so that answers can be
 /// relayed as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +43,11 @@ impl Profile {
     /// The capabilities that must be equal on both sides.
     const MIRRORED: Capabilities = Capabilities::DEPRECATE_EOF
         .union(Capabilities::FOUND_ROWS)
-        .union(Capabilities::IGNORE_SPACE);
+        .union(Capabilities::LOCAL_FILES)
+        .union(Capabilities::MULTI_RESULTS)
+        .union(Capabilities::PS_MULTI_RESULTS)
+        .union(Capabilities::IGNORE_SPACE)
+        .union(Capabilities::MARIADB_EXTENDED_METADATA);
 
     /// What matters of a client's capabilities.
     pub fn of(client: Capabilities) -> Self {
@@ -86,6 +97,12 @@ pub struct Connection {
     killed: bool,
     /// Prepared statements of this connection.
     pub statements: Statements,
+    last_use: LastUse,
+    /// Statements of PREPARE in SQL.
+    pub named: NamedStatements,
+    pub(super) several: Several,
+    /// Which change of databases it has chosen its own after; see [`super::Pool`].
+    databases_seen: u32,
     idle_since: Instant,
 }
 
@@ -130,6 +147,10 @@ impl Connection {
             answer_due: false,
             killed: false,
             statements: Statements::new(made.statements_max),
+            last_use: LastUse::fresh(),
+            named: NamedStatements::default(),
+            several: Several::default(),
+            databases_seen: 0,
             idle_since: clock::now(),
         }
     }
@@ -169,6 +190,16 @@ impl Connection {
         self.idle_since
     }
 
+    /// Whose statement ran last, and whether the server still remembers it.
+    pub fn last_use(&self) -> LastUse {
+        self.last_use
+    }
+
+    /// Notes which session has the connection from now on.
+    pub fn note_session(&mut self, session: u32) {
+        self.last_use.take(session);
+    }
+
     /// Marks the start of idleness.
     pub(super) fn rest(&mut self) {
         debug_assert!(!self.tainted, "a tainted connection is reset before it rests");
@@ -178,6 +209,14 @@ impl Connection {
     /// Whether the stream is open and the server has said nothing unasked. Does not wait.
     pub(super) fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
         self.framed.buffered().is_empty() && self.framed.poll_fill(cx).is_pending()
+    }
+
+    /// Whether the server is about to close it, because a session has set a short `wait_timeout`.
+    pub(super) fn is_expiring(&self) -> bool {
+        let seconds = self.settings.get("wait_timeout").and_then(|s| str::from_utf8(s).ok());
+        let Some(Ok(seconds)) = seconds.map(|s| s.trim().parse::<u64>()) else { return false };
+        let idle = clock::now().saturating_duration_since(self.idle_since);
+        idle.as_secs() + 2 > seconds
     }
 
     /// Moves it to the runtime of the current thread.
@@ -201,9 +240,26 @@ impl Connection {
         self.killed = true;
     }
 
+    /// Notes that not even a reset makes it fit for another session: it is closed when it is given
+    /// back.
+    pub fn retire(&mut self) {
+        self.killed = true;
+    }
+
     /// Notes that the answer to the last command was read to its end.
     pub fn note_answered(&mut self) {
         self.answer_due = false;
+    }
+
+    /// A database that was altered or made anew keeps its old default character set for those who
+    /// are in it already, so it is chosen again after such a change.
+    pub(super) fn see_databases(&mut self, changes: u32) {
+        if self.databases_seen != changes {
+            self.databases_seen = changes;
+            if matches!(self.database, Database::Named(_)) {
+                self.database = Database::Unknown;
+            }
+        }
     }
 
     /// Whether another session may use it: the mirror is right, no answer is unread, and no kill
@@ -233,13 +289,15 @@ impl Connection {
     }
 
     async fn tell_differences(&mut self, wanted: &Aligned<'_>) -> Result<(), Failure> {
-        if !self.has_settings(wanted.settings) {
-            let settings = Arc::clone(&self.settings);
-            for statement in wanted.settings.statements_from(&settings, &self.kind) {
-                self.execute(&statement).await?;
-            }
-            self.settings = Arc::clone(wanted.settings);
-            self.statements.leave();
+        // The name of a database is UTF-8, and the server reads it in the client's character set.
+        let name_first = !wanted.database.is_ascii()
+            && !self.is_in(wanted.database)
+            && !wanted.settings.reads_utf8();
+        if name_first {
+            let initial = Arc::clone(&self.initial);
+            self.tell_settings(&initial).await?;
+        } else {
+            self.tell_settings(wanted.settings).await?;
         }
         if !self.is_in(wanted.database) {
             if wanted.database.is_empty() {
@@ -247,6 +305,9 @@ impl Connection {
             }
             self.command(code::INIT_DB, wanted.database, Expect::OkOrErr).await?;
             self.note_database(wanted.database);
+        }
+        if name_first {
+            self.tell_settings(wanted.settings).await?;
         }
         if let Some(id) = wanted.last_insert_id
             && id != self.last_insert_id
@@ -257,9 +318,28 @@ impl Connection {
         Ok(())
     }
 
+    async fn tell_settings(&mut self, wanted: &Arc<Settings>) -> Result<(), Failure> {
+        if self.has_settings(wanted) {
+            return Ok(());
+        }
+        let settings = Arc::clone(&self.settings);
+        for statement in wanted.statements_from(&settings, &self.kind) {
+            self.execute(&statement).await?;
+        }
+        self.settings = Arc::clone(wanted);
+        self.statements.leave();
+        Ok(())
+    }
+
     /// Notes the settings after a SET that went through this connection.
     pub fn note_settings(&mut self, settings: &Arc<Settings>) {
         self.settings = Arc::clone(settings);
+        self.statements.leave();
+    }
+
+    /// Notes that some of what it has was changed by a statement, and now is known.
+    pub fn change_settings(&mut self, change: impl FnOnce(&Settings) -> Arc<Settings>) {
+        self.settings = change(&self.settings);
         self.statements.leave();
     }
 
@@ -275,6 +355,15 @@ impl Connection {
             }
             (known, _) => *known = Database::Named(database.to_vec()),
         }
+    }
+
+    /// Forgets a SET TRANSACTION that no transaction has used.
+    pub async fn end_one_shot(&mut self) -> Result<(), Failure> {
+        let [isolation, access] = ["transaction_isolation", "transaction_read_only"]
+            .map(|name| self.kind.variable_name(name))
+            .map(|name| format!("@@session.{name} = @@session.{name}"));
+        self.execute(format!("SET {isolation}, {access}").as_bytes()).await?;
+        Ok(())
     }
 
     /// Notes what the server answered to `SELECT LAST_INSERT_ID()`.
@@ -293,6 +382,8 @@ impl Connection {
         }
         self.last_insert_id = 0;
         self.tainted = false;
+        self.last_use = LastUse::fresh();
+        self.named = NamedStatements::default();
         // The reset puts variables back to the server's defaults, character set included.
         let setup = self.kind.session_setup(self.initial.names());
         self.execute(setup.as_bytes()).await?;
@@ -302,24 +393,6 @@ impl Connection {
     /// Runs a statement whose rows do not matter.
     pub async fn execute(&mut self, sql: &[u8]) -> Result<Outcome, Failure> {
         self.command(code::QUERY, sql, Expect::Query).await
-    }
-
-    /// Runs a statement and collects its rows; for small results of our own questions.
-    pub async fn rows(&mut self, sql: &[u8]) -> Result<Vec<Vec<Option<Vec<u8>>>>, Failure> {
-        let answer = self.answer(code::QUERY, sql, Expect::Query).await?;
-        let outcome = *self.scanner.outcome();
-        let mut rows = Vec::new();
-        let mut packets = Packets(&answer);
-        let columns = outcome.columns as usize;
-        let eof = usize::from(!self.capabilities.contains(Capabilities::DEPRECATE_EOF));
-        for packet in packets.by_ref().skip(1 + columns + eof).take(outcome.rows as usize) {
-            let mut row = Vec::with_capacity(columns);
-            for cell in TextCells::new(packet).take(columns) {
-                row.push(cell?.map(<[u8]>::to_vec));
-            }
-            rows.push(row);
-        }
-        Ok(rows)
     }
 
     /// Sends a command and keeps its whole answer as the server framed it. For answers that are
@@ -364,45 +437,12 @@ impl Connection {
         self.scanner.next_seq()
     }
 
-    /// Prepares a statement, or finds it prepared.
-    pub async fn prepare(&mut self, sql: &[u8]) -> Result<ServerStatement, Failure> {
-        self.enter_reading();
-        if let Some(known) = self.statements.find(sql) {
-            return Ok(known);
-        }
-        let outcome = self.command(code::STMT_PREPARE, sql, Expect::Prepare).await?;
-        let Some(prepared) = outcome.prepared else {
-            return Err(io::Error::other("the server prepared nothing").into());
-        };
-        self.note_prepared(sql, prepared.statement_id).await
-    }
-
-    /// Enters a statement that was prepared, and closes the one that it pushes out.
-    pub async fn note_prepared(&mut self, sql: &[u8], id: u32) -> Result<ServerStatement, Failure> {
-        self.enter_reading();
-        let (statement, evicted) = self.statements.insert(sql, id);
-        if let Some(old) = evicted {
-            self.send_command(code::STMT_CLOSE, &old.to_le_bytes()).await?;
-        }
-        Ok(statement)
-    }
-
-    /// Tells the statement cache under what the server reads statements now.
-    fn enter_reading(&mut self) {
-        if !self.statements.is_lost() {
-            return;
-        }
-        let mut key = match &self.database {
-            Database::Named(name) => [name, &b"\0"[..]].concat(),
-            Database::None | Database::Unknown => vec![0],
-        };
-        self.settings.describe_reading(&mut key);
-        self.statements.enter(key);
-    }
-
     /// Sends one command packet by its number.
     pub async fn send_command(&mut self, command: u8, argument: &[u8]) -> Result<(), Failure> {
         self.require_rest()?;
+        if matches!(command, code::QUERY | code::INIT_DB | code::RESET_CONNECTION) {
+            self.last_use.question();
+        }
         let mut sequence = 0;
         build_packet(&mut self.framed.out, &mut sequence, |out| {
             out.push(command);
@@ -426,6 +466,7 @@ impl Connection {
     /// Sends a command payload of any length.
     pub async fn send_payload(&mut self, payload: &[u8]) -> Result<(), Failure> {
         self.require_rest()?;
+        self.last_use.statement();
         let mut sequence = 0;
         write_packet(&mut self.framed.out, &mut sequence, payload);
         Ok(self.framed.flush().await?)
@@ -434,6 +475,7 @@ impl Connection {
     /// Sends framed bytes as they are.
     pub async fn send(&mut self, framed: &[u8]) -> Result<(), Failure> {
         self.require_rest()?;
+        self.last_use.statement();
         Ok(self.framed.write_all(framed).await?)
     }
 
@@ -521,19 +563,4 @@ pub struct Aligned<'a> {
 /// command, which takes several packets from 16 MiB - 1 on.
 pub fn first_answer_sequence(payload_len: usize) -> u8 {
     ((payload_len / crate::wire::packet::MAX_PAYLOAD + 1) & 0xff) as u8
-}
-
-/// The payloads of the packets in a buffer that holds whole small ones.
-struct Packets<'a>(&'a [u8]);
-
-impl<'a> Iterator for Packets<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (header, rest) = self.0.split_at_checked(4)?;
-        let len = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;
-        let (payload, rest) = rest.split_at_checked(len)?;
-        self.0 = rest;
-        Some(payload)
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustls::ClientConfig;
@@ -30,6 +31,8 @@ const COLLATION: u8 = 45;
 #[derive(Clone, Debug)]
 pub struct Dial {
     settings: Arc<DialSettings>,
+    /// The capabilities in the server's last greeting; none before the first.
+    offered: Arc<AtomicU64>,
 }
 
 /// What [`Dial`] needs to know.
@@ -45,6 +48,8 @@ pub struct DialSettings {
     pub tls: Option<Arc<ClientConfig>>,
     /// How long all of it may take.
     pub timeout: Duration,
+    /// How long it may be silent before the kernel asks for the server.
+    pub keepalive: Duration,
     /// Prepared statements kept on a connection.
     pub statements_max: usize,
 }
@@ -103,7 +108,17 @@ impl DialError {
 impl Dial {
     /// A dialler.
     pub fn new(settings: DialSettings) -> Self {
-        Self { settings: Arc::new(settings) }
+        Self { settings: Arc::new(settings), offered: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// What the server can do, as it said last; nothing before it was reached.
+    pub fn offered(&self) -> Capabilities {
+        Capabilities::from_bits(self.offered.load(Ordering::Relaxed))
+    }
+
+    /// The account that it uses.
+    pub fn user(&self) -> &str {
+        &self.settings.user
     }
 
     /// Where it connects to.
@@ -145,19 +160,14 @@ impl Dial {
         let kind = ServerKind::parse(greeting.server_version);
         let thread_id = greeting.connection_id;
         let offered = greeting.capabilities;
+        self.offered.store(offered.bits(), Ordering::Relaxed);
         let plugin = if greeting.auth_plugin == CACHING_SHA2 { CACHING_SHA2 } else { NATIVE };
         let nonce = greeting.nonce;
         framed.consume_packet(packet);
 
-        let mut capabilities = needed().union(profile.capabilities());
-        if self.settings.tls.is_some() {
-            capabilities.insert(Capabilities::SSL);
-        }
-        if !offered.contains(capabilities) {
-            let missing = capabilities.without(offered);
-            return Err(Reason::Unsuitable(format!("the server cannot do {missing:?}")));
-        }
+        let capabilities = self.agree(offered, profile)?;
         let answer = scramble(plugin, self.settings.password.reveal(), &nonce);
+        let attributes = attributes();
         let response = HandshakeResponse {
             capabilities,
             max_packet: 1 << 30,
@@ -166,7 +176,8 @@ impl Dial {
             auth_data: &answer,
             database: b"",
             auth_plugin: plugin,
-            attributes: Attributes::default(),
+            attributes: Attributes::from_pairs(&attributes)?,
+            zstd_level: 0,
         };
         let mut sequence = 1;
         if let Some(tls) = &self.settings.tls {
@@ -181,8 +192,7 @@ impl Dial {
         framed.flush().await?;
         self.log_in(&mut framed, nonce).await?;
 
-        let names =
-            Names { charset: "utf8mb4".into(), collation: Some("utf8mb4_general_ci".into()) };
+        let names = Names::utf8mb4();
         let setup = kind.session_setup(&names);
         let mut connection = Connection::new(Established {
             framed,
@@ -202,14 +212,33 @@ impl Dial {
         Ok(connection)
     }
 
+    /// The capabilities to ask for, if the server has all that is needed.
+    fn agree(&self, offered: Capabilities, profile: Profile) -> Result<Capabilities, Reason> {
+        let wished = Capabilities::from_bits(offered.bits() & Capabilities::CONNECT_ATTRS.bits());
+        let mut capabilities = needed().union(wished).union(profile.capabilities());
+        if self.settings.tls.is_some() {
+            capabilities.insert(Capabilities::SSL);
+        }
+        // It changes no answer, so whoever wants it may use the connection.
+        capabilities.insert(offered & Capabilities::MARIADB_STMT_BULK_OPERATIONS);
+        // A server without it says so itself when a statement needs it.
+        if !offered.contains(Capabilities::LOCAL_FILES) {
+            capabilities.remove(Capabilities::LOCAL_FILES);
+        }
+        if offered.contains(capabilities) {
+            return Ok(capabilities);
+        }
+        let missing = capabilities.without(offered);
+        Err(Reason::Unsuitable(format!("the server cannot do {missing:?}")))
+    }
+
     async fn reach(&self) -> io::Result<Stream> {
         Ok(match &self.settings.address {
             Address::Tcp(host, port) => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
-                let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60));
-                socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-                Stream::Tcp(stream)
+                let stream = Stream::Tcp(stream);
+                stream.set_options(self.settings.keepalive)?;
+                stream
             }
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         })
@@ -274,14 +303,30 @@ impl Dial {
     }
 }
 
+/// How Geogate presents itself to servers. A connection serves many clients one after the other,
+/// so theirs cannot be passed on; the list of sessions shows them.
+fn attributes() -> Vec<u8> {
+    let pid = std::process::id().to_string();
+    let mut pairs = Vec::new();
+    let known = [
+        ("_client_name", "geogate"),
+        ("_client_version", env!("CARGO_PKG_VERSION")),
+        ("_os", std::env::consts::OS),
+        ("_platform", std::env::consts::ARCH),
+        ("_pid", &pid),
+        ("program_name", "geogate"),
+    ];
+    let bytes = known.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    Attributes::encode_pairs(&mut pairs, bytes);
+    pairs
+}
+
 /// What Geogate asks of every server.
 fn needed() -> Capabilities {
     Capabilities::LONG_FLAG
         .union(Capabilities::PROTOCOL_41)
         .union(Capabilities::TRANSACTIONS)
         .union(Capabilities::SECURE_CONNECTION)
-        .union(Capabilities::MULTI_RESULTS)
-        .union(Capabilities::PS_MULTI_RESULTS)
         .union(Capabilities::PLUGIN_AUTH)
         .union(Capabilities::PLUGIN_AUTH_LENENC)
         .union(Capabilities::SESSION_TRACK)

@@ -6,16 +6,24 @@
 //!
 //! This module does not know VSchemas, plans or clients.
 
+mod ask;
 mod connection;
 mod dial;
+mod last_use;
+mod named;
 mod pool;
 mod server_kind;
 mod settings;
+mod several;
 mod statements;
 
-pub use connection::{Aligned, Connection, Failure, Profile, first_answer_sequence};
+pub use ask::{Answered, AnsweredColumn, Packets};
+pub use connection::{Aligned, Connection, Failure, Profile, first_answer_sequence, reading_key};
 pub use dial::{Dial, DialError, DialSettings};
+pub use last_use::LastUse;
+pub use named::NamedStatements;
 pub use pool::{CheckoutError, Lease, Pool, PoolLimits, PoolUse};
 pub use server_kind::{Product, ServerKind};
 pub use settings::{Names, Settings};
-pub use statements::{ServerStatement, Statements};
+pub use several::Several;
+pub use statements::{Exclusive, Owner, ServerStatement, Statements};

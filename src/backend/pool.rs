@@ -6,7 +6,7 @@
 //! one of another worker. So no client waits while another worker's connections idle.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub struct Pool {
     idle_max: Duration,
     /// Idle connections, a list for each worker; the last one was used last.
     idle: Box<[Mutex<Vec<Connection>>]>,
+    /// Counts definition statements, any of which may have changed a database.
+    databases_changed: AtomicU32,
 }
 
 /// The size and patience of a [`Pool`].
@@ -74,6 +76,7 @@ impl Pool {
             wait: limits.wait,
             idle_max: limits.idle,
             idle: (0..workers).map(|_| Mutex::new(Vec::new())).collect(),
+            databases_changed: AtomicU32::new(0),
         }
     }
 
@@ -97,8 +100,84 @@ impl Pool {
         // From here on the lease gives the permit back, whatever happens.
         let mut lease =
             Lease { connection: None, pool: Arc::clone(self), worker, holds_permit: true };
-        lease.connection = Some(self.obtain(worker, profile, wanted).await?);
+        let mut connection = self.obtain(worker, profile, wanted).await?;
+        connection.see_databases(self.databases_changed.load(Ordering::Relaxed));
+        lease.connection = Some(connection);
         Ok(lease)
+    }
+
+    /// Notes that a definition statement ran.
+    pub fn note_definition(&self) {
+        self.databases_changed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The idle connection with this thread id, if nobody but `session` has used it since. Does not
+    /// wait.
+    pub fn reclaim(self: &Arc<Self>, worker: usize, thread: u32, session: u32) -> Option<Lease> {
+        self.take_if(worker, |c| c.thread_id() == thread && c.last_use().is_of(session))
+    }
+
+    /// The idle connection that `session` was the last to use: it agrees with the session already,
+    /// and the server's counts for SHOW STATUS go on. Does not wait.
+    pub fn reclaim_last(
+        self: &Arc<Self>,
+        worker: usize,
+        profile: Profile,
+        session: u32,
+    ) -> Option<Lease> {
+        let mine = |c: &Connection| c.last_use().is_of(session) && c.profile() == profile;
+        let mut lease = self.take_if(worker, mine)?;
+        lease.see_databases(self.databases_changed.load(Ordering::Relaxed));
+        Some(lease)
+    }
+
+    /// An idle connection that `session` was the last to use and that is due for a reset, so that
+    /// the server's counts begin anew for the next session. Does not wait.
+    pub fn reclaim_worn(self: &Arc<Self>, worker: usize, session: u32) -> Option<Lease> {
+        let worn = |c: &Connection| {
+            let last = c.last_use();
+            last.is_worn_by(session) || last.is_of(session) && !c.named.is_empty()
+        };
+        self.take_if(worker, worn)
+    }
+
+    /// A connection for a question of Geogate's own, whichever is idle, or a new one. `None` if
+    /// that would take waiting.
+    pub async fn spare(self: &Arc<Self>, worker: usize, profile: Profile) -> Option<Lease> {
+        if let Some(mut lease) = self.take_if(worker, |c| c.profile() == profile) {
+            // Nobody's last statement is remembered here any more.
+            lease.note_session(0);
+            return Some(lease);
+        }
+        let permit = self.permits.try_acquire().ok()?;
+        if !self.reserve() {
+            return None;
+        }
+        permit.forget();
+        let pool = Arc::clone(self);
+        let mut lease = Lease { connection: None, pool, worker, holds_permit: true };
+        lease.connection = Some(self.dial(profile).await.ok()?);
+        Some(lease)
+    }
+
+    fn take_if(
+        self: &Arc<Self>,
+        worker: usize,
+        wanted: impl Fn(&Connection) -> bool,
+    ) -> Option<Lease> {
+        let permit = self.permits.try_acquire().ok()?;
+        let connection = {
+            let mut list = self.idle[worker].lock();
+            let at = list.iter().rposition(wanted)?;
+            list.swap_remove(at)
+        };
+        let Some(connection) = Self::alive(connection) else {
+            self.forget();
+            return None;
+        };
+        permit.forget();
+        let pool = Arc::clone(self);
+        Some(Lease { connection: Some(connection), pool, worker, holds_permit: true })
     }
 
     /// Finds or makes a connection for the holder of a permit.
@@ -187,18 +266,22 @@ impl Pool {
 
     /// An idle connection that the server closed, or that has something to say, is of no use.
     fn alive(mut connection: Connection) -> Option<Connection> {
-        connection.is_quiet(&mut Context::from_waker(Waker::noop())).then_some(connection)
+        let quiet = connection.is_quiet(&mut Context::from_waker(Waker::noop()));
+        (quiet && !connection.is_expiring()).then_some(connection)
     }
 
-    /// Closes idle connections that were unused for too long, or that the server closed. To be
-    /// called by each worker from time to time for its own list.
+    /// Closes idle connections that were unused for too long, or that the server closed, and on the
+    /// others the statements that no client has open any more. To be called by each worker from
+    /// time to time for its own list.
     pub fn sweep(&self, worker: usize) {
         let now = clock::now();
         let mut list = self.idle[worker].lock();
         let before = list.len();
+        let mut cx = Context::from_waker(Waker::noop());
         list.retain_mut(|connection| {
             now.saturating_duration_since(connection.idle_since()) < self.idle_max
-                && connection.is_quiet(&mut Context::from_waker(Waker::noop()))
+                && connection.is_quiet(&mut cx)
+                && connection.close_orphans(&mut cx)
         });
         self.open.fetch_sub(before - list.len(), Ordering::Relaxed);
     }

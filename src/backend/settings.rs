@@ -41,9 +41,7 @@ impl Settings {
     /// SET NAMES: also forgets `character_set_*` and `collation_connection` set one by one.
     pub fn set_names(&mut self, names: Names) {
         self.names = names;
-        self.variables.retain(|name, _| {
-            !name.starts_with("character_set_") && &**name != "collation_connection"
-        });
+        self.variables.retain(|name, _| !is_charset(name));
     }
 
     /// Remembers a variable with the SQL literal of its value.
@@ -59,6 +57,28 @@ impl Settings {
     /// The literal a variable was set to.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.variables.get(name).map(Vec::as_slice)
+    }
+
+    /// These settings with the user variables of others.
+    #[must_use]
+    pub fn with_user_variables_of(&self, others: &Self) -> Self {
+        let mut mixed = self.clone();
+        mixed.variables.retain(|name, _| !name.starts_with('@'));
+        let user = others.variables.iter().filter(|(name, _)| name.starts_with('@'));
+        mixed.variables.extend(user.map(|(name, literal)| (Arc::clone(name), literal.clone())));
+        mixed
+    }
+
+    /// The user variables' names, with `@`, and literals.
+    pub fn user_variables(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let is_user = |(name, _): &(&Arc<str>, _)| name.starts_with('@');
+        self.variables.iter().filter(is_user).map(|(name, literal)| (&**name, literal.as_slice()))
+    }
+
+    /// Whether a server with these settings reads names as UTF-8.
+    pub fn reads_utf8(&self) -> bool {
+        matches!(&*self.names.charset, "utf8mb4" | "utf8mb3" | "utf8")
+            && !self.variables.contains_key("character_set_client")
     }
 
     /// Appends what of the settings may decide how a server reads a statement: all but user
@@ -80,8 +100,6 @@ impl Settings {
     /// this order: character set, system variables, user variables. They are apart because a
     /// server reads the literals of a statement by what was set before it.
     pub fn statements_from(&self, from: &Self, kind: &ServerKind) -> Vec<Vec<u8>> {
-        let is_charset =
-            |name: &str| name.starts_with("character_set_") || name == "collation_connection";
         // SET NAMES writes over the character sets, so those are told again after it. It is also
         // the way back from one that was set by itself: DEFAULT would be the server's value, not
         // that of the connection.
@@ -91,9 +109,9 @@ impl Settings {
         let mut user = Vec::new();
         for name in from.variables.keys().filter(|name| !self.variables.contains_key(*name)) {
             match name.strip_prefix('@') {
-                Some(_) => user.push(user_assignment(name, b"NULL")),
+                Some(_) => user.push(user_assignment(name, NEVER_ASSIGNED)),
                 None if is_charset(name) => {}
-                None => system.push(assignment(kind.variable_name(name), b"DEFAULT")),
+                None => system.push(undoing(kind.variable_name(name))),
             }
         }
         for (name, literal) in &self.variables {
@@ -117,12 +135,43 @@ impl Settings {
 }
 
 impl Names {
+    /// utf8mb4 with the collation that every server knows.
+    pub fn utf8mb4() -> Self {
+        Self { charset: "utf8mb4".into(), collation: Some("utf8mb4_general_ci".into()) }
+    }
+
     fn assignment(&self) -> Vec<u8> {
         let mut text = format!("NAMES '{}'", self.charset);
         if let Some(collation) = &self.collation {
             text = format!("{text} COLLATE '{collation}'");
         }
         text.into_bytes()
+    }
+}
+
+/// NULL of the type that a variable has which was never assigned; a plain NULL would keep the type
+/// of the last value.
+const NEVER_ASSIGNED: &[u8] = b"CAST(NULL AS BINARY)";
+
+/// The variables that SET NAMES sets.
+fn is_charset(name: &str) -> bool {
+    matches!(
+        name,
+        "character_set_client"
+            | "character_set_connection"
+            | "character_set_results"
+            | "collation_connection"
+    )
+}
+
+/// Gives a variable the value that it has after login.
+fn undoing(name: &str) -> Vec<u8> {
+    match name {
+        // MySQL's DEFAULT of these is 0, whatever the global value is.
+        "foreign_key_checks" | "unique_checks" => {
+            assignment(name, format!("@@global.{name}").as_bytes())
+        }
+        _ => assignment(name, b"DEFAULT"),
     }
 }
 
@@ -182,7 +231,8 @@ mod tests {
         let to = settings(&[("@c", "'x'")]);
         assert_eq!(
             change(&from, &to),
-            "SET @@session.tx_isolation = DEFAULT; SET @`a``b` = NULL, @`c` = 'x'"
+            "SET @@session.tx_isolation = DEFAULT; \
+             SET @`a``b` = CAST(NULL AS BINARY), @`c` = 'x'"
         );
     }
 

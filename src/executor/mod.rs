@@ -4,8 +4,10 @@
 //! The executor never sees an SQL tree: it gets plans and bytes. It decides nothing about shards
 //! or servers; whoever calls it holds the connections.
 
+mod local_file;
 pub mod registry;
 pub mod relay;
 pub mod scatter;
 pub mod sequence;
 pub mod stream;
+pub mod watch;

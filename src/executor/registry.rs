@@ -30,18 +30,42 @@ pub enum Interrupt {
 pub struct Control {
     /// The connection id that the client knows.
     pub id: u32,
-    /// Who logged in.
-    pub user: Box<str>,
     /// Where the client is, for the session list.
     pub peer: Box<str>,
+    /// What the client says of itself: names and values.
+    pub attributes: Box<[(Box<str>, Box<str>)]>,
+    user: Mutex<Arc<str>>,
     /// A bit for each [`Interrupt`] that was raised.
     interrupts: AtomicU8,
     /// Seconds of the registry's coarse clock when the session became idle; 0 while it runs.
     idle_since: AtomicU64,
+    /// The server's id of the connection that the session used last; 0 for none.
+    thread: AtomicU32,
+    /// The session's database as the client named it; empty for none.
+    database: Mutex<Vec<u8>>,
+    /// Seconds that it may be idle.
+    idle_max: AtomicU64,
     waker: Mutex<Option<Waker>>,
+    /// Why the session keeps a server connection to itself.
+    pin: Mutex<Option<&'static str>>,
 }
 
 impl Control {
+    /// Who logged in.
+    pub fn user(&self) -> Arc<str> {
+        Arc::clone(&self.user.lock())
+    }
+
+    /// Notes why the session keeps a server connection, or that it keeps none.
+    pub fn set_pin(&self, reason: Option<&'static str>) {
+        *self.pin.lock() = reason;
+    }
+
+    /// Why the session keeps a server connection.
+    pub fn pin(&self) -> Option<&'static str> {
+        *self.pin.lock()
+    }
+
     /// Ready as soon as the session shall be interrupted. The interrupt stays until
     /// [`Control::clear_query`].
     pub fn poll_interrupt(&self, cx: &Context<'_>) -> Poll<Interrupt> {
@@ -86,6 +110,39 @@ impl Control {
         self.idle_since.store(seconds.max(1), Ordering::Relaxed);
     }
 
+    /// For how many seconds the session has waited for its client at `now`; `None` while it runs.
+    pub fn idle_seconds(&self, now: u64) -> Option<u64> {
+        let since = self.idle_since.load(Ordering::Relaxed);
+        (since != 0).then(|| now.saturating_sub(since))
+    }
+
+    /// Notes the server's id of the connection that the session has now.
+    pub fn set_thread(&self, id: u32) {
+        self.thread.store(id, Ordering::Relaxed);
+    }
+
+    /// The server's id of the connection that the session had last.
+    pub fn thread(&self) -> u32 {
+        self.thread.load(Ordering::Relaxed)
+    }
+
+    /// Notes the session's database.
+    pub fn set_database(&self, name: &[u8]) {
+        let mut database = self.database.lock();
+        database.clear();
+        database.extend_from_slice(name);
+    }
+
+    /// The session's database; empty for none.
+    pub fn database(&self) -> Vec<u8> {
+        self.database.lock().clone()
+    }
+
+    /// Sets how many seconds the session may wait for its client.
+    pub fn set_idle_max(&self, seconds: u64) {
+        self.idle_max.store(seconds.max(1), Ordering::Relaxed);
+    }
+
     /// Notes that the session runs a command.
     pub fn set_busy(&self) {
         self.idle_since.store(0, Ordering::Relaxed);
@@ -96,11 +153,37 @@ impl Control {
 #[derive(Debug, Default)]
 pub struct Registry {
     sessions: Mutex<HashMap<u32, Arc<Control>>>,
+    /// How many sessions each user has; locked after `sessions` where both are.
+    users: Mutex<HashMap<Arc<str>, usize>>,
     last_id: AtomicU32,
     /// Seconds since start, advanced by [`Registry::tick`].
     seconds: AtomicU64,
     /// Sessions that come now are told at once that the proxy shuts down.
     draining: AtomicBool,
+}
+
+/// A session that is about to be entered.
+#[derive(Debug)]
+pub struct Newcomer<'a> {
+    /// The connection id that the client was told.
+    pub id: u32,
+    /// Who logged in.
+    pub user: &'a Arc<str>,
+    /// Where the client is.
+    pub peer: &'a str,
+    /// What the client says of itself.
+    pub attributes: Box<[(Box<str>, Box<str>)]>,
+    /// Sessions that the user may have.
+    pub connections_max: Option<usize>,
+    /// Seconds that the session may be idle.
+    pub idle_seconds_max: u64,
+}
+
+/// A user has as many sessions as it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany {
+    /// The limit.
+    pub limit: usize,
 }
 
 /// A session's place in the registry; dropping it takes the session out.
@@ -121,23 +204,52 @@ impl Registry {
         }
     }
 
-    /// Enters a session.
-    pub fn register(self: &Arc<Self>, id: u32, user: &str, peer: &str) -> Registered {
+    /// Enters a session, unless its user has as many as it may have.
+    pub fn register(self: &Arc<Self>, newcomer: Newcomer<'_>) -> Result<Registered, TooMany> {
+        self.seat(newcomer.user, newcomer.connections_max)?;
         let control = Arc::new(Control {
-            id,
-            user: user.into(),
-            peer: peer.into(),
+            id: newcomer.id,
+            peer: newcomer.peer.into(),
+            attributes: newcomer.attributes,
+            user: Mutex::new(Arc::clone(newcomer.user)),
             interrupts: AtomicU8::new(0),
             idle_since: AtomicU64::new(0),
+            thread: AtomicU32::new(0),
+            database: Mutex::new(Vec::new()),
+            idle_max: AtomicU64::new(newcomer.idle_seconds_max.max(1)),
             waker: Mutex::new(None),
+            pin: Mutex::new(None),
         });
         let mut sessions = self.sessions.lock();
-        sessions.insert(id, Arc::clone(&control));
+        sessions.insert(newcomer.id, Arc::clone(&control));
         if self.draining.load(Ordering::Relaxed) {
             control.raise(Interrupt::Drain);
         }
         drop(sessions);
-        Registered { registry: Arc::clone(self), control }
+        Ok(Registered { registry: Arc::clone(self), control })
+    }
+
+    /// Counts one more session of a user.
+    fn seat(&self, user: &Arc<str>, limit: Option<usize>) -> Result<(), TooMany> {
+        let mut users = self.users.lock();
+        let count = users.entry(Arc::clone(user)).or_default();
+        match limit {
+            Some(limit) if *count >= limit => Err(TooMany { limit }),
+            _ => {
+                *count += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn unseat(&self, user: &str) {
+        let mut users = self.users.lock();
+        if let Some(count) = users.get_mut(user) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(user);
+            }
+        }
     }
 
     /// A session by its id.
@@ -174,12 +286,13 @@ impl Registry {
     }
 
     /// Advances the coarse clock to `seconds` since start and interrupts sessions that have been
-    /// idle for `idle_seconds_max` or longer.
-    pub fn tick(&self, seconds: u64, idle_seconds_max: u64) {
+    /// idle for as long as they may be.
+    pub fn tick(&self, seconds: u64) {
         self.seconds.store(seconds, Ordering::Relaxed);
         for control in self.sessions.lock().values() {
             let since = control.idle_since.load(Ordering::Relaxed);
-            if since != 0 && seconds.saturating_sub(since) >= idle_seconds_max {
+            let idle_max = control.idle_max.load(Ordering::Relaxed);
+            if since != 0 && seconds.saturating_sub(since) >= idle_max {
                 control.raise(Interrupt::Idle);
             }
         }
@@ -196,11 +309,27 @@ impl Registered {
     pub fn control(&self) -> &Arc<Control> {
         &self.control
     }
+
+    /// Makes it a session of another user, unless that one has as many as it may have.
+    pub fn change_user(
+        &self,
+        user: &Arc<str>,
+        connections_max: Option<usize>,
+    ) -> Result<(), TooMany> {
+        let mut known = self.control.user.lock();
+        if *known != *user {
+            self.registry.seat(user, connections_max)?;
+            self.registry.unseat(&known);
+            known.clone_from(user);
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
         self.registry.sessions.lock().remove(&self.control.id);
+        self.registry.unseat(&self.control.user.lock());
     }
 }
 
@@ -208,10 +337,21 @@ impl Drop for Registered {
 mod tests {
     use super::*;
 
+    fn register(registry: &Arc<Registry>, id: u32, user: &str) -> Result<Registered, TooMany> {
+        registry.register(Newcomer {
+            id,
+            user: &user.into(),
+            peer: "p",
+            attributes: Box::default(),
+            connections_max: Some(2),
+            idle_seconds_max: 10,
+        })
+    }
+
     #[test]
     fn an_interrupt_wakes_and_stays() {
         let registry = Arc::new(Registry::default());
-        let registered = registry.register(registry.next_id(), "u", "p");
+        let registered = register(&registry, registry.next_id(), "u").unwrap();
         let cx = Context::from_waker(Waker::noop());
         let control = registered.control();
         assert!(control.poll_interrupt(&cx).is_pending());
@@ -228,25 +368,46 @@ mod tests {
     #[test]
     fn a_kill_does_not_hide_a_shutdown() {
         let registry = Arc::new(Registry::default());
-        let early = registry.register(1, "u", "p");
+        let early = register(&registry, 1, "u").unwrap();
         registry.drain();
         early.control().raise(Interrupt::Query);
         early.control().clear_query();
         assert_eq!(early.control().interrupt(), Some(Interrupt::Drain));
-        let late = registry.register(2, "u", "p");
+        let late = register(&registry, 2, "u").unwrap();
         assert_eq!(late.control().interrupt(), Some(Interrupt::Drain));
     }
 
     #[test]
     fn idle_sessions_are_found() {
         let registry = Arc::new(Registry::default());
-        let registered = registry.register(1, "u", "p");
+        let registered = register(&registry, 1, "u").unwrap();
         registered.control().set_idle(10);
-        registry.tick(19, 10);
+        registry.tick(19);
         assert_eq!(registered.control().interrupt(), None);
-        registry.tick(20, 10);
+        registered.control().set_idle_max(11);
+        registry.tick(20);
+        assert_eq!(registered.control().interrupt(), None);
+        registry.tick(21);
         assert_eq!(registered.control().interrupt(), Some(Interrupt::Idle));
         drop(registered);
         assert_eq!(registry.count(), 0);
+    }
+
+    #[test]
+    fn a_user_has_so_many_sessions() {
+        let registry = Arc::new(Registry::default());
+        let first = register(&registry, 1, "a").unwrap();
+        let _second = register(&registry, 2, "a").unwrap();
+        assert_eq!(register(&registry, 3, "a").unwrap_err(), TooMany { limit: 2 });
+        let other = register(&registry, 4, "b").unwrap();
+        let change = |to: &str| other.change_user(&to.into(), Some(2));
+        assert_eq!(change("a"), Err(TooMany { limit: 2 }));
+        drop(first);
+        assert_eq!(change("a"), Ok(()));
+        assert_eq!(&*other.control().user(), "a");
+        assert!(register(&registry, 5, "a").is_err());
+        drop(other);
+        assert!(register(&registry, 6, "a").is_ok());
+        assert_eq!(registry.users.lock().len(), 1);
     }
 }

@@ -11,8 +11,10 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
+use super::local_file::{FileError, LocalFile};
 use super::registry::{Control, Interrupt};
 use crate::backend::{Connection, Failure};
+use crate::config::Manner;
 use crate::net::Framed;
 use crate::wire::capability::Capabilities;
 use crate::wire::ok::{OkHeader, OkPacket};
@@ -30,6 +32,14 @@ pub struct Client {
     pub capabilities: Capabilities,
     /// It closed its side; nothing more can be told to it.
     pub gone: bool,
+}
+
+impl Client {
+    /// What idle timeout holds for it.
+    pub fn manner(&self) -> Manner {
+        let interactive = self.capabilities.contains(Capabilities::INTERACTIVE);
+        if interactive { Manner::Interactive } else { Manner::Program }
+    }
 }
 
 /// Why an answer did not reach its end.
@@ -58,6 +68,12 @@ pub enum Forwarded {
     Nothing,
     /// A part: only closing the connection tells the client that the rest is missing.
     Part,
+    /// The request for a file, which the client has sent: an ERR packet with this sequence id can
+    /// follow it.
+    File {
+        /// Sequence id of the next packet to the client.
+        next_sequence: u8,
+    },
 }
 
 /// How an answer fits into what the client expects.
@@ -69,6 +85,18 @@ pub struct Place {
     pub more_follows: bool,
     /// Status flags to be shown as set: what the session knows and this server does not.
     pub status: StatusFlags,
+    /// Whether the client sees the mark that some state has changed.
+    pub state_marks: StateMarks,
+}
+
+/// The mark that some session state has changed: Geogate asks servers for it, few clients do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateMarks {
+    /// The client did not ask for it.
+    #[default]
+    Dropped,
+    /// The client has set session_track_state_change.
+    Passed,
 }
 
 impl Place {
@@ -128,6 +156,8 @@ enum Scanned {
     Part(usize),
     /// The answer ends with them.
     Whole(usize),
+    /// They end with a request for a file.
+    FileRequest(usize),
 }
 
 impl Answer<'_> {
@@ -137,13 +167,11 @@ impl Answer<'_> {
     ) -> Result<Outcome, RelayError> {
         loop {
             match self.wait().await {
-                Event::Bytes => match self.scan()? {
-                    Scanned::Part(end) => self.forward_part(end).await?,
-                    Scanned::Whole(end) => {
-                        self.forward_end(end).await?;
-                        return Ok(*self.connection.outcome());
+                Event::Bytes => {
+                    if let Some(outcome) = self.forward_read().await? {
+                        return Ok(outcome);
                     }
-                },
+                }
                 Event::Interrupt(Interrupt::Query) => on_interrupt(self.connection),
                 // A server that hangs must not keep a session that has to end.
                 Event::Interrupt(_) => {
@@ -152,6 +180,62 @@ impl Answer<'_> {
                 Event::ClientGone => return Err(RelayError::ClientGone),
                 Event::Failed(error) => return Err(self.server_failed(error.into())),
             }
+        }
+    }
+
+    /// Forwards what was read; gives the outcome if the answer ended.
+    async fn forward_read(&mut self) -> Result<Option<Outcome>, RelayError> {
+        loop {
+            match self.scan()? {
+                Scanned::Part(end) => {
+                    self.forward_part(end).await?;
+                    return Ok(None);
+                }
+                Scanned::Whole(end) => {
+                    self.forward_end(end).await?;
+                    return Ok(Some(*self.connection.outcome()));
+                }
+                // After the file the server may have answered already.
+                Scanned::FileRequest(end) => self.forward_file(end).await?,
+            }
+        }
+    }
+
+    /// Forwards the server's request for a file, which ends the first `end` bytes, and then the
+    /// client's file.
+    async fn forward_file(&mut self, end: usize) -> Result<(), RelayError> {
+        let (framed, scanner) = self.connection.relay_parts();
+        let first_sequence = scanner.next_seq().wrapping_add(self.place.sequence_offset);
+        let write = self.client.framed.write_all(&framed.buffered()[..end]);
+        let delivered = deliver(write, self.control).await;
+        framed.consume(end);
+        self.held = 0;
+        self.forwarded = Forwarded::Part;
+        match delivered {
+            Delivered::Yes => {}
+            Delivered::ClientGone => return Err(RelayError::ClientGone),
+            Delivered::Killed => return Err(RelayError::Killed { forwarded: self.forwarded }),
+        }
+        let mut file = LocalFile {
+            client: self.client,
+            connection: self.connection,
+            control: self.control,
+            sequence_offset: self.place.sequence_offset,
+        };
+        match file.forward(first_sequence).await {
+            Ok(next_sequence) => {
+                let (_, scanner) = self.connection.relay_parts();
+                scanner.after_local_infile(next_sequence);
+                let next_sequence = next_sequence.wrapping_add(self.place.sequence_offset);
+                self.forwarded = Forwarded::File { next_sequence };
+                Ok(())
+            }
+            Err(FileError::Server { failure, next_sequence }) => {
+                self.forwarded = Forwarded::File { next_sequence };
+                Err(self.server_failed(failure))
+            }
+            Err(FileError::Client) => Err(RelayError::ClientGone),
+            Err(FileError::Killed) => Err(RelayError::Killed { forwarded: self.forwarded }),
         }
     }
 
@@ -168,6 +252,11 @@ impl Answer<'_> {
         match scanned {
             Ok(Scan::NeedMore) => Ok(Scanned::Part(self.held + len)),
             Ok(Scan::Finished { at }) => Ok(Scanned::Whole(self.held + at)),
+            Ok(Scan::LocalInfile { at })
+                if self.client.capabilities.contains(Capabilities::LOCAL_FILES) =>
+            {
+                Ok(Scanned::FileRequest(self.held + at))
+            }
             Ok(Scan::LocalInfile { .. }) => {
                 let refused = io::Error::other("the server asked for a local file");
                 Err(self.server_failed(refused.into()))
@@ -298,7 +387,9 @@ fn changed_end(client: &mut Client, connection: &mut Connection, place: Place) -
     let told;
     let as_sent = if !client.capabilities.contains(Capabilities::SESSION_TRACK) {
         ok.session_state.is_empty()
-    } else if let Some(rest) = without_state_marks(&ok) {
+    } else if place.state_marks == StateMarks::Dropped
+        && let Some(rest) = without_state_marks(&ok)
+    {
         told = rest;
         ok.session_state = &told;
         false
@@ -370,6 +461,6 @@ fn without_state_marks(ok: &OkPacket<'_>) -> Option<Vec<u8>> {
 impl RelayError {
     /// Whether the client can still be told.
     pub fn client_can_be_told(&self) -> bool {
-        matches!(self, Self::Server { forwarded: Forwarded::Nothing, .. })
+        matches!(self, Self::Server { forwarded: Forwarded::Nothing | Forwarded::File { .. }, .. })
     }
 }

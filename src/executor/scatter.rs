@@ -430,7 +430,8 @@ impl<'a> RowOut<'a> {
     }
 }
 
-fn parse_columns(
+/// The columns of definitions as a server sent them.
+pub fn parse_columns(
     payloads: &[Vec<u8>],
     capabilities: Capabilities,
 ) -> Result<Vec<Column>, SqlError> {
@@ -448,6 +449,6 @@ fn parse_columns(
 }
 
 /// Whether rows of two shards can be read by one layout.
-fn same_types(a: &[Column], b: &[Column]) -> bool {
+pub fn same_types(a: &[Column], b: &[Column]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.encodes_like(*b))
 }

@@ -15,9 +15,10 @@ use crate::net::{Framed, Packet, ReadError};
 use crate::wire::capability::Capabilities;
 use crate::wire::cursor::{Cursor, Malformed};
 use crate::wire::err::{ERR, ErrPacket};
-use crate::wire::ok::{EOF, EofPacket, OK, OkPacket};
+use crate::wire::ok::{EOF, OK, OkPacket};
 use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::Outcome;
+use crate::wire::status::StatusFlags;
 
 /// A result set that a server is sending.
 #[derive(Debug)]
@@ -40,6 +41,15 @@ enum Phase {
     Rows,
     /// Nothing: the connection is at rest.
     Ended,
+}
+
+/// What an execution that asked for a cursor was answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// A cursor: the rows come by COM_STMT_FETCH.
+    Cursor,
+    /// The rows.
+    Rows,
 }
 
 /// What a stream gives next.
@@ -77,6 +87,50 @@ impl<'a> ResultStream<'a> {
     /// The answer to a statement that was sent on `connection`.
     pub fn new(connection: &'a mut Connection, row_bytes_max: usize) -> Self {
         Self { connection, phase: Phase::Count, outcome: Outcome::default(), row_bytes_max }
+    }
+
+    /// The answer to a COM_STMT_FETCH that was sent on `connection`: rows only.
+    pub fn of_fetch(connection: &'a mut Connection, row_bytes_max: usize) -> Self {
+        Self { phase: Phase::Rows, ..Self::new(connection, row_bytes_max) }
+    }
+
+    /// Reads the column definitions of the answer to an execution that asked for a cursor, and
+    /// their end. The server may have sent the rows all the same.
+    pub async fn cursor(
+        &mut self,
+        watch: &mut Watch<'_>,
+    ) -> Result<(Vec<Vec<u8>>, Opened), StreamError> {
+        let mut columns = Vec::new();
+        for _ in 0..self.count(watch).await? {
+            let packet = self.packet(watch).await?;
+            columns.push(self.payload(packet).to_vec());
+            self.connection.framed_mut().consume_packet(packet);
+        }
+        self.phase = Phase::Rows;
+        let deprecate_eof = self.connection.capabilities().contains(Capabilities::DEPRECATE_EOF);
+        let packet = self.packet(watch).await?;
+        if self.payload(packet).first() != Some(&EOF) || packet.len == MAX_PAYLOAD {
+            return if deprecate_eof {
+                Ok((columns, Opened::Rows))
+            } else {
+                Err(Self::unexpected("the server sent no end of the columns"))
+            };
+        }
+        let outcome = self.result_end(packet)?;
+        let opened = outcome.status.contains(StatusFlags::CURSOR_EXISTS);
+        if opened || deprecate_eof {
+            self.end(packet, outcome);
+        } else {
+            self.consume(packet);
+        }
+        Ok((columns, if opened { Opened::Cursor } else { Opened::Rows }))
+    }
+
+    /// What the packet says that ends a result set.
+    fn result_end(&self, packet: Packet) -> Result<Outcome, StreamError> {
+        let capabilities = self.connection.capabilities();
+        let ok = OkPacket::parse_result_end(self.payload(packet), capabilities).map_err(broken)?;
+        Ok(Outcome { status: ok.status, warnings: ok.warnings, ..Outcome::default() })
     }
 
     /// Reads the column definitions: their payloads as the server sent them.
@@ -128,15 +182,8 @@ impl<'a> ResultStream<'a> {
         match payload.first() {
             Some(&ERR) => Err(self.server_error(packet)),
             Some(&EOF) if packet.len < MAX_PAYLOAD => {
-                let capabilities = self.connection.capabilities();
-                let (status, warnings) = if capabilities.contains(Capabilities::DEPRECATE_EOF) {
-                    let ok = OkPacket::parse(payload, capabilities).map_err(broken)?;
-                    (ok.status, ok.warnings)
-                } else {
-                    let eof = EofPacket::parse(payload).map_err(broken)?;
-                    (eof.status, eof.warnings)
-                };
-                self.end(packet, Outcome { status, warnings, ..Outcome::default() });
+                let outcome = self.result_end(packet)?;
+                self.end(packet, outcome);
                 Ok(Next::End)
             }
             _ => Ok(Next::Row(packet)),

@@ -57,6 +57,8 @@ families! {
     SCATTER_QUERIES = Counter "scatter_queries_total" []
         "Statements that were sent to more than one shard.";
     CONNECTIONS = Gauge "connections" ["state"] "Client connections.";
+    SESSIONS_PINNED = Gauge "sessions_pinned" ["reason"]
+        "Sessions that keep a server connection to themselves, by what they hold there.";
     BACKEND_CONNECTIONS = Gauge "backend_connections" ["server", "state"]
         "Connections to servers.";
     BACKEND_WAIT = Histogram "backend_wait_seconds" []

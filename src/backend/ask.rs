@@ -1,0 +1,81 @@
+//! Questions of the proxy's own to a server: small answers, read whole.
+
+use super::connection::{Connection, Failure};
+use crate::wire::capability::Capabilities;
+use crate::wire::column::ColumnDefinition;
+use crate::wire::column_type::{ColumnFlags, ColumnType};
+use crate::wire::command::code;
+use crate::wire::row_text::TextCells;
+use crate::wire::scanner::Expect;
+
+/// The answer to a question.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The types of its columns.
+    pub columns: Vec<AnsweredColumn>,
+    /// Its rows as text.
+    pub rows: Vec<Vec<Option<Vec<u8>>>>,
+}
+
+/// The type of a column of an [`Answered`].
+#[derive(Clone, Copy, Debug)]
+pub struct AnsweredColumn {
+    /// Type.
+    pub kind: ColumnType,
+    /// Flags, of which the sign matters.
+    pub flags: ColumnFlags,
+}
+
+impl Connection {
+    /// Runs a statement and collects its rows; for small results of our own questions.
+    pub async fn rows(&mut self, sql: &[u8]) -> Result<Vec<Vec<Option<Vec<u8>>>>, Failure> {
+        Ok(self.ask(sql).await?.rows)
+    }
+
+    /// The same with the types of the columns.
+    pub async fn ask(&mut self, sql: &[u8]) -> Result<Answered, Failure> {
+        let answer = self.answer(code::QUERY, sql, Expect::Query).await?;
+        let outcome = *self.outcome();
+        let capabilities = self.capabilities();
+        let count = outcome.columns as usize;
+        let mut packets = Packets(&answer);
+        let mut columns = Vec::with_capacity(count);
+        for packet in packets.by_ref().skip(1).take(count) {
+            let column = ColumnDefinition::parse(packet, capabilities)?;
+            columns.push(AnsweredColumn { kind: column.kind, flags: column.flags });
+        }
+        let eof = usize::from(!capabilities.contains(Capabilities::DEPRECATE_EOF));
+        let mut rows = Vec::new();
+        for packet in packets.skip(eof).take(outcome.rows as usize) {
+            let mut row = Vec::with_capacity(count);
+            for cell in TextCells::new(packet).take(count) {
+                row.push(cell?.map(<[u8]>::to_vec));
+            }
+            rows.push(row);
+        }
+        Ok(Answered { columns, rows })
+    }
+}
+
+/// The payloads of the packets in a buffer that holds whole small ones.
+#[derive(Clone, Debug)]
+pub struct Packets<'a>(&'a [u8]);
+
+impl<'a> Packets<'a> {
+    /// The packets in `bytes`, each below 16 MiB.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl<'a> Iterator for Packets<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (header, rest) = self.0.split_at_checked(4)?;
+        let len = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;
+        let (payload, rest) = rest.split_at_checked(len)?;
+        self.0 = rest;
+        Some(payload)
+    }
+}

@@ -1,0 +1,104 @@
+//! The prepared statements of a connection: prepare once, execute often, close what nobody uses.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use super::{Connection, Database, Failure};
+use crate::backend::settings::Settings;
+use crate::backend::statements::{Exclusive, Owner, ServerStatement};
+use crate::wire::command::code;
+use crate::wire::packet::build_packet;
+use crate::wire::scanner::Expect;
+
+impl Connection {
+    /// Prepares a statement for `owner`, or finds it prepared.
+    pub async fn prepare(&mut self, sql: &[u8], owner: &Owner) -> Result<ServerStatement, Failure> {
+        self.enter_reading();
+        if let Some(known) = self.statements.find(sql, owner) {
+            return Ok(known);
+        }
+        let id = self.prepare_anew(sql).await?;
+        self.note_prepared(sql, id, owner).await
+    }
+
+    async fn prepare_anew(&mut self, sql: &[u8]) -> Result<u32, Failure> {
+        let outcome = self.command(code::STMT_PREPARE, sql, Expect::Prepare).await?;
+        let prepared = outcome.prepared.map(|prepared| prepared.statement_id);
+        Ok(prepared.ok_or_else(|| io::Error::other("the server prepared nothing"))?)
+    }
+
+    /// Enters a statement that was prepared, and closes the one that it pushes out.
+    pub async fn note_prepared(
+        &mut self,
+        sql: &[u8],
+        id: u32,
+        owner: &Owner,
+    ) -> Result<ServerStatement, Failure> {
+        self.enter_reading();
+        let (statement, evicted) = self.statements.insert(sql, id, owner);
+        if let Some(old) = evicted {
+            self.close_statement(old).await?;
+        }
+        Ok(statement)
+    }
+
+    /// A prepared statement that nobody else executes until it is given back or closed.
+    pub async fn prepare_exclusive(&mut self, sql: &[u8]) -> Result<Exclusive, Failure> {
+        self.enter_reading();
+        if let Some(taken) = self.statements.take(sql) {
+            return Ok(taken);
+        }
+        let id = self.prepare_anew(sql).await?;
+        Ok(self.statements.exclusive(sql, id))
+    }
+
+    /// Takes a statement back that has no open cursor any more.
+    pub async fn give_back(&mut self, statement: Exclusive, owner: &Owner) -> Result<(), Failure> {
+        match self.statements.restore(statement, owner) {
+            Some(old) => self.close_statement(old).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Closes a statement at the server; there is no answer.
+    pub async fn close_statement(&mut self, id: u32) -> Result<(), Failure> {
+        self.send_command(code::STMT_CLOSE, &id.to_le_bytes()).await
+    }
+
+    /// Closes the statements that no client has open any more, on a connection at rest. Does not
+    /// wait: whether all could be told to the server.
+    pub(in crate::backend) fn close_orphans(&mut self, cx: &mut Context<'_>) -> bool {
+        let orphans = self.statements.remove_orphans();
+        if orphans.is_empty() {
+            return true;
+        }
+        for id in orphans {
+            let mut sequence = 0;
+            build_packet(&mut self.framed.out, &mut sequence, |out| {
+                out.push(code::STMT_CLOSE);
+                out.extend_from_slice(&id.to_le_bytes());
+            });
+        }
+        let mut flush = std::pin::pin!(self.framed.flush());
+        matches!(flush.as_mut().poll(cx), Poll::Ready(Ok(())))
+    }
+
+    /// Tells the statement cache under what the server reads statements now.
+    fn enter_reading(&mut self) {
+        if !self.statements.is_lost() {
+            return;
+        }
+        let database = match &self.database {
+            Database::Named(name) => &name[..],
+            Database::None | Database::Unknown => b"",
+        };
+        self.statements.enter(reading_key(database, &self.settings));
+    }
+}
+
+/// Describes completely what a server reads a statement under.
+pub fn reading_key(database: &[u8], settings: &Settings) -> Vec<u8> {
+    let mut key = [database, b"\0"].concat();
+    settings.describe_reading(&mut key);
+    key
+}

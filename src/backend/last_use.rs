@@ -1,0 +1,63 @@
+//! Whose statement ran last on a connection, and what the server still remembers of it.
+//!
+//! A server keeps some facts about the last statement only: its warnings, ROW_COUNT(),
+//! FOUND_ROWS(). A session that gave its connection back may ask for them there as long as nothing
+//! else ran on it. A server also counts what was done since the login or the last reset, for SHOW
+//! STATUS; those counts belong to whoever the connection was fresh for.
+
+use std::time::Duration;
+
+use crate::clock::{self, Instant};
+
+/// The last use of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct LastUse {
+    /// 0: nobody since the connection was fresh.
+    session: u32,
+    fresh_at: Instant,
+    /// A statement of Geogate's own came after the session's.
+    is_covered: bool,
+}
+
+/// A connection is made fresh again at most this often.
+const REFRESH_EVERY: Duration = Duration::from_millis(50);
+
+impl LastUse {
+    /// A connection just made or reset.
+    pub(super) fn fresh() -> Self {
+        Self { session: 0, fresh_at: clock::now(), is_covered: true }
+    }
+
+    /// A session takes the connection.
+    pub(super) fn take(&mut self, session: u32) {
+        if self.session != session {
+            *self = Self { session, is_covered: true, ..*self };
+        }
+    }
+
+    /// A statement of the session's client is sent.
+    pub(super) fn statement(&mut self) {
+        self.is_covered = false;
+    }
+
+    /// A statement of Geogate's own is sent.
+    pub(super) fn question(&mut self) {
+        self.is_covered = true;
+    }
+
+    /// Whether this session used the connection last, and it may be made fresh for the next one.
+    pub(super) fn is_worn_by(&self, session: u32) -> bool {
+        let age = clock::now().saturating_duration_since(self.fresh_at);
+        self.session == session && age >= REFRESH_EVERY
+    }
+
+    /// Whether this session used the connection last.
+    pub fn is_of(&self, session: u32) -> bool {
+        self.session == session
+    }
+
+    /// Whether the last statement was one of this session's client.
+    pub fn is_statement_of(&self, session: u32) -> bool {
+        self.session == session && !self.is_covered
+    }
+}

@@ -1,0 +1,121 @@
+//! LOAD DATA LOCAL: a file from the client to the server that asked for it, packet by packet.
+//!
+//! Nothing of it is held: what was read is sent on. Only the sequence ids may change, because the
+//! client counts the answers before this one to the same command. If the server is lost on the
+//! way, the client is read to the end of its file, so that it can be told.
+//!
+//! Protocol page: MySQL "LOCAL INFILE Request" (`page_protocol_com_query_response_local_infile_request`).
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+
+use super::registry::{Control, Interrupt};
+use super::relay::Client;
+use crate::backend::{Connection, Failure};
+use crate::wire::packet::{HEADER_LEN, Header, MAX_PAYLOAD};
+
+/// Why a file did not reach its server.
+#[derive(Debug)]
+pub(super) enum FileError {
+    /// The server's stream failed; the client has been read to the end of its file.
+    Server {
+        /// What went wrong.
+        failure: Failure,
+        /// Sequence id of the next packet to the client.
+        next_sequence: u8,
+    },
+    /// The client went away, or sent something that is no file.
+    Client,
+    /// The session was told to end.
+    Killed,
+}
+
+/// A file on its way.
+pub(super) struct LocalFile<'a> {
+    pub(super) client: &'a mut Client,
+    pub(super) connection: &'a mut Connection,
+    pub(super) control: &'a Control,
+    /// What the client's sequence ids are ahead of the server's.
+    pub(super) sequence_offset: u8,
+}
+
+impl LocalFile<'_> {
+    /// Sends the file on; it ends with an empty packet. `first_sequence` is the id that the client
+    /// must begin with. Gives the server's sequence id after it.
+    pub(super) async fn forward(&mut self, first_sequence: u8) -> Result<u8, FileError> {
+        let mut sequence = first_sequence;
+        let mut continues = false;
+        let mut failed = None;
+        loop {
+            self.wait(HEADER_LEN, &mut failed).await?;
+            let (len, sent) = self.client.framed.announced().unwrap_or_default();
+            if sent != sequence {
+                return Err(FileError::Client);
+            }
+            sequence = sequence.wrapping_add(1);
+            let seq = sent.wrapping_sub(self.sequence_offset);
+            let header = Header { len, seq }.encode();
+            self.client.framed.buffered_mut()[..HEADER_LEN].copy_from_slice(&header);
+            let mut left = HEADER_LEN + len;
+            while left > 0 {
+                self.wait(1, &mut failed).await?;
+                let count = left.min(self.client.framed.buffered().len());
+                self.send(count, &mut failed).await;
+                left -= count;
+            }
+            if len == 0 && !continues {
+                break;
+            }
+            // A payload of the greatest length goes on in the next packet, which may be empty.
+            continues = len == MAX_PAYLOAD;
+        }
+        match failed {
+            None => Ok(sequence.wrapping_sub(self.sequence_offset)),
+            Some(failure) => Err(FileError::Server { failure, next_sequence: sequence }),
+        }
+    }
+
+    /// Sends bytes from the client's buffer on, or drops them if the server is lost.
+    async fn send(&mut self, count: usize, failed: &mut Option<Failure>) {
+        if failed.is_none() {
+            let (framed, _) = self.connection.relay_parts();
+            let chunk = &self.client.framed.buffered()[..count];
+            *failed = framed.write_all(chunk).await.err().map(Failure::from);
+        }
+        self.client.framed.consume(count);
+    }
+
+    /// Waits until so many bytes of the client are here, and watches whether the server is.
+    async fn wait(&mut self, count: usize, failed: &mut Option<Failure>) -> Result<(), FileError> {
+        while self.client.framed.buffered().len() < count {
+            let (client, control) = (&mut self.client.framed, self.control);
+            let (server, _) = self.connection.relay_parts();
+            let read = poll_fn(|cx| {
+                if let Poll::Ready(read) = client.poll_fill(cx) {
+                    return Poll::Ready(read.map_err(|_| FileError::Client));
+                }
+                if let Poll::Ready(interrupt) = control.poll_interrupt(cx)
+                    && interrupt > Interrupt::Query
+                {
+                    return Poll::Ready(Err(FileError::Killed));
+                }
+                while failed.is_none() {
+                    match server.poll_fill(cx) {
+                        Poll::Ready(Ok(0)) => {
+                            *failed = Some(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                        }
+                        Poll::Ready(Err(error)) => *failed = Some(error.into()),
+                        Poll::Ready(Ok(_)) => {}
+                        Poll::Pending => break,
+                    }
+                }
+                Poll::Pending
+            });
+            if read.await? == 0 {
+                return Err(FileError::Client);
+            }
+        }
+        Ok(())
+    }
+}
