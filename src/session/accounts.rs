@@ -6,15 +6,17 @@
 //! remembered.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::config::{Credential, User};
+use crate::config::{Credential, Networks, User};
 use crate::error::{SqlError, catalog};
 use crate::net::{Framed, ReadError};
 use crate::wire::auth::caching_sha2::{self, RsaKey};
 use crate::wire::auth::{CACHING_SHA2, NATIVE, Nonce, PasswordHash, Verdict};
+use crate::wire::capability::Capabilities;
 use crate::wire::handshake::{AuthMoreData, AuthSwitchRequest};
 use crate::wire::packet::build_packet;
 
@@ -39,8 +41,11 @@ pub struct Account {
     pub keyspace: Option<String>,
     /// No login without TLS.
     pub require_tls: bool,
-    /// May change the canary with SQL.
+    /// May change the canary with SQL, and end other users' sessions.
     pub operator: bool,
+    /// Connections that it may have open at once.
+    pub connections_max: Option<usize>,
+    clients: Networks,
     hash: PasswordHash,
 }
 
@@ -53,6 +58,37 @@ pub struct Claim<'a> {
     pub plugin: &'a [u8],
     /// Its answer.
     pub answer: &'a [u8],
+    /// Where it is; `None`: on this machine, over the Unix socket.
+    pub address: Option<IpAddr>,
+    /// Whether it can be asked for another plugin.
+    pub switching: Switching,
+    /// When it said so.
+    pub occasion: Occasion,
+}
+
+/// When a client proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// At login.
+    Login,
+    /// In COM_CHANGE_USER.
+    ChangeUser,
+}
+
+/// Whether a client knows the authentication switch (CLIENT_PLUGIN_AUTH).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switching {
+    /// It does.
+    Known,
+    /// It does not: a client from before MySQL 5.5.7.
+    Unknown,
+}
+
+impl Switching {
+    /// What a client's capabilities tell.
+    pub fn of(client: Capabilities) -> Self {
+        if client.contains(Capabilities::PLUGIN_AUTH) { Self::Known } else { Self::Unknown }
+    }
 }
 
 /// Why nobody was let in.
@@ -77,6 +113,8 @@ impl Accounts {
                         keyspace: user.keyspace.clone(),
                         require_tls: user.require_tls,
                         operator: user.operator,
+                        connections_max: user.connections_max,
+                        clients: user.clients.clone(),
                         hash,
                     };
                     by_name.insert(user.name.as_str().into(), account);
@@ -91,25 +129,19 @@ impl Accounts {
         }
     }
 
-    /// Finds out whether the client is who it says, asking it more where needed. `nonce` is what
-    /// the claim's answer was made with, if that is known; `sequence` is the id of the next packet
-    /// to the client.
+    /// Finds out whether the client is who it says, asking it more where needed. `nonce` is that
+    /// of the greeting: it is told again in every switch to another plugin, as MariaDB does,
+    /// because clients differ in which one they take for COM_CHANGE_USER. `sequence` is the id of
+    /// the next packet to the client.
     pub async fn authenticate(
         &self,
         framed: &mut Framed,
         sequence: &mut u8,
-        nonce: Option<Nonce>,
+        nonce: Nonce,
         claim: Claim<'_>,
     ) -> Result<&Account, AuthError> {
-        let name = String::from_utf8_lossy(claim.user).into_owned();
-        let denied = |answer: &[u8]| {
-            let with = if answer.is_empty() { "NO" } else { "YES" };
-            AuthError::Refused(catalog::ACCESS_DENIED.with(&[&name, &with]))
-        };
-        let Some(account) = self.by_name.get(name.as_str()) else {
-            // A wrong name must not be told from a wrong password by what is asked.
-            return Err(denied(claim.answer));
-        };
+        let account = self.find(&claim)?;
+        let denied = |answer: &[u8]| denied(&claim, answer);
         if account.require_tls && !framed.stream().is_private() {
             return Err(AuthError::Refused(catalog::INSECURE_AUTH.error()));
         }
@@ -118,25 +150,32 @@ impl Accounts {
         let mut answer = claim.answer.to_vec();
         let usable =
             |plugin: &[u8]| plugin == CACHING_SHA2 || (plugin == NATIVE && hash.checks_native());
-        let nonce = match nonce {
-            Some(nonce) if usable(plugin) => nonce,
-            _ => {
-                if !usable(plugin) {
-                    let native = hash.checks_native() && !hash.checks_sha2();
-                    plugin = if native { NATIVE } else { CACHING_SHA2 };
-                }
-                let fresh = Nonce::generate().map_err(|_| AuthError::Lost)?;
-                send(framed, sequence, |out| AuthSwitchRequest::encode(out, plugin, &fresh))
-                    .await?;
-                answer = receive(framed, sequence).await?;
-                fresh
+        let verify = |plugin: &[u8], answer: &[u8]| {
+            if plugin == NATIVE {
+                hash.verify_native(&nonce, answer)
+            } else {
+                hash.verify_sha2(&nonce, answer)
             }
         };
-        let verdict = if plugin == NATIVE {
-            hash.verify_native(&nonce, &answer)
-        } else {
-            hash.verify_sha2(&nonce, &answer)
-        };
+        // A client that changes its user may want to be asked first, and answer nothing before.
+        let asks_again = claim.occasion == Occasion::ChangeUser
+            && claim.switching == Switching::Known
+            && usable(plugin)
+            && matches!(verify(plugin, &answer), Verdict::Denied);
+        if asks_again || !usable(plugin) {
+            if !usable(plugin) {
+                // What the greeting named, if this account can be checked with it.
+                let sha2_first = hash.checks_sha2() && !self.prefers_native();
+                let native = hash.checks_native() && !sha2_first;
+                plugin = if native { NATIVE } else { CACHING_SHA2 };
+            }
+            if claim.switching == Switching::Unknown {
+                return Err(AuthError::Refused(catalog::OLD_CLIENT.error()));
+            }
+            send(framed, sequence, |out| AuthSwitchRequest::encode(out, plugin, &nonce)).await?;
+            answer = receive(framed, sequence).await?;
+        }
+        let verdict = verify(plugin, &answer);
         match verdict {
             Verdict::Accepted => {
                 if plugin == CACHING_SHA2 && !answer.is_empty() {
@@ -151,7 +190,7 @@ impl Accounts {
                 match hash.verify_clear(&password) {
                     Verdict::Accepted => {
                         let proven = hash.merged(PasswordHash::from_clear(&password));
-                        self.proven.write().insert(name.into(), proven);
+                        self.proven.write().insert(account.name.as_ref().into(), proven);
                         Ok(account)
                     }
                     _ => Err(denied(&password)),
@@ -160,7 +199,18 @@ impl Accounts {
         }
     }
 
-    /// Whether a user may change the canary with SQL.
+    /// The account of that name, if it may come from where the client is. Neither failure is to be
+    /// told from a wrong password.
+    fn find(&self, claim: &Claim<'_>) -> Result<&Account, AuthError> {
+        let name = String::from_utf8_lossy(claim.user);
+        let account = self.by_name.get(&*name);
+        let admits = |account: &&Account| {
+            account.clients.is_empty() || account.clients.contain(claim.address)
+        };
+        account.filter(admits).ok_or_else(|| denied(claim, claim.answer))
+    }
+
+    /// Whether a user may change the canary with SQL, and end other users' sessions.
     pub fn is_operator(&self, user: &str) -> bool {
         self.by_name.get(user).is_some_and(|account| account.operator)
     }
@@ -199,6 +249,15 @@ impl Accounts {
         }
         self.rsa.decrypt_password(&answer, nonce).map_err(|_| AuthError::Lost)
     }
+}
+
+/// The error that a server would give.
+fn denied(claim: &Claim<'_>, answer: &[u8]) -> AuthError {
+    let name = String::from_utf8_lossy(claim.user);
+    let host = claim.address.map_or_else(|| "localhost".to_owned(), |host| host.to_string());
+    let with = if answer.is_empty() { "NO" } else { "YES" };
+    let text = format!("Access denied for user '{name}'@'{host}' (using password: {with})");
+    AuthError::Refused(SqlError::from_server(1045, *b"28000", text))
 }
 
 fn password_hash(credential: &Credential) -> Result<PasswordHash, String> {

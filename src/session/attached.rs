@@ -2,19 +2,21 @@
 //!
 //! A session without transaction and without state at a server holds none: each statement
 //! borrows a connection and gives it back. What keeps one attached: an open transaction in which
-//! it takes part, or state that cannot be mirrored (a temporary table, a lock): then it is
-//! *pinned* until the session ends or is reset.
+//! it takes part, or state that cannot be mirrored (a temporary table, a lock): see `hold`.
 
-use crate::backend::{Aligned, Failure, Lease};
+use crate::backend::{Aligned, Failure, Lease, Several};
 use crate::clock;
 use crate::error::{SqlError, catalog};
+use crate::executor::watch::{Watched, wait_watching};
 use crate::geo::Placement;
 use crate::observe::TransactionMode;
+use crate::wire::capability::Capabilities;
 use crate::wire::scanner::Outcome;
 use crate::wire::status::StatusFlags;
 
 use super::Session;
-use super::state::Warnings;
+use super::diagnostics::Warnings;
+use super::hold::Hold;
 use super::transaction::Transaction;
 
 /// A server connection in the hands of this session.
@@ -27,20 +29,65 @@ pub(super) struct Attached {
     pub(super) enrolled: bool,
     /// The server said that a transaction is open.
     pub(super) in_transaction: bool,
-    /// The session has state there that cannot be mirrored.
-    pub(super) pinned: bool,
-    /// FOUND_ROWS() of the last statement may be asked for by the next one.
+    /// Rows were written without autocommit, perhaps in tables without transactions: COMMIT and
+    /// ROLLBACK have something to say about them.
+    pub(super) unfinished: bool,
+    /// What the session has there that cannot be mirrored.
+    pub(super) holds: Vec<Hold>,
+    /// User variables whose value is there only.
+    pub(super) live: Vec<String>,
+    /// SET TRANSACTION was sent for a statement that may not have begun a transaction.
+    pub(super) one_shot: bool,
+    /// What the server remembers of the last statement may be asked for by the next one.
     pub(super) held: bool,
     /// LAST_INSERT_ID() may have changed in a way that the answer did not tell.
     pub(super) insert_id_unknown: bool,
+    /// A statement is prepared there under a name, for one execution.
+    pub(super) prepared_once: bool,
+    /// Cursors that are open there.
+    pub(super) cursors: usize,
     /// The last answer had warnings, which the next statement of anybody would wipe out.
     pub(super) has_warnings: bool,
 }
 
 impl Attached {
+    /// A connection just taken from its pool.
+    pub(super) fn new(lease: Lease, placement: Placement) -> Self {
+        Self {
+            lease,
+            placement,
+            enrolled: false,
+            in_transaction: false,
+            unfinished: false,
+            holds: Vec::new(),
+            live: Vec::new(),
+            one_shot: false,
+            held: false,
+            insert_id_unknown: false,
+            prepared_once: false,
+            cursors: 0,
+            has_warnings: false,
+        }
+    }
+
+    /// Whether COMMIT and ROLLBACK go there.
+    pub(super) fn takes_part(&self) -> bool {
+        self.enrolled || self.in_transaction || self.unfinished
+    }
+
+    /// Whether there is anything that only the present session may see.
+    fn is_dirty(&self) -> bool {
+        self.takes_part()
+            || self.one_shot
+            || self.prepared_once
+            || self.insert_id_unknown
+            || !self.live.is_empty()
+            || self.lease.is_tainted()
+    }
+
     /// Whether the session still needs the connection.
     pub(super) fn is_kept(&self) -> bool {
-        self.enrolled || self.in_transaction || self.pinned || self.held
+        self.takes_part() || self.held || self.cursors > 0 || !self.holds.is_empty()
     }
 }
 
@@ -67,6 +114,9 @@ impl Session {
         if found.is_none() {
             self.borrow(placement, database).await?;
         }
+        // The only connection of the session knows it by itself.
+        let wants_insert_id = wants_insert_id
+            && !matches!(&self.attached[..], [only] if only.insert_id_unknown && found.is_some());
         if wants_insert_id {
             self.learn_insert_id().await;
         }
@@ -79,7 +129,11 @@ impl Session {
             database,
             last_insert_id: wants_insert_id.then_some(self.state.last_insert_id),
         };
-        let aligned = self.attached[index].lease.align(&wanted).await;
+        let lease = &mut self.attached[index].lease;
+        let mut aligned = lease.align(&wanted).await;
+        if aligned.is_ok() && !self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS) {
+            aligned = lease.set_several(Several::Refused).await;
+        }
         if let Err(failure) = aligned {
             return Err(self.fail(index, failure).await);
         }
@@ -101,25 +155,35 @@ impl Session {
 
     /// Takes a connection from the pool.
     async fn borrow(&mut self, placement: Placement, database: &[u8]) -> Result<Index, SqlError> {
+        // The new connection must have them too.
+        if !self.attached.is_empty() {
+            self.learn_all_user_variables().await;
+        }
         let pool = self.services.pool(placement);
+        let session = self.registered.control().id;
+        if let Some(lease) = pool.reclaim_last(self.worker, self.profile, session) {
+            self.registered.control().set_thread(lease.thread_id());
+            self.attached.push(Attached::new(lease, placement));
+            return Ok(self.attached.len() - 1);
+        }
         let wanted = Aligned { settings: &self.state.settings, database, last_insert_id: None };
         let asked = clock::now();
-        let lease = pool.checkout(self.worker, self.profile, &wanted).await.map_err(|error| {
-            self.services.monitor.recheck(placement.server());
-            self.services.checkout_error(placement, &error)
-        })?;
+        let checkout = pool.checkout(self.worker, self.profile, &wanted);
+        let checkout = wait_watching(&mut self.client, self.registered.control(), checkout).await;
+        let mut lease = match checkout {
+            Watched::Done(Ok(lease)) => lease,
+            Watched::Done(Err(error)) => {
+                self.services.monitor.recheck(placement.server());
+                return Err(self.services.checkout_error(placement, &error));
+            }
+            // Whoever left or is to leave is shown out before the next command.
+            Watched::Interrupted | Watched::ClientGone => return Err(catalog::KILLED.error()),
+        };
+        lease.note_session(session);
         let waited = clock::now().saturating_duration_since(asked);
         self.services.metrics.record_wait(self.worker, waited);
-        self.attached.push(Attached {
-            lease,
-            placement,
-            enrolled: false,
-            in_transaction: false,
-            pinned: false,
-            held: false,
-            insert_id_unknown: false,
-            has_warnings: false,
-        });
+        self.registered.control().set_thread(lease.thread_id());
+        self.attached.push(Attached::new(lease, placement));
         Ok(self.attached.len() - 1)
     }
 
@@ -153,7 +217,10 @@ impl Session {
         }
         match &mut self.transaction {
             Transaction::Open(_) => self.attached[index].enrolled = true,
-            none => *none = Transaction::None { next: None },
+            none => {
+                *none = Transaction::None { next: None };
+                self.attached[index].one_shot = true;
+            }
         }
         Ok(())
     }
@@ -183,7 +250,7 @@ impl Session {
         tracing::warn!(%shard, %reason, "a server connection was lost");
         self.services.monitor.recheck(attached.placement.server());
         let in_transaction = attached.enrolled || attached.in_transaction;
-        if in_transaction || attached.pinned {
+        if in_transaction || !attached.holds.is_empty() {
             let error = catalog::TRANSACTION_LOST.with(&[&shard]);
             self.transaction = Transaction::Broken { shard };
             return error;
@@ -195,17 +262,18 @@ impl Session {
     pub(super) async fn settle(&mut self, index: Index, outcome: &Outcome) {
         let attached = &mut self.attached[index];
         attached.insert_id_unknown |= outcome.last_insert_id != 0;
-        attached.has_warnings = outcome.warnings > 0;
         if outcome.is_error() {
             // An error packet has no status: whether a transaction is open is as before, and
             // without autocommit the statement may have opened one.
             attached.in_transaction |= !self.state.autocommit;
             if outcome.error == Some(DEADLOCK) && (attached.enrolled || attached.in_transaction) {
                 // This server has rolled back; the others must not keep half a transaction.
-                return self.rollback_all().await;
+                self.rollback_all().await;
+                return;
             }
         } else {
             attached.in_transaction = outcome.status.contains(StatusFlags::IN_TRANS);
+            attached.unfinished |= !self.state.autocommit && outcome.affected_rows > 0;
             if attached.enrolled && !attached.in_transaction {
                 // An implicit commit ended the transaction.
                 attached.enrolled = false;
@@ -231,31 +299,42 @@ impl Session {
 
     /// Gives a connection back after asking it what only it knows.
     pub(super) async fn let_go(&mut self, index: Index) {
-        let mut attached = self.attached.swap_remove(index);
-        if attached.lease.is_tainted() {
-            // Dropped if it cannot be reset.
-            if attached.lease.reset().await.is_ok() {
-                attached.lease.release();
-            }
-            return;
-        }
-        if attached.has_warnings {
+        let attached = &mut self.attached[index];
+        if std::mem::take(&mut attached.has_warnings) {
             match attached.lease.rows(b"SHOW WARNINGS").await {
-                Ok(rows) => self.state.warnings = Warnings::Noted(text_rows(rows)),
-                Err(_) => return,
+                Ok(rows) => self.diagnosed.warnings = Warnings::Noted(rows),
+                Err(_) => return drop(self.attached.swap_remove(index)),
             }
         }
+        if !attached.live.is_empty() {
+            self.learn_user_variables(index).await;
+            if self.keeps(index) {
+                return;
+            }
+        }
+        let mut attached = self.attached.swap_remove(index);
         if attached.insert_id_unknown {
             let Ok(id) = insert_id(&mut attached.lease).await else { return };
             self.state.last_insert_id = id;
             attached.lease.set_last_insert_id(id);
         }
-        attached.lease.release();
+        if attached.one_shot && attached.lease.end_one_shot().await.is_err() {
+            return;
+        }
+        if attached.prepared_once
+            && attached.lease.execute(b"DEALLOCATE PREPARE `_geogate`").await.is_err()
+        {
+            return;
+        }
+        // Dropped if it cannot be reset.
+        if !attached.lease.is_tainted() || attached.lease.reset().await.is_ok() {
+            attached.lease.release();
+        }
     }
 
     /// Asks attached connections for a LAST_INSERT_ID() that their answers did not tell: an answer
     /// to an INSERT tells an explicit id too, the function does not.
-    async fn learn_insert_id(&mut self) {
+    pub(super) async fn learn_insert_id(&mut self) {
         let mut index = 0;
         while index < self.attached.len() {
             let attached = &mut self.attached[index];
@@ -276,26 +355,6 @@ impl Session {
         }
     }
 
-    /// Forgets the warnings of the statement before.
-    pub(super) fn forget_warnings(&mut self) {
-        self.state.warnings = Warnings::None;
-        for attached in &mut self.attached {
-            attached.has_warnings = false;
-        }
-    }
-
-    /// Asks a connection that the session keeps for the warnings of its last statement.
-    pub(super) async fn learn_warnings(&mut self) {
-        let Some(attached) = self.attached.iter_mut().find(|attached| attached.has_warnings) else {
-            return;
-        };
-        attached.has_warnings = false;
-        // A connection that fails here fails the next statement, which then tells why.
-        if let Ok(rows) = attached.lease.rows(b"SHOW WARNINGS").await {
-            self.state.warnings = Warnings::Noted(text_rows(rows));
-        }
-    }
-
     /// Gives back connections that were held for one more statement only.
     pub(super) async fn drop_held(&mut self) {
         for index in (0..self.attached.len()).rev() {
@@ -306,20 +365,18 @@ impl Session {
         }
     }
 
-    /// Pins a connection: the server holds state of this session that cannot be mirrored.
-    pub(super) fn pin(&mut self, index: Index) {
-        self.attached[index].pinned = true;
-        self.attached[index].lease.taint();
-    }
-
     /// Gives all connections back, their transactions rolled back and their state wiped.
     pub(super) async fn detach_all(&mut self) {
         self.transaction = Transaction::None { next: None };
+        self.close_cursors().await;
+        let had_holds = self.attached.iter().any(|attached| !attached.holds.is_empty());
         while let Some(mut attached) = self.attached.pop() {
-            let dirty = attached.enrolled || attached.in_transaction || attached.lease.is_tainted();
-            if !dirty || attached.lease.reset().await.is_ok() {
+            if !attached.is_dirty() || attached.lease.reset().await.is_ok() {
                 attached.lease.release();
             }
+        }
+        if had_holds {
+            self.publish_holds();
         }
     }
 }
@@ -329,10 +386,4 @@ async fn insert_id(lease: &mut Lease) -> Result<u64, Failure> {
     let rows = lease.rows(b"SELECT LAST_INSERT_ID()").await?;
     let cell = rows.first().and_then(|row| row.first()).and_then(Option::as_ref);
     Ok(cell.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0))
-}
-
-/// Cells as text; a server's messages are in the character set of the session.
-fn text_rows(rows: Vec<Vec<Option<Vec<u8>>>>) -> Vec<Vec<Option<String>>> {
-    let text = |cell: Option<Vec<u8>>| cell.map(|c| String::from_utf8_lossy(&c).into_owned());
-    rows.into_iter().map(|row| row.into_iter().map(text).collect()).collect()
 }

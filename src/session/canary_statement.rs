@@ -10,7 +10,6 @@ use crate::sql::value::Value;
 
 use super::reply::{Column, Kind};
 use super::show_vschema::{self, Listing};
-use super::state::Warnings;
 use super::{End, Session};
 
 /// What a SET is about, if it is about the VSchema in service.
@@ -76,7 +75,7 @@ impl Session {
     pub(super) async fn reply_listing(&mut self, listing: Listing) -> Result<(), End> {
         let column = |name: &&'static str| Column { name, kind: Kind::Text(512) };
         let columns: Vec<Column<'_>> = listing.columns.iter().map(column).collect();
-        self.state.warnings = Warnings::None;
+        self.diagnosed.clear();
         self.reply_rows(&columns, &listing.rows).await
     }
 

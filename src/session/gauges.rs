@@ -1,5 +1,6 @@
 //! The metrics that are looked up when somebody scrapes: clients, pools, servers.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
@@ -25,6 +26,13 @@ fn collect(services: &Services, samples: &mut Samples) {
     let idle = services.registry.count_idle().min(all);
     samples.set(&families::CONNECTIONS, &["idle"], idle as f64);
     samples.set(&families::CONNECTIONS, &["active"], (all - idle) as f64);
+    let mut pinned: BTreeMap<&'static str, u32> = BTreeMap::new();
+    for reason in services.registry.list().iter().filter_map(|session| session.pin()) {
+        *pinned.entry(reason).or_default() += 1;
+    }
+    for (reason, count) in pinned {
+        samples.set(&families::SESSIONS_PINNED, &[reason], f64::from(count));
+    }
     let topology = services.topology();
     for ((_, server), pool) in topology.servers().zip(&services.pools) {
         let address = server.address.to_string();

@@ -9,15 +9,30 @@
 //! address and never reads a VSchema: it asks the planner.
 
 pub mod accounts;
+mod assignment;
 mod attached;
 mod builtin;
+mod bulk;
 mod canary_statement;
+mod character_sets;
 mod consistency;
+mod cursors;
+mod diagnostics;
+mod execute;
+mod fill_in;
 pub mod gauges;
+mod hold;
 mod inspect;
+mod kill;
+mod login_collation;
+mod merged_cursor;
+mod named_at_server;
 mod own_variables;
+mod patience;
+mod piece;
 mod planned;
 mod prepared;
+mod prepared_under;
 mod query;
 pub mod region;
 mod reply;
@@ -25,13 +40,18 @@ mod run;
 mod scatter;
 mod sequence;
 mod services;
+mod several;
+mod show_rewritten;
 mod show_topology;
 mod show_vschema;
 mod state;
 mod stream;
 mod tally;
 mod target;
+mod text_prepared;
+mod tracking;
 mod transaction;
+mod user_variables;
 mod variables;
 
 use std::sync::Arc;
@@ -40,17 +60,18 @@ use crate::backend::{Names, Profile, Settings};
 use crate::canary::HeldGeneration;
 use crate::error::{SqlError, catalog};
 use crate::executor::registry::Registered;
-use crate::executor::relay::Client;
+use crate::executor::relay::{Client, StateMarks};
 use crate::geo::{self, Placement};
 use crate::sql::scan::Scan;
 use crate::topology::Topology;
 use crate::wire::auth::Nonce;
 
-pub use run::names_of_collation;
-pub use services::Services;
+pub use services::{Collations, Services};
 
 use attached::Attached;
 use consistency::Reading;
+use diagnostics::Diagnosed;
+use hold::Pending;
 use prepared::Prepared;
 use reply::Rows;
 use state::State;
@@ -66,10 +87,14 @@ pub struct Session {
     profile: Profile,
     registered: Registered,
     login: Login,
+    /// The character set that the client asked for when it logged in.
+    names: Names,
     state: State,
     prepared: Prepared,
     transaction: Transaction,
     attached: Vec<Attached>,
+    /// The settings that the idle limit was last taken from.
+    patience_of: Arc<Settings>,
     /// Reused for every statement.
     scan: Scan,
     /// Sequence id of the next packet to the client.
@@ -78,10 +103,18 @@ pub struct Session {
     more_follows: bool,
     /// The last answer was an error.
     failed: bool,
+    /// Session state changes that go with the next OK of Geogate's own.
+    tracked: Vec<u8>,
+    /// Whether the client asked for the mark that some state has changed.
+    state_marks: StateMarks,
     /// The form of rows that Geogate makes.
     rows: Rows,
+    /// What the statements before left behind.
+    diagnosed: Diagnosed,
     /// The statement that runs, for the metrics.
     tally: Tally,
+    /// What the statement that runs may leave behind at the server.
+    pending: Option<Box<Pending>>,
     /// The generation of the VSchema that the running transaction is on.
     generation: HeldGeneration,
 }
@@ -95,8 +128,8 @@ pub struct Login {
     pub host: Arc<str>,
     /// The keyspace to start in; empty for none.
     pub database: Vec<u8>,
-    /// The character set that the client asked for.
-    pub names: Names,
+    /// The number of the collation that the client asked for.
+    pub collation: u8,
     /// What the client's password was scrambled with, for COM_CHANGE_USER.
     pub nonce: Nonce,
     /// Sequence id of the packet that ends the login.
@@ -130,7 +163,8 @@ impl Session {
         registered: Registered,
         login: Login,
     ) -> Self {
-        let settings = Arc::new(Settings::new(login.names.clone()));
+        let names = Names::utf8mb4();
+        let settings = Arc::new(Settings::new(names.clone()));
         let connection_id = registered.control().id;
         let statements_max = services.limits.client_statements_max;
         let region = services.geography.region_of(&login.host);
@@ -141,8 +175,10 @@ impl Session {
             worker,
             client,
             registered,
+            patience_of: Arc::clone(&settings),
             state: State::new(settings, login.database.clone(), reading),
             login,
+            names,
             prepared: Prepared::new(statements_max),
             transaction: Transaction::None { next: None },
             attached: Vec::new(),
@@ -150,8 +186,12 @@ impl Session {
             sequence: 0,
             more_follows: false,
             failed: false,
+            tracked: Vec::new(),
+            state_marks: StateMarks::Dropped,
             rows: Rows::Text,
+            diagnosed: Diagnosed::default(),
             tally: Tally::new(),
+            pending: None,
             generation: HeldGeneration::new(connection_id),
         }
     }

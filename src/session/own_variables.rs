@@ -15,7 +15,6 @@ use crate::sql::value::Value;
 use super::Session;
 use super::consistency::Reading;
 use super::reply::{Column, Kind};
-use super::state::Warnings;
 use super::{End, query::Request};
 
 /// Their names.
@@ -97,6 +96,9 @@ impl Session {
         {
             return None;
         }
+        if !self.state.character_sets.names_are_utf8() && !text.is_ascii() {
+            return None;
+        }
         let text = std::str::from_utf8(text).ok()?.trim().trim_end_matches(';').trim_end();
         let (mut titles, mut values) = (Vec::new(), Vec::new());
         for (title, name) in selected(text.get(6..)?)? {
@@ -113,7 +115,7 @@ impl Session {
     ) -> Result<(), End> {
         let columns: Vec<Column<'_>> =
             titles.iter().map(|name| Column { name, kind: Kind::Text(64) }).collect();
-        self.state.warnings = Warnings::None;
+        self.diagnosed.clear();
         self.reply_rows(&columns, &[values]).await
     }
 

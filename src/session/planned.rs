@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::backend::Failure;
+use crate::backend::Owner;
 use crate::engine::bindings::BoundStatement;
 use crate::engine::plan::{
-    Access, Bindings as _, ClientCharset, GivenValue, Plan, Primitive, Resolution, Route,
-    SessionValue, ShardPart, StatementKind as PlanKind,
+    Access, Bindings as _, GivenValue, Plan, Primitive, Resolution, Route, SessionValue, ShardPart,
+    StatementKind as PlanKind,
 };
 use crate::engine::template::Rendered;
 use crate::error::{SqlError, catalog};
@@ -28,9 +28,7 @@ use crate::sql::statement_kind::StatementKind;
 use crate::sql::value::Value;
 use crate::topology::{KeyspaceIndex, ShardId, Topology};
 use crate::vschema::Strictness;
-use crate::wire::command::code;
 use crate::wire::scanner::Expect;
-use crate::wire::statement::encode_execute;
 
 use super::consistency::ReadOptions;
 use super::query::Request;
@@ -54,6 +52,9 @@ pub(super) struct Statement {
     pub(super) form: Form,
     pub(super) kind: StatementKind,
     pub(super) features: Features,
+    /// The prepared statement of the client that asks for a cursor.
+    pub(super) cursor: Option<u32>,
+    pub(super) owner: Owner,
     session_values: Vec<(SessionValue, Vec<u8>)>,
     /// What its hints ask of the servers.
     hints: Option<ReadOptions>,
@@ -108,7 +109,8 @@ impl Session {
             strictness: Strictness::Strict,
         };
         self.tally.query.side = self.side_of(&generation);
-        if let Some(plan) = generation.plans().find(&key) {
+        let readable = self.can_read_names(&statement.scan);
+        if readable && let Some(plan) = generation.plans().find(&key) {
             self.services.metrics.record_plan_hit(self.worker);
             return Ok(plan);
         }
@@ -121,6 +123,16 @@ impl Session {
             strictness: Strictness::Strict,
             columns: &**generation.columns(),
         };
+        if !readable {
+            // Still passed on where one shard has everything.
+            let what = format!(
+                "names beyond ASCII in character set {} over several shards; SET NAMES utf8mb4",
+                self.state.character_sets.client()
+            );
+            return planner::plan_unparsed(&input)
+                .map(Arc::new)
+                .map_err(|_| catalog::UNSUPPORTED.with(&[&what]));
+        }
         let plan = match parse(&statement.text, self.state.lex_mode, &statement.scan) {
             Ok(tree) => planner::plan(&tree, &input)?,
             // What cannot be parsed can still be passed on where one shard has everything.
@@ -193,6 +205,9 @@ impl Session {
         }
         let access = geo_access(plan, statement.kind, statement.features);
         let job = Job { primitive, statement, topology: &topology, keyspace, access, insert_id };
+        if let Some(id) = statement.cursor_of(plan).filter(|_| !pieces.is_empty()) {
+            return self.open_merged(&job, &pieces, id).await;
+        }
         match (&pieces[..], primitive) {
             ([piece], Primitive::Route(_))
                 if route.generate.is_none() && plan.kind != PlanKind::Ddl =>
@@ -265,16 +280,9 @@ impl Session {
             text: &statement.text,
             scan: &statement.scan,
             mode: self.state.lex_mode,
-            charset: self.client_charset(),
+            charset: self.state.character_sets.literals(),
             parameters: &statement.parameters,
             session: &statement.session_values,
-        }
-    }
-
-    fn client_charset(&self) -> ClientCharset {
-        match &*self.state.settings.names().charset {
-            "utf8mb4" | "utf8mb3" | "utf8" => ClientCharset::Utf8,
-            _ => ClientCharset::Other,
         }
     }
 
@@ -305,6 +313,9 @@ impl Session {
 
     /// The plan of a scanned statement, if the generation that is held has it.
     fn cached_plan(&self, scan: &Scan) -> Option<Arc<Plan>> {
+        if !self.can_read_names(scan) {
+            return None;
+        }
         let key = PlanKeyRef {
             skeleton: scan.skeleton(),
             target: &self.state.target,
@@ -312,6 +323,11 @@ impl Session {
             strictness: Strictness::Strict,
         };
         self.generation.held()?.plans().find(&key)
+    }
+
+    /// Whether the names in a statement can be compared with those of the VSchema, which are UTF-8.
+    fn can_read_names(&self, scan: &Scan) -> bool {
+        self.state.character_sets.names_are_utf8() || scan.skeleton().is_ascii()
     }
 
     /// The one shard of a plan whose text is the client's own.
@@ -336,7 +352,7 @@ impl Session {
             text,
             scan,
             mode: self.state.lex_mode,
-            charset: self.client_charset(),
+            charset: self.state.character_sets.literals(),
             parameters,
             session: &[],
         };
@@ -370,7 +386,7 @@ impl Session {
         if !features.intersects(wanted) {
             return Vec::new();
         }
-        let text = |text: &str| format!("'{}'", text.replace('\'', "''")).into_bytes();
+        let text = |text: &str| self.state.character_sets.literal(text);
         let number = |number: String| number.into_bytes();
         let user = format!("{}@{}", self.login.user, self.login.host);
         let database = match &self.state.target.keyspace {
@@ -458,27 +474,6 @@ impl Session {
         }
         Ok(())
     }
-
-    /// The command that runs a piece on a connection, where it is prepared first if need be.
-    pub(super) async fn piece_payload(
-        &mut self,
-        index: usize,
-        piece: &Piece,
-        statement: &Statement,
-    ) -> Result<Vec<u8>, Failure> {
-        match statement.form {
-            Form::Text => Ok([&[code::QUERY], &piece.text[..]].concat()),
-            Form::Prepared => {
-                let server = self.attached[index].lease.prepare(&piece.text).await?;
-                let bindings = self.bindings(statement);
-                let values: Vec<Value<'_>> =
-                    piece.placeholders.iter().map(|hole| bindings.value(*hole)).collect();
-                let mut payload = Vec::new();
-                encode_execute(&mut payload, server.id, &values);
-                Ok(payload)
-            }
-        }
-    }
 }
 
 /// What a planned statement does to the rows. The planner knows whether WITH begins a write.
@@ -535,6 +530,8 @@ impl Statement {
             scan,
             parameters: Vec::new(),
             form: Form::Text,
+            cursor: None,
+            owner: Arc::default(),
             session_values: Vec::new(),
             hints: None,
         }
@@ -551,7 +548,18 @@ impl Statement {
     }
 
     /// An execution of a prepared statement.
-    pub(super) fn prepared(text: Vec<u8>, scan: Scan, parameters: Vec<Value<'static>>) -> Self {
-        Self { parameters, form: Form::Prepared, ..Self::text(text, scan) }
+    pub(super) fn prepared(text: &Owner, scan: Scan, parameters: Vec<Value<'static>>) -> Self {
+        let owner = Arc::clone(text);
+        Self { parameters, form: Form::Prepared, owner, ..Self::text(text.to_vec(), scan) }
+    }
+
+    /// The client's statement whose cursor the rows of its plan are for.
+    fn cursor_of(&self, plan: &Plan) -> Option<u32> {
+        use StatementKind as Kind;
+        let is_query = matches!(
+            self.kind,
+            Kind::Select | Kind::With | Kind::Values | Kind::Table | Kind::ParenSelect | Kind::Show
+        );
+        self.cursor.filter(|_| is_query && plan.access != Access::Write)
     }
 }

@@ -10,9 +10,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::backend::Failure;
-use crate::error::{SqlError, catalog};
-use crate::geo;
+use crate::backend::{Failure, Owner};
+use crate::error::{Origin, SqlError, catalog};
 use crate::net::Packet;
 use crate::observe::Route;
 use crate::sql::control::{self, Control};
@@ -23,48 +22,94 @@ use crate::sql::statement_kind::StatementKind;
 use crate::sql::value::Value;
 use crate::wire::command::code;
 use crate::wire::cursor::Malformed;
-use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::Expect;
-use crate::wire::statement::{
-    CURSOR_MASK, Execute, ExecuteHeader, Param, TypesCarried, patch_statement_id,
-};
+use crate::wire::statement::{CURSOR_MASK, CURSOR_READ_ONLY, Execute, ExecuteHeader, Param};
 
 use super::attached::Index;
+use super::cursors::Cursor;
+use super::diagnostics::is_diagnostic;
+use super::execute::Handle;
+use super::hold::{self, Text};
 use super::planned::OneShard;
-use super::query::Request;
+use super::prepared_under::PreparedUnder;
+use super::query::{Request, asks_for_warnings};
 use super::reply::Rows;
+use super::text_prepared::Named;
 use super::{End, Session, planned};
 
 /// The statements that a client has prepared.
 #[derive(Debug)]
 pub(super) struct Prepared {
     by_id: HashMap<u32, Statement>,
+    /// Those of PREPARE in text, by name in lower case.
+    pub(super) by_name: HashMap<String, Arc<Named>>,
     last_id: u32,
+    /// The statement of the last COM_STMT_PREPARE, unless that failed.
+    last: Option<u32>,
     max: usize,
     long_data_bytes: usize,
 }
 
 /// A statement that a client has prepared.
 #[derive(Debug)]
-struct Statement {
+pub(super) struct Statement {
     text: Arc<[u8]>,
     /// The scan of the text; `None` if it is no sequence of tokens.
     scan: Option<Scan>,
     /// How it was scanned.
     mode: LexMode,
-    kind: StatementKind,
-    features: Features,
-    params: u16,
+    pub(super) kind: StatementKind,
+    pub(super) features: Features,
+    pub(super) params: u16,
     /// The parameters of the last execution, whose types count until new ones come.
-    bound: Vec<Param>,
-    long_data: BTreeMap<u16, Vec<u8>>,
+    pub(super) bound: Vec<Param>,
+    pub(super) long_data: BTreeMap<u16, Vec<u8>>,
     /// Why a piece of long data was not taken; told at the next execution.
     long_data_error: Option<SqlError>,
+    /// Its open cursor.
+    pub(super) cursor: Option<Cursor>,
+    /// What it was prepared under.
+    pub(super) under: PreparedUnder,
+}
+
+impl Statement {
+    /// The text; servers keep what is prepared for it while somebody holds it.
+    pub(super) fn text(&self) -> Owner {
+        Arc::clone(&self.text)
+    }
 }
 
 impl Prepared {
     pub(super) fn new(max: usize) -> Self {
-        Self { by_id: HashMap::new(), last_id: 0, max, long_data_bytes: 0 }
+        Self {
+            by_id: HashMap::new(),
+            by_name: HashMap::new(),
+            last_id: 0,
+            last: None,
+            max,
+            long_data_bytes: 0,
+        }
+    }
+
+    /// The statement that a client means: MariaDB's clients send an execution together with its
+    /// COM_STMT_PREPARE, before they know the number, and mean the last one by the highest.
+    pub(super) fn named_by(&self, id: u32) -> u32 {
+        if id == u32::MAX { self.last.unwrap_or(id) } else { id }
+    }
+
+    /// Whether the client may prepare one more: `limits.client_statements_max`.
+    pub(super) fn has_room(&self) -> Result<(), SqlError> {
+        if self.by_id.len() + self.by_name.len() < self.max {
+            return Ok(());
+        }
+        Err(SqlError::from_server(
+            1461,
+            *b"42000",
+            format!(
+                "Can't create more than max_prepared_stmt_count statements (current value: {})",
+                self.max
+            ),
+        ))
     }
 
     fn next_id(&mut self) -> u32 {
@@ -89,6 +134,20 @@ impl Prepared {
         }
     }
 
+    pub(super) fn get(&self, id: u32) -> Option<&Statement> {
+        self.by_id.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Statement> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// The statements with an open cursor.
+    pub(super) fn with_cursor(&self) -> Vec<u32> {
+        let open = self.by_id.iter().filter(|(_, statement)| statement.cursor.is_some());
+        open.map(|(id, _)| *id).collect()
+    }
+
     /// A statement's text and its scan, if that is how the session reads text now.
     pub(super) fn scanned(&self, id: u32, mode: LexMode) -> Option<(&[u8], &Scan)> {
         let statement = self.by_id.get(&id).filter(|statement| statement.mode == mode)?;
@@ -106,9 +165,18 @@ impl Prepared {
         statement.bound.iter().map(|param| param.value(payload, &[]).ok()).collect()
     }
 
+    /// The same as text, where they are text or whole numbers.
+    fn parameter_texts(&self, id: u32, payload: &[u8]) -> Vec<Option<Vec<u8>>> {
+        let Some(statement) = self.by_id.get(&id) else { return Vec::new() };
+        let values = statement.bound.iter().map(|param| param.value(payload, &[]).ok());
+        hold::parameter_texts(values)
+    }
+
     /// Forgets all statements.
     pub(super) fn clear(&mut self) {
         self.by_id.clear();
+        self.by_name.clear();
+        self.last = None;
         self.long_data_bytes = 0;
     }
 }
@@ -118,15 +186,8 @@ impl Session {
     pub(super) async fn prepare(&mut self, packet: Packet) -> Result<(), End> {
         let text: Arc<[u8]> = self.client.framed.payload(packet)[1..].into();
         self.client.framed.consume_packet(packet);
-        if self.prepared.by_id.len() >= self.prepared.max {
-            let error = SqlError::from_server(
-                1461,
-                *b"42000",
-                format!(
-                    "Can't create more than max_prepared_stmt_count statements (current value: {})",
-                    self.prepared.max
-                ),
-            );
+        self.prepared.last = None;
+        if let Err(error) = self.prepared.has_room() {
             return self.reply_error(error).await;
         }
         let mut scan = Scan::new();
@@ -137,9 +198,17 @@ impl Session {
             (StatementKind::Other, Features::NONE)
         };
         let scan = understood.then_some(scan);
-        let result = self.prepare_on_server(&text).await;
+        let under = PreparedUnder::of(&self.state);
+        let result = self.prepare_on_server(&text, kind, features).await;
         let (mut answer, params) = match result {
             Ok(prepared) => prepared,
+            Err(error) if error.origin == Origin::Server => {
+                // All that the server said to it was noted.
+                let diagnosed = std::mem::take(&mut self.diagnosed);
+                let replied = self.reply_error(error).await;
+                self.diagnosed = diagnosed;
+                return replied;
+            }
             Err(error) => return self.reply_error(error).await,
         };
         let id = self.prepared.next_id();
@@ -155,15 +224,24 @@ impl Session {
             bound: Vec::new(),
             long_data: BTreeMap::new(),
             long_data_error: None,
+            cursor: None,
+            under,
         };
         self.prepared.by_id.insert(id, statement);
+        self.prepared.last = Some(id);
         self.client.framed.write_all(&answer).await.map_err(|_| End::Quit)
     }
 
     /// Prepares a text on a server that can run it; gives the framed answer and the number of
     /// parameters. Where there are several servers the plan is made too, so that a statement that
     /// is refused is refused here.
-    async fn prepare_on_server(&mut self, text: &[u8]) -> Result<(Vec<u8>, u16), SqlError> {
+    pub(super) async fn prepare_on_server(
+        &mut self,
+        owner: &Owner,
+        kind: StatementKind,
+        features: Features,
+    ) -> Result<(Vec<u8>, u16), SqlError> {
+        let text = &owner[..];
         let topology = self.services.topology.load_full();
         let (placement, database, text) = match topology.single_server() {
             Some(shard) => {
@@ -174,7 +252,7 @@ impl Session {
                 let mut scan = std::mem::take(&mut self.scan);
                 scan.run(text, self.state.lex_mode)
                     .map_err(|error| catalog::SYNTAX.with(&[&error]))?;
-                let statement = planned::Statement::prepared(text.to_vec(), scan, Vec::new());
+                let statement = planned::Statement::prepared(owner, scan, Vec::new());
                 let sample = self.sample_piece(&statement, &topology);
                 self.scan = statement.into_scan();
                 let (shard, text) = sample?;
@@ -183,7 +261,9 @@ impl Session {
             }
         };
         let index = self.attach(placement, &database, false).await?;
-        let prepared = self.prepare_answer(index, &text).await;
+        let prepared = self.prepare_answer(index, &text, owner).await;
+        let outcome = *self.attached[index].lease.outcome();
+        self.note_preparation(index, kind, features, &outcome);
         match prepared {
             Ok(found) => {
                 self.settle_quietly(index).await;
@@ -197,6 +277,7 @@ impl Session {
         &mut self,
         index: Index,
         text: &[u8],
+        owner: &Owner,
     ) -> Result<(Vec<u8>, u16), Failure> {
         let lease = &mut self.attached[index].lease;
         let answer = lease.answer(code::STMT_PREPARE, text, Expect::Prepare).await?;
@@ -204,7 +285,7 @@ impl Session {
         let Some(prepared) = prepared.filter(|_| answer.len() >= 9) else {
             return Err(std::io::Error::other("the server prepared nothing").into());
         };
-        lease.note_prepared(text, prepared.statement_id).await?;
+        lease.note_prepared(text, prepared.statement_id, owner).await?;
         Ok((answer, prepared.params))
     }
 
@@ -214,7 +295,7 @@ impl Session {
         let Ok(header) = ExecuteHeader::parse(payload) else {
             return self.malformed(packet, "COM_STMT_EXECUTE").await;
         };
-        let id = header.statement_id;
+        let id = self.prepared.named_by(header.statement_id);
         let Some(statement) = self.prepared.by_id.get_mut(&id) else {
             let error = catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]);
             return self.refuse(&Request::Packet(packet), error).await;
@@ -232,29 +313,53 @@ impl Session {
             return self.refuse(&Request::Packet(packet), error).await;
         };
         let (kind, features) = (statement.kind, statement.features);
-        if execute.header.flags & CURSOR_MASK != 0 {
-            // Answering with all rows instead is legal, but Connector/J waits for ever then.
-            let what = "a server-side cursor (in Connector/J: useCursorFetch=false)";
-            let error = catalog::UNSUPPORTED.with(&[&what]);
-            self.prepared.clear_long_data(id);
-            return self.refuse(&Request::Packet(packet), error).await;
+        // As servers do: an execution closes the cursor of the one before.
+        if statement.cursor.is_some() {
+            self.close_cursor(id).await;
         }
         if !features.contains(Features::FOUND_ROWS) {
             self.drop_held().await;
         }
+        self.go_to_counts(features);
+        let asks = features.contains(Features::SYSTEM_VARIABLE)
+            && self.prepared.by_id.get(&id).is_some_and(|s| asks_for_warnings(&s.text));
+        if asks || kind == StatementKind::Diagnostics {
+            self.go_to_warnings();
+        }
         if self.answers_itself(id) {
-            return self.execute_as_text(id, packet).await;
+            return self.execute_as_text(id, packet, &execute).await;
+        }
+        self.note_pending(kind, features, Text::Prepared(id));
+        if let Some(pending) = &mut self.pending {
+            let payload = self.client.framed.payload(packet);
+            pending.parameters = self.prepared.parameter_texts(id, payload);
         }
         self.begin_tally(kind);
         let several = self.services.topology().single_server().is_none();
+        if several {
+            self.swap_target(id);
+        }
         let found = if several { self.cached_execution(id, packet) } else { None };
-        let result = if found.is_none() && (several || self.must_fill_in(features)) {
-            self.execute_planned(id, packet).await
+        let result = if found.is_none() && several {
+            self.execute_planned(id, packet, &execute).await
         } else {
             self.execute_on_server(id, packet, &execute, found).await
         };
+        if several {
+            self.swap_target(id);
+        }
         self.end_tally();
         result
+    }
+
+    /// Exchanges the session's target with that of a statement: its tables are found where they
+    /// were at PREPARE, whatever keyspace is in use now.
+    fn swap_target(&mut self, id: u32) {
+        if let Some(statement) = self.prepared.by_id.get_mut(&id)
+            && statement.under.target != self.state.target
+        {
+            std::mem::swap(&mut statement.under.target, &mut self.state.target);
+        }
     }
 
     async fn execute_on_server(
@@ -267,28 +372,29 @@ impl Session {
         if found.is_none() {
             self.tally.query.route = Route::PassThrough;
         }
-        let (index, first_sequence) = match self.attach_for_execute(id, found).await {
-            Ok((index, server_id)) => {
-                match self.send_execute(index, id, server_id, packet, execute).await {
-                    Ok(first_sequence) => (index, first_sequence),
-                    Err(failure) => {
-                        let error = self.lose(index, &failure);
-                        return self.reply_error(error).await;
-                    }
-                }
-            }
+        let wants_cursor = execute.header.flags & CURSOR_MASK != 0;
+        let (index, handle) = match self.attach_for_execute(id, found, wants_cursor).await {
+            Ok(prepared) => prepared,
             Err(error) => {
                 self.prepared.clear_long_data(id);
                 return self.refuse(&Request::Packet(packet), error).await;
             }
         };
+        let first_sequence = match self.send_execute(index, id, handle.id(), packet, execute).await
+        {
+            Ok(first_sequence) => first_sequence,
+            Err(failure) => {
+                let error = self.lose(index, &failure);
+                return self.reply_error(error).await;
+            }
+        };
         self.prepared.clear_long_data(id);
         let Some(outcome) = self.relay_answer(index, first_sequence).await? else { return Ok(()) };
+        if let Handle::Exclusive(statement) = handle {
+            let cursor = self.open_server_cursor(index, statement);
+            self.keep_cursor(id, cursor, &outcome).await;
+        }
         let (kind, features) = match self.prepared.by_id.get(&id) {
-            // A SET with parameters has not been read: whatever it set stays with this session.
-            Some(statement) if statement.kind == StatementKind::Set => {
-                (StatementKind::Other, statement.features)
-            }
             Some(statement) => (statement.kind, statement.features),
             None => (StatementKind::Other, Features::NONE),
         };
@@ -300,6 +406,9 @@ impl Session {
     fn answers_itself(&mut self, id: u32) -> bool {
         use StatementKind as Kind;
         let Some(statement) = self.prepared.by_id.get(&id) else { return false };
+        if statement.scan.as_ref().is_some_and(Scan::has_own_settings) {
+            return false;
+        }
         if statement.kind == Kind::Select
             && statement.params == 0
             && statement.features.intersects(super::builtin::OF_SESSION)
@@ -313,8 +422,10 @@ impl Session {
             return self.scan.run(&text, self.state.lex_mode).is_ok()
                 && matches!(
                     control::parse(&text, self.state.lex_mode, &self.scan),
-                    Ok(Some(Control::Show(show))) if super::builtin::is_of_session(show.kind)
-                );
+                    Ok(Some(Control::Show(show))) if is_diagnostic(show.kind)
+                )
+                // A server that remembers answers in the right form by itself.
+                && self.go_to_warnings().is_none();
         }
         matches!(
             statement.kind,
@@ -331,20 +442,37 @@ impl Session {
 
     /// Runs a prepared statement without parameters by the text path. Its OK is the same in both
     /// protocols; rows that Geogate makes are written in the binary form.
-    async fn execute_as_text(&mut self, id: u32, packet: Packet) -> Result<(), End> {
+    async fn execute_as_text(
+        &mut self,
+        id: u32,
+        packet: Packet,
+        execute: &Execute,
+    ) -> Result<(), End> {
         self.client.framed.consume_packet(packet);
         let Some(statement) = self.prepared.by_id.get(&id) else { return Ok(()) };
         let text = Arc::clone(&statement.text);
         let understood = self.scan.run(&text, self.state.lex_mode).is_ok();
-        self.rows = Rows::Binary;
-        let payload = [&[code::QUERY], &text[..]].concat();
-        let result = self.statement(Request::Payload(payload), understood).await;
+        self.rows = match wanted_cursor(id, execute) {
+            Some(id) => Rows::Cursor(id),
+            None => Rows::Binary,
+        };
+        let request = if self.services.topology().single_server().is_some() {
+            Request::Execution(text)
+        } else {
+            Request::Payload([&[code::QUERY], &text[..]].concat())
+        };
+        let result = self.statement(request, understood).await;
         self.rows = Rows::Text;
         result
     }
 
     /// An execution where there are several servers.
-    async fn execute_planned(&mut self, id: u32, packet: Packet) -> Result<(), End> {
+    async fn execute_planned(
+        &mut self,
+        id: u32,
+        packet: Packet,
+        execute: &Execute,
+    ) -> Result<(), End> {
         let Some(statement) = self.prepared.by_id.get(&id) else { return Ok(()) };
         let payload = self.client.framed.payload(packet);
         let no_data = Vec::new();
@@ -353,7 +481,7 @@ impl Session {
             Ok(param.value(payload, long)?.into_owned())
         });
         let values: Result<Vec<Value<'static>>, Malformed> = values.collect();
-        let text = statement.text.to_vec();
+        let text = Arc::clone(&statement.text);
         self.prepared.clear_long_data(id);
         let Ok(values) = values else {
             let error = catalog::WRONG_PARAMETERS.with(&[&"EXECUTE"]);
@@ -364,80 +492,12 @@ impl Session {
         if let Err(error) = scan.run(&text, self.state.lex_mode) {
             return self.reply_error(catalog::SYNTAX.with(&[&error])).await;
         }
-        self.rows = Rows::Binary;
-        let result = self.run_planned(planned::Statement::prepared(text, scan, values)).await;
+        let mut planned = planned::Statement::prepared(&text, scan, values);
+        planned.cursor = wanted_cursor(id, execute);
+        self.rows = planned.cursor.map_or(Rows::Binary, Rows::Cursor);
+        let result = self.run_planned(planned).await;
         self.rows = Rows::Text;
         result
-    }
-
-    /// A connection on which the statement is prepared, and its number there.
-    async fn attach_for_execute(
-        &mut self,
-        id: u32,
-        found: Option<OneShard>,
-    ) -> Result<(Index, u32), SqlError> {
-        let Some(statement) = self.prepared.by_id.get(&id) else {
-            return Err(catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]));
-        };
-        let text = Arc::clone(&statement.text);
-        let (kind, features) = (statement.kind, statement.features);
-        let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
-        let attached = if let Some(OneShard { shard, access, topology }) = found {
-            let database = topology.keyspace(shard.keyspace()).database.as_bytes();
-            self.attach_placed(shard, access, None, database, wants_insert_id).await
-        } else {
-            let shard = self.services.topology().single_server().ok_or_else(|| {
-                catalog::UNSUPPORTED.with(&[&"prepared statements over several servers"])
-            })?;
-            let hints = self.hints(&text, features)?;
-            let access = geo::access(kind, features);
-            let database = std::mem::take(&mut self.state.database);
-            let hints = hints.as_ref();
-            let attached =
-                self.attach_placed(shard, access, hints, &database, wants_insert_id).await;
-            self.state.database = database;
-            attached
-        };
-        let index = attached?;
-        match self.attached[index].lease.prepare(&text).await {
-            Ok(server) => Ok((index, server.id)),
-            Err(failure) => Err(self.fail(index, failure).await),
-        }
-    }
-
-    /// Sends pending long data and the execution, and drops the command from the client's buffer.
-    /// Gives the sequence id that the answer begins with.
-    async fn send_execute(
-        &mut self,
-        index: Index,
-        id: u32,
-        server_id: u32,
-        packet: Packet,
-        execute: &Execute,
-    ) -> Result<u8, Failure> {
-        let lease = &mut self.attached[index].lease;
-        let Some(statement) = self.prepared.by_id.get(&id) else { return Ok(1) };
-        for (param, data) in &statement.long_data {
-            let mut argument = server_id.to_le_bytes().to_vec();
-            argument.extend_from_slice(&param.to_le_bytes());
-            argument.extend_from_slice(data);
-            lease.send_command(code::STMT_SEND_LONG_DATA, &argument).await?;
-        }
-        let payload = self.client.framed.payload_mut(packet);
-        let mut sent = packet.len;
-        if execute.types == TypesCarried::Yes && packet.len < MAX_PAYLOAD {
-            patch_statement_id(payload, server_id)?;
-            lease.send(self.client.framed.framed(packet)).await?;
-        } else {
-            let mut changed = Vec::with_capacity(payload.len() + 2 * statement.bound.len());
-            execute.encode(&mut changed, server_id, payload, &statement.bound);
-            lease.send_payload(&changed).await?;
-            sent = changed.len();
-        }
-        let first_sequence = crate::backend::first_answer_sequence(sent);
-        lease.expect(Expect::Query, first_sequence);
-        self.client.framed.consume_packet(packet);
-        Ok(first_sequence)
     }
 
     /// COM_STMT_SEND_LONG_DATA, which is never answered.
@@ -467,12 +527,20 @@ impl Session {
             return self.reply_error(error).await;
         }
         self.prepared.clear_long_data(id);
+        self.close_cursor(id).await;
         self.reply_ok(0).await
     }
 
     /// COM_STMT_CLOSE, which is never answered.
-    pub(super) fn close_statement(&mut self, id: u32) {
+    pub(super) async fn close_statement(&mut self, id: u32) {
         self.prepared.clear_long_data(id);
+        self.close_cursor(id).await;
         self.prepared.by_id.remove(&id);
     }
+}
+
+/// The client's statement, if its execution asks for a cursor that Geogate has to keep. Servers
+/// look at this flag only, too.
+fn wanted_cursor(id: u32, execute: &Execute) -> Option<u32> {
+    (execute.header.flags & CURSOR_READ_ONLY != 0).then_some(id)
 }

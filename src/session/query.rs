@@ -2,25 +2,29 @@
 
 use std::sync::Arc;
 
-use crate::backend::{Connection, first_answer_sequence};
+use crate::backend::{Connection, Failure, Several, first_answer_sequence};
 use crate::error::{SqlError, catalog};
 use crate::executor::relay::{Forwarded, Place, RelayError, relay};
 use crate::geo;
 use crate::net::Packet;
 use crate::observe::Route;
 use crate::planner::input::Target;
+use crate::sql::ast::Ident;
 use crate::sql::control::{self, Control};
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 use crate::topology::KeyspaceIndex;
 use crate::wire::capability::Capabilities;
+use crate::wire::command::code;
 use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::session_track::SessionChange;
+use crate::wire::statement::{CURSOR_NONE, encode_execute};
 
 use super::attached::Index;
+use super::hold::{StateChanged, Text};
 use super::planned::{OneShard, Statement};
-use super::state::Warnings;
+use super::several::{self, Split};
 use super::{End, Session, target};
 
 /// Where the bytes of a command are.
@@ -30,10 +34,9 @@ pub(super) enum Request {
     Packet(Packet),
     /// A command payload of our own: command byte and argument.
     Payload(Vec<u8>),
+    /// A statement without parameters that the client has prepared, to be executed as one.
+    Execution(Arc<[u8]>),
 }
-
-/// Features after which a connection holds state that is mirrored nowhere.
-const PINNING: Features = Features::ASSIGNS_VARIABLE.with(Features::NAMED_LOCK);
 
 /// ER_OPTION_PREVENTS_STATEMENT (`read_only`) and ER_READ_ONLY_MODE.
 const READ_ONLY_SERVER: &[u16] = &[1290, 1836];
@@ -43,37 +46,14 @@ impl Session {
     pub(super) async fn query(&mut self, packet: Packet) -> Result<(), End> {
         let text = &self.client.framed.payload(packet)[1..];
         let scanned = self.scan.run(text, self.state.lex_mode);
-        if scanned.is_ok()
-            && self.scan.next_statement().is_some()
-            && self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS)
-        {
-            let text = text.to_vec();
-            self.client.framed.consume_packet(packet);
-            return self.multi_statement(&text).await;
+        if scanned.is_ok() && (self.scan.end() as usize) < text.len() {
+            let several = several::split(text, &self.scan);
+            if several != Split::Only {
+                return self.several_statements(packet, several).await;
+            }
         }
         let understood = scanned.is_ok();
         self.statement(Request::Packet(packet), understood).await
-    }
-
-    /// Several statements in one command: each is run by itself, the answers are chained.
-    async fn multi_statement(&mut self, text: &[u8]) -> Result<(), End> {
-        let mut rest = text;
-        loop {
-            let understood = self.scan.run(rest, self.state.lex_mode).is_ok();
-            let next = if understood { self.scan.next_statement() } else { None };
-            let end = if understood { self.scan.end() as usize } else { rest.len() };
-            self.more_follows = next.is_some();
-            let payload = [b"\x03", &rest[..end]].concat();
-            self.failed = false;
-            self.statement(Request::Payload(payload), understood).await?;
-            match next {
-                // An error ends the chain.
-                Some(next) if !self.failed => rest = &rest[next as usize..],
-                _ => break,
-            }
-        }
-        self.more_follows = false;
-        Ok(())
     }
 
     /// One statement, which has been scanned.
@@ -93,7 +73,7 @@ impl Session {
         result
     }
 
-    async fn answer_statement(
+    pub(super) async fn answer_statement(
         &mut self,
         request: Request,
         kind: StatementKind,
@@ -102,10 +82,48 @@ impl Session {
         if !features.contains(Features::FOUND_ROWS) {
             self.drop_held().await;
         }
+        self.go_to_counts(features);
+        self.go_to_names(kind);
+        let source = match &request {
+            Request::Packet(packet) => Text::Command(*packet),
+            Request::Payload(payload) => Text::Payload(payload),
+            Request::Execution(text) => Text::Plain(text),
+        };
+        self.note_pending(kind, features, source);
+        if self.scan.has_own_settings() {
+            self.pending.get_or_insert_default().explains_change = true;
+        }
         let text = match &request {
             Request::Packet(packet) => &self.client.framed.payload(*packet)[1..],
             Request::Payload(payload) => &payload[1..],
+            Request::Execution(text) => text,
         };
+        if kind == StatementKind::Kill || kind == StatementKind::Set {
+            let text = text.to_vec();
+            if let Some(filled) = self.filled(&text, features).await {
+                self.consume(&request);
+                if self.scan.run(&filled, self.state.lex_mode).is_ok() {
+                    let request = Request::Payload([&[code::QUERY], &filled[..]].concat());
+                    return Box::pin(self.answer_scanned(request, kind, features)).await;
+                }
+            }
+        }
+        self.answer_scanned(request, kind, features).await
+    }
+
+    /// The same after what only the session knows was written into it.
+    async fn answer_scanned(
+        &mut self,
+        request: Request,
+        kind: StatementKind,
+        features: Features,
+    ) -> Result<(), End> {
+        let text = match &request {
+            Request::Packet(packet) => &self.client.framed.payload(*packet)[1..],
+            Request::Payload(payload) => &payload[1..],
+            Request::Execution(text) => text,
+        };
+        let asks = features.contains(Features::SYSTEM_VARIABLE) && asks_for_warnings(text);
         let control = control::parse(text, self.state.lex_mode, &self.scan);
         if let Ok(Some(control)) = control {
             return self.control_statement(request, control).await;
@@ -118,15 +136,22 @@ impl Session {
             self.consume(&request);
             return self.reply_own_variables(own).await;
         }
+        if asks || kind == StatementKind::Diagnostics {
+            self.go_to_warnings();
+        }
         self.run_statement(request, kind, features).await
     }
 
     /// A statement about the session rather than about rows.
     async fn control_statement(&mut self, request: Request, control: Control) -> Result<(), End> {
         match control {
-            Control::Transaction(statement) => {
+            Control::Transaction(mut statement) => {
+                if let Some(savepoint) = statement.savepoint_mut()
+                    && let Err(error) = self.read_savepoint(savepoint, self.text(&request))
+                {
+                    return self.refuse(&request, error).await;
+                }
                 self.consume(&request);
-                self.forget_warnings();
                 self.transaction_statement(statement).await
             }
             Control::Set(set) => self.set(request, &set).await,
@@ -134,20 +159,12 @@ impl Session {
                 let text = self.text(&request).to_vec();
                 self.consume(&request);
                 let name = use_argument(&text);
-                self.use_database(&name).await
+                let command = [&[code::QUERY], &text[..]].concat();
+                self.use_database(&name, command).await
             }
-            Control::Kill(kill) => {
-                self.consume(&request);
-                self.kill(kill).await
-            }
+            Control::Kill(kill) => self.kill_statement(request, kill).await,
             Control::Show(show) => self.show(request, &show).await,
-            Control::Prepared(_) if self.services.topology().single_server().is_none() => {
-                let what = "PREPARE, EXECUTE and DEALLOCATE as text over several servers";
-                self.refuse(&request, catalog::UNSUPPORTED.with(&[&what])).await
-            }
-            Control::Prepared(_) => {
-                self.run_statement(request, StatementKind::Prepare, Features::NONE).await
-            }
+            Control::Prepared(statement) => self.text_prepared(request, statement).await,
             Control::Explain(explain) => self.explain(request, explain).await,
         }
     }
@@ -163,9 +180,7 @@ impl Session {
         let Some(shard) = topology.single_server() else {
             return self.route_statement(request, kind, features).await;
         };
-        if self.must_fill_in(features) {
-            return self.route_statement(request, kind, features).await;
-        }
+        let request = self.filled_request(request, features).await;
         self.tally.query.route = Route::PassThrough;
         let hints = match self.hints(self.text(&request), features) {
             Ok(hints) => hints,
@@ -184,20 +199,32 @@ impl Session {
                 return self.reply_error(error).await;
             }
         };
+        if let Err(failure) = self.allow_several(index, &request).await {
+            self.consume(&request);
+            let error = self.fail(index, failure).await;
+            return self.reply_error(error).await;
+        }
         let Some(outcome) = self.exchange(index, request, Expect::Query).await? else {
             return Ok(());
         };
+        // What came after a stored program in the same command is not known.
+        let ran_more = outcome.results > 1 && kind != StatementKind::Call;
+        let kind = if ran_more { StatementKind::Other } else { kind };
         self.after_statement(index, kind, features, &outcome).await;
         Ok(())
     }
 
-    /// Whether a statement asks for what only the session knows, inside of something larger: a
-    /// server on a pooled connection would answer with its own numbers. The planner writes the
-    /// session's values into the text, or the statement is refused.
-    pub(super) fn must_fill_in(&self, features: Features) -> bool {
-        let of_session =
-            Features::FOUND_ROWS.with(Features::ROW_COUNT).with(Features::CONNECTION_ID);
-        features.intersects(of_session) && !self.attached.iter().any(|attached| attached.held)
+    /// Lets the server find the end of a stored program and the statements after it, if the client
+    /// may send several.
+    async fn allow_several(&mut self, index: Index, request: &Request) -> Result<(), Failure> {
+        if !self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS)
+            || !(self.scan.is_program() || self.state.oracle_mode)
+            || !self.text(request).contains(&b';')
+        {
+            // All other commands have been taken apart.
+            return Ok(());
+        }
+        self.attached[index].lease.set_several(Several::Taken).await
     }
 
     /// Runs a statement where there are several servers.
@@ -242,7 +269,23 @@ impl Session {
         expect: Expect,
     ) -> Result<Option<Outcome>, End> {
         let attached = &mut self.attached[index];
+        let request = match request {
+            Request::Execution(text) => match attached.lease.prepare(&text, &text).await {
+                Ok(statement) => {
+                    let mut payload = Vec::new();
+                    encode_execute(&mut payload, statement.id, CURSOR_NONE, &[]);
+                    Request::Payload(payload)
+                }
+                Err(failure) => {
+                    let error = self.fail(index, failure).await;
+                    self.reply_error(error).await?;
+                    return Ok(None);
+                }
+            },
+            request => request,
+        };
         let (sent, payload_len) = match &request {
+            Request::Execution(_) => return Ok(None),
             Request::Packet(packet) if packet.len < MAX_PAYLOAD => {
                 let sent = attached.lease.send(self.client.framed.framed(*packet)).await;
                 (sent, packet.len)
@@ -275,6 +318,7 @@ impl Session {
         let place = Place {
             sequence_offset: self.sequence.wrapping_sub(first_sequence),
             more_follows: self.more_follows,
+            state_marks: self.state_marks,
             ..Place::default()
         };
         let attached = &mut self.attached[index];
@@ -297,17 +341,18 @@ impl Session {
                 self.attached.swap_remove(index);
                 Err(End::Quit)
             }
-            Err(RelayError::Killed { forwarded }) => {
+            Err(RelayError::Killed { .. }) => {
+                // As servers do, which just close.
                 self.attached.swap_remove(index);
-                if forwarded == Forwarded::Nothing {
-                    self.reply_error(catalog::CONNECTION_KILLED.error()).await?;
-                }
                 Err(End::Abort)
             }
             Err(RelayError::Server { failure, forwarded }) => {
                 let error = self.lose(index, &failure);
+                if let Forwarded::File { next_sequence } = forwarded {
+                    self.sequence = next_sequence;
+                }
                 match forwarded {
-                    Forwarded::Nothing => {
+                    Forwarded::Nothing | Forwarded::File { .. } => {
                         self.reply_error(error).await?;
                         Ok(None)
                     }
@@ -335,41 +380,25 @@ impl Session {
         } else {
             self.state.row_count = outcome.affected_rows as i64;
         }
-        self.forget_warnings();
+        self.note_diagnostics(index, kind, features, outcome);
         let attached = &mut self.attached[index];
-        let mut state_changed = false;
+        let mut state_changed = StateChanged::No;
         let mut schema = None;
         for change in attached.lease.session_changes() {
             match change {
                 Ok(SessionChange::Schema(name)) => schema = Some(name.to_vec()),
-                Ok(SessionChange::State(b"1")) => state_changed = true,
+                Ok(SessionChange::State(b"1")) => state_changed = StateChanged::Yes,
                 _ => {}
             }
         }
         if let Some(schema) = schema {
             attached.lease.note_database(&schema);
+            self.registered.control().set_database(&schema);
             self.state.database = schema;
         }
         attached.held = features.contains(Features::CALC_FOUND_ROWS);
         attached.insert_id_unknown |= may_hide_insert_id(kind, features, outcome);
-        // What SET and USE change is known. A CALL may change the database on its way, too.
-        let pins = state_changed && !matches!(kind, StatementKind::Set | StatementKind::Use)
-            || features.intersects(PINNING)
-            // A stored function may do anything, and the end of rows does not tell.
-            || features.contains(Features::UNKNOWN_FUNCTION) && outcome.columns > 0
-            || features.contains(Features::TEMPORARY) && kind == StatementKind::Create
-            || matches!(
-                kind,
-                StatementKind::LockTables
-                    | StatementKind::Prepare
-                    | StatementKind::Xa
-                    | StatementKind::Handler
-                    | StatementKind::Flush
-                    | StatementKind::Other
-            );
-        if pins && !outcome.is_error() {
-            self.pin(index);
-        }
+        let keeps_state = !attached.holds.is_empty();
         if outcome.is_error() {
             let error = self.attached[index].lease.last_error();
             self.count_error(&error);
@@ -377,7 +406,14 @@ impl Session {
                 // It was demoted since the monitor has looked.
                 self.services.monitor.recheck_all();
             }
-            self.state.warnings = Warnings::Error(error);
+        }
+        let defines =
+            matches!(kind, StatementKind::Create | StatementKind::Alter | StatementKind::Drop);
+        if defines && !features.contains(Features::TEMPORARY) {
+            self.services.pool(self.attached[index].placement).note_definition();
+        }
+        if self.pending.is_some() || state_changed == StateChanged::Yes || keeps_state {
+            self.leave_behind(index, kind, state_changed, outcome).await;
         }
         self.settle(index, outcome).await;
         self.columns_may_have_changed(kind).await;
@@ -388,6 +424,7 @@ impl Session {
         match request {
             Request::Packet(packet) => &self.client.framed.payload(*packet)[1..],
             Request::Payload(payload) => &payload[1..],
+            Request::Execution(text) => text,
         }
     }
 
@@ -398,18 +435,26 @@ impl Session {
         }
     }
 
-    /// USE and COM_INIT_DB. `name` may end in a role: `keyspace@replica`.
-    pub(super) async fn use_database(&mut self, name: &[u8]) -> Result<(), End> {
+    /// USE and COM_INIT_DB; `command` is the packet as it came. `name` may end in a role:
+    /// `keyspace@replica`.
+    pub(super) async fn use_database(&mut self, name: &[u8], command: Vec<u8>) -> Result<(), End> {
         let topology = self.services.topology.load_full();
         let Some(shard) = topology.single_server() else {
             // Which keyspaces there are is known here; no server has to be asked.
+            let name = match self.state.character_sets.name(name) {
+                Some(name) => name.into_owned().into_bytes(),
+                None => name.to_vec(),
+            };
+            let name = &name[..];
             let result = target::parse(name, &self.state.target, &topology).map(|target| {
                 let keyspace = target.keyspace.as_deref();
                 let keyspace = keyspace.and_then(|name| topology.find_keyspace(name));
                 self.state.keyspace = keyspace.map(KeyspaceIndex::index);
                 self.state.reading.target = target::role(name);
                 self.state.target = target;
+                self.registered.control().set_database(name);
                 self.state.database = name.to_vec();
+                self.track_schema(name);
             });
             return self.reply_result(result).await;
         };
@@ -423,16 +468,26 @@ impl Session {
             Err(error) => return self.reply_error(error).await,
         };
         // The server is asked by the connection's own change of database: the present one need not
-        // exist any more.
-        let index = match self.attach(placement, name, false).await {
+        // exist any more. Here names are UTF-8; one that cannot be converted is told by the server.
+        let known = self.state.character_sets.name(name).map(|name| name.into_owned().into_bytes());
+        let mut attached = match &known {
+            Some(known) if known.is_ascii() => self.attach(placement, known, false).await,
+            _ => self.attach_here(placement, false).await,
+        };
+        if let (Err(_), Some(known)) = (&attached, &known) {
+            attached = self.attach(placement, known, false).await;
+        }
+        let index = match attached {
             Ok(index) => index,
             Err(error) => return self.reply_error(error).await,
         };
-        let payload = [b"\x02", name].concat();
-        let outcome = self.exchange(index, Request::Payload(payload), Expect::OkOrErr).await?;
+        let command = if role.is_some() { init_db(name) } else { command };
+        let name = known.as_deref().unwrap_or(name);
+        let outcome = self.exchange(index, Request::Payload(command), Expect::OkOrErr).await?;
         if let Some(outcome) = outcome {
             if !outcome.is_error() {
                 self.attached[index].lease.note_database(name);
+                self.registered.control().set_database(name);
                 self.state.database = name.to_vec();
                 self.state.reading.target = role;
                 let known = std::str::from_utf8(name).ok();
@@ -448,6 +503,29 @@ impl Session {
         Ok(())
     }
 
+    /// Reads the name of a savepoint, which servers compare in UTF-8, in the client's charset.
+    fn read_savepoint(&self, name: &mut Ident, text: &[u8]) -> Result<(), SqlError> {
+        let written = text.get(name.span.start as usize..name.span.end as usize);
+        let written = written.unwrap_or_default();
+        if written.is_ascii() {
+            return Ok(());
+        }
+        let sets = &self.state.character_sets;
+        if let Some(read) = sets.name(written) {
+            name.text = match read.chars().next() {
+                Some(quote @ ('`' | '"')) => {
+                    let inner = &read[1..read.len() - 1];
+                    inner.replace(&format!("{quote}{quote}"), &quote.to_string())
+                }
+                _ => read.into_owned(),
+            };
+            return Ok(());
+        }
+        let what =
+            format!("a savepoint's name that cannot be read in character set {}", sets.client());
+        Err(catalog::UNSUPPORTED.with(&[&what]))
+    }
+
     /// An error of our own as an answer to a statement, with the request dropped.
     pub(super) async fn refuse(&mut self, request: &Request, error: SqlError) -> Result<(), End> {
         self.consume(request);
@@ -455,11 +533,28 @@ impl Session {
     }
 }
 
+/// COM_INIT_DB.
+pub(super) fn init_db(name: &[u8]) -> Vec<u8> {
+    [&[code::INIT_DB], name].concat()
+}
+
+/// Whether a text with system variables may have one about the last statement's warnings.
+pub(super) fn asks_for_warnings(text: &[u8]) -> bool {
+    let is = |name: &'static [u8]| move |part: &[u8]| part.eq_ignore_ascii_case(name);
+    text.windows(13).any(is(b"warning_count")) || text.windows(11).any(is(b"error_count"))
+}
+
 /// Whether a statement may have changed LAST_INSERT_ID() without its answer telling so.
 fn may_hide_insert_id(kind: StatementKind, features: Features, outcome: &Outcome) -> bool {
     let writes = matches!(kind, StatementKind::Insert | StatementKind::Replace);
     features.contains(Features::LAST_INSERT_ID)
-        || matches!(kind, StatementKind::Call | StatementKind::Execute | StatementKind::Other)
+        || matches!(
+            kind,
+            StatementKind::Call
+                | StatementKind::Execute
+                | StatementKind::Compound
+                | StatementKind::Other
+        )
         || writes && outcome.is_error()
 }
 

@@ -1,7 +1,11 @@
 //! Answers that Geogate writes itself.
 
+use std::borrow::Cow;
+
+use crate::backend::{Product, ServerKind};
 use crate::error::SqlError;
 use crate::wire::capability::Capabilities;
+use crate::wire::charset::UTF8MB4_COLLATION;
 use crate::wire::column::ColumnDefinition;
 use crate::wire::column_type::{ColumnFlags, ColumnType};
 use crate::wire::encode::{put_lenenc_bytes, put_lenenc_int};
@@ -12,7 +16,7 @@ use crate::wire::row_binary::put_binary_row;
 use crate::wire::row_text::put_text_row;
 use crate::wire::status::StatusFlags;
 
-use super::state::Warnings;
+use super::cursors::Cursor;
 use super::transaction::Transaction;
 use super::{End, Session};
 
@@ -39,14 +43,18 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The definition that a server sends for such a column. `not_fixed` is what its product says
-    /// for the decimals of text.
-    fn definition(self, name: &[u8], not_fixed: u8) -> ColumnDefinition<'_> {
+    /// The definition that a server sends for such a column.
+    fn definition<'a>(self, name: &'a [u8], text: &TextForm) -> ColumnDefinition<'a> {
+        // "Not fixed" decimals of text, and how wide the number of an error is.
+        let (not_fixed, code_length) = match text.product {
+            Product::MariaDb => (39, 4),
+            Product::MySql => (31, 5),
+        };
         let (kind, collation, length) = match self {
             Self::Integer | Self::Count => (ColumnType::LongLong, BINARY, 21),
-            Self::Code => (ColumnType::Long, BINARY, 4),
+            Self::Code => (ColumnType::Long, BINARY, code_length),
             Self::Text(characters) | Self::Filled(characters) => {
-                (ColumnType::VarString, UTF8MB4, characters * 4)
+                (ColumnType::VarString, text.collation, characters * text.width)
             }
         };
         let flags = match self {
@@ -64,6 +72,17 @@ impl Kind {
     }
 }
 
+/// How text columns are described.
+struct TextForm {
+    collation: u16,
+    /// Bytes of the longest character.
+    width: u32,
+    product: Product,
+}
+
+/// A cell of an answer as it is sent; `None` is NULL.
+pub(super) type Cell<'a> = Option<Cow<'a, [u8]>>;
+
 /// The form of the rows that Geogate makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rows {
@@ -71,12 +90,14 @@ pub(super) enum Rows {
     Text,
     /// For COM_STMT_EXECUTE.
     Binary,
+    /// For the cursor of this statement of the client.
+    Cursor(u32),
 }
 
 /// The collation of numbers and binary strings.
 const BINARY: u16 = 63;
-/// utf8mb4_general_ci, for text.
-const UTF8MB4: u16 = 45;
+/// utf8mb4_0900_ai_ci, MySQL's default for utf8mb4.
+const UTF8MB4_0900: u16 = 255;
 
 impl Session {
     /// The status that the client must see.
@@ -112,14 +133,27 @@ impl Session {
     pub(super) async fn reply_ok(&mut self, affected_rows: u64) -> Result<(), End> {
         let ok = OkPacket { affected_rows, status: self.status(), ..OkPacket::default() };
         self.write_ok(&ok);
+        self.state.row_count = affected_rows as i64;
+        self.diagnosed.count_here();
+        self.flush().await
+    }
+
+    /// Answers COMMIT and ROLLBACK.
+    pub(super) async fn reply_completed(&mut self, warnings: u16) -> Result<(), End> {
+        let ok = OkPacket { warnings, status: self.status(), ..OkPacket::default() };
+        self.write_ok(&ok);
+        self.state.row_count = 0;
+        self.diagnosed.count_here();
         self.flush().await
     }
 
     pub(super) fn write_ok(&mut self, ok: &OkPacket<'_>) {
         let capabilities = self.client.capabilities;
+        let ok = OkPacket { session_state: &self.tracked, ..*ok };
         build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
             ok.encode(out, OkHeader::Statement, capabilities);
         });
+        self.tracked.clear();
     }
 
     /// Answers with an error.
@@ -128,15 +162,17 @@ impl Session {
         self.count_error(&error);
         self.failed = true;
         self.state.row_count = -1;
-        self.state.warnings = Warnings::Error(error);
+        self.diagnosed.fail(error);
         self.flush().await
     }
 
     /// Puts an error into the output buffer.
     pub(super) fn write_error(&mut self, error: &SqlError) {
+        self.tracked.clear();
         let capabilities = self.client.capabilities;
         build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
-            ErrPacket::from(error).encode(out, capabilities);
+            let message = &*self.state.character_sets.message(error);
+            ErrPacket { message, ..ErrPacket::from(error) }.encode(out, capabilities);
         });
     }
 
@@ -146,17 +182,34 @@ impl Session {
         columns: &[Column<'_>],
         rows: &[Vec<Option<String>>],
     ) -> Result<(), End> {
+        let sets = &self.state.character_sets;
+        let cell = |cell: &Option<String>| {
+            cell.as_deref().map(|text| Cow::Owned(sets.answer(text).into_owned()))
+        };
+        let rows: Vec<Vec<Cell<'static>>> =
+            rows.iter().map(|row| row.iter().map(cell).collect()).collect();
+        self.reply_cells(columns, &rows).await
+    }
+
+    /// Answers with a result set whose text is in the client's character set.
+    pub(super) async fn reply_cells(
+        &mut self,
+        columns: &[Column<'_>],
+        rows: &[Vec<Cell<'_>>],
+    ) -> Result<(), End> {
+        if let Rows::Cursor(id) = self.rows {
+            return self.keep_rows_for(id, columns, rows).await;
+        }
         let capabilities = self.client.capabilities;
         let end = OkPacket { status: self.status(), ..OkPacket::default() };
         let eof = EofPacket { warnings: 0, status: end.status };
-        // "Not fixed" is another number for each product.
-        let mariadb = self.services.server_version.contains("MariaDB");
-        let not_fixed = if mariadb { 39 } else { 31 };
+        let text = self.text_form();
+        let sets = &self.state.character_sets;
         let (out, sequence) = (&mut self.client.framed.out, &mut self.sequence);
         build_packet(out, sequence, |out| put_lenenc_int(out, columns.len() as u64));
         for column in columns {
-            let name = column.name.as_bytes();
-            let definition = column.kind.definition(name, not_fixed);
+            let name = sets.answer(column.name);
+            let definition = column.kind.definition(&name, &text);
             build_packet(out, sequence, |out| definition.encode(out, capabilities));
         }
         if !capabilities.contains(Capabilities::DEPRECATE_EOF) {
@@ -165,15 +218,59 @@ impl Session {
         for row in rows {
             build_packet(out, sequence, |out| match self.rows {
                 Rows::Text => {
-                    put_text_row(out, row.iter().map(|c| c.as_deref().map(str::as_bytes)));
+                    put_text_row(out, row.iter().map(Option::as_deref));
                 }
-                Rows::Binary => put_binary(out, columns, row),
+                Rows::Binary | Rows::Cursor(_) => put_binary(out, columns, row),
             });
         }
         build_packet(out, sequence, |out| end.encode_result_end(out, capabilities));
         self.state.found_rows = rows.len() as u64;
         self.state.row_count = -1;
+        self.diagnosed.count_here();
         self.flush().await
+    }
+
+    /// Keeps rows that Geogate made for the cursor of a statement, and answers with the columns.
+    async fn keep_rows_for(
+        &mut self,
+        id: u32,
+        columns: &[Column<'_>],
+        rows: &[Vec<Cell<'_>>],
+    ) -> Result<(), End> {
+        let kept = rows.iter().map(|row| {
+            let mut payload = Vec::new();
+            put_binary(&mut payload, columns, row);
+            payload
+        });
+        if let Some(statement) = self.prepared.get_mut(id) {
+            statement.cursor = Some(Cursor::Kept(kept.collect()));
+        }
+        let text = self.text_form();
+        let definitions = columns.iter().map(|column| {
+            let mut payload = Vec::new();
+            let name = self.state.character_sets.answer(column.name);
+            let definition = column.kind.definition(&name, &text);
+            definition.encode(&mut payload, self.client.capabilities);
+            payload
+        });
+        let definitions: Vec<Vec<u8>> = definitions.collect();
+        self.state.row_count = -1;
+        self.reply_columns(&definitions).await
+    }
+
+    /// How text columns of this session's answers are described.
+    fn text_form(&self) -> TextForm {
+        let sets = &self.state.character_sets;
+        let product = ServerKind::parse(self.services.server_version.as_bytes()).product;
+        let of_utf8mb4 = match product {
+            Product::MySql => UTF8MB4_0900,
+            Product::MariaDb => u16::from(UTF8MB4_COLLATION),
+        };
+        TextForm {
+            collation: sets.answer_collation(of_utf8mb4),
+            width: sets.answer_width(),
+            product,
+        }
     }
 
     /// Answers EOF, or the OK that replaces it.
@@ -202,16 +299,17 @@ impl Session {
     }
 }
 
-fn put_binary(out: &mut Vec<u8>, columns: &[Column<'_>], row: &[Option<String>]) {
+fn put_binary(out: &mut Vec<u8>, columns: &[Column<'_>], row: &[Cell<'_>]) {
     let values = row.iter().zip(columns).map(|(cell, column)| {
         cell.as_ref().map(|text| {
-            let number = || text.parse::<i64>().unwrap_or(0);
+            let digits = || std::str::from_utf8(text).ok();
+            let number = || digits().and_then(|digits| digits.parse::<i64>().ok()).unwrap_or(0);
             match column.kind {
                 Kind::Integer | Kind::Count => number().to_le_bytes().to_vec(),
                 Kind::Code => (number() as i32).to_le_bytes().to_vec(),
                 Kind::Text(_) | Kind::Filled(_) => {
                     let mut raw = Vec::new();
-                    put_lenenc_bytes(&mut raw, text.as_bytes());
+                    put_lenenc_bytes(&mut raw, text);
                     raw
                 }
             }

@@ -6,21 +6,24 @@ use std::task::Poll;
 
 use crate::backend::{Names, Profile, Settings};
 use crate::error::catalog;
-use crate::executor::registry::Interrupt;
+use crate::executor::registry::{Interrupt, TooMany};
+use crate::executor::relay::StateMarks;
 use crate::net::{Packet, ReadError};
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::capability::Capabilities;
-use crate::wire::charset::Collation;
 use crate::wire::command::{Command, MultiStatements};
 use crate::wire::handshake::ChangeUser;
 use crate::wire::scanner::Expect;
 
-use super::accounts::{AuthError, Claim};
+use super::accounts::{AuthError, Claim, Occasion, Switching};
 use super::consistency::Reading;
-use super::query::Request;
-use super::state::{State, Warnings};
+use super::query::{Request, init_db};
+use super::state::State;
 use super::stream::Front;
-use super::{End, Judges, Session};
+use super::{End, Judges, Services, Session};
+
+/// COM_PROCESS_INFO, which old clients send for SHOW PROCESSLIST.
+const PROCESS_INFO: u8 = 0x0a;
 
 /// A command that can be begun.
 enum Incoming {
@@ -33,6 +36,14 @@ enum Incoming {
 impl Session {
     /// Serves the client until it leaves or must leave.
     pub async fn run(mut self) {
+        match self.names_of_collation(u16::from(self.login.collation)).await {
+            Ok(names) => self.enter_names(names),
+            Err(error) => {
+                self.sequence = self.login.sequence;
+                let _ = self.reply_error(error).await;
+                return self.finish().await;
+            }
+        }
         if !self.login.database.is_empty() {
             // The keyspace of the login is proven like one of USE; a wrong one ends the session.
             let name = std::mem::take(&mut self.state.database);
@@ -48,6 +59,7 @@ impl Session {
             }
         }
         loop {
+            self.note_patience();
             let control = self.registered.control();
             control.set_idle(self.services.registry.seconds());
             let Ok(incoming) = self.next_command().await else { break };
@@ -72,6 +84,9 @@ impl Session {
     async fn finish(mut self) {
         self.detach_all().await;
         self.client.framed.close().await;
+        let session = self.registered.control().id;
+        drop(self.registered);
+        refresh_used(&self.services, self.worker, session).await;
     }
 
     /// Waits for the next command, unless the session is interrupted first.
@@ -131,7 +146,15 @@ impl Session {
         self.sequence = 0;
         let error = match interrupt {
             Interrupt::Drain => catalog::SHUTTING_DOWN.error(),
-            _ => catalog::CONNECTION_KILLED.error(),
+            Interrupt::Idle => {
+                tracing::info!(id = self.registered.control().id, "a client was idle for too long");
+                match self.idle_error() {
+                    Some(error) => error,
+                    None => return End::Abort,
+                }
+            }
+            // As servers do, which just close.
+            Interrupt::Connection | Interrupt::Query => return End::Abort,
         };
         let _ = self.reply_error(error).await;
         End::Abort
@@ -173,32 +196,27 @@ impl Session {
             Command::StmtPrepare(_) => self.prepare(packet).await,
             Command::Quit => Err(End::Quit),
             Command::StmtClose(id) => {
+                let id = self.prepared.named_by(id);
                 self.client.framed.consume_packet(packet);
-                self.close_statement(id);
+                self.close_statement(id).await;
                 Ok(())
             }
             Command::StmtSendLongData { id, param, data } => {
                 let data = data.to_vec();
                 self.client.framed.consume_packet(packet);
+                let id = self.prepared.named_by(id);
                 self.long_data(id, param, &data);
                 Ok(())
             }
             Command::InitDb(name) => {
                 let name = name.to_vec();
                 self.client.framed.consume_packet(packet);
-                self.use_database(&name).await
+                self.use_database(&name, init_db(&name)).await
             }
             Command::ChangeUser(_) => self.change_user(packet).await,
             Command::FieldList { .. } => self.forward(packet, Expect::FieldList).await,
             Command::Ping => self.answer_ok(packet).await,
-            Command::ResetConnection => {
-                // As servers do: a reset keeps the database.
-                let database = std::mem::take(&mut self.state.database);
-                let target = self.state.target.clone();
-                self.reset_session(self.login.names.clone(), database).await;
-                self.state.target = target;
-                self.answer_ok(packet).await
-            }
+            Command::ResetConnection => self.reset_connection(packet).await,
             Command::SetOption(option) => {
                 let multi = Capabilities::MULTI_STATEMENTS;
                 match option {
@@ -212,25 +230,45 @@ impl Session {
                 self.client.framed.consume_packet(packet);
                 self.reply_statistics().await
             }
+            Command::StmtBulkExecute(_) => self.bulk_execute(packet).await,
             Command::StmtReset(id) => {
+                let id = self.prepared.named_by(id);
                 self.client.framed.consume_packet(packet);
                 self.reset_statement(id).await
             }
             Command::ProcessKill(id) => {
                 self.client.framed.consume_packet(packet);
                 let target = crate::sql::control::kill::KillTarget::Connection;
-                self.kill(crate::sql::control::kill::Kill { target, id: u64::from(id) }).await
+                self.kill(target, u64::from(id)).await
             }
-            Command::StmtFetch { id, .. } => {
-                let error = catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"COM_STMT_FETCH"]);
-                self.refuse(&Request::Packet(packet), error).await
+            Command::StmtFetch { id, rows } => {
+                let id = self.prepared.named_by(id);
+                self.fetch(packet, id, rows).await
             }
-            Command::Debug => self.unknown_command(packet, 0x0d).await,
+            Command::Debug => self.forward(packet, Expect::OkOrErr).await,
+            Command::Unknown(PROCESS_INFO) => self.process_info(packet).await,
             Command::Unknown(code) => self.unknown_command(packet, code).await,
         }
     }
 
-    async fn unknown_command(&mut self, packet: Packet, code: u8) -> Result<(), End> {
+    async fn process_info(&mut self, packet: Packet) -> Result<(), End> {
+        self.client.framed.consume_packet(packet);
+        let text = b"SHOW PROCESSLIST";
+        let understood = self.scan.run(text, self.state.lex_mode).is_ok();
+        let request = Request::Payload([b"\x03", &text[..]].concat());
+        self.statement(request, understood).await
+    }
+
+    async fn reset_connection(&mut self, packet: Packet) -> Result<(), End> {
+        // As servers do: a reset keeps the database.
+        let database = std::mem::take(&mut self.state.database);
+        let target = self.state.target.clone();
+        self.reset_session(self.names.clone(), database).await;
+        self.state.target = target;
+        self.answer_ok(packet).await
+    }
+
+    pub(super) async fn unknown_command(&mut self, packet: Packet, code: u8) -> Result<(), End> {
         let error = catalog::UNKNOWN_COMMAND.with(&[&format!("0x{code:02x}")]);
         self.refuse(&Request::Packet(packet), error).await
     }
@@ -272,14 +310,18 @@ impl Session {
             return self.malformed(packet, "COM_CHANGE_USER").await;
         };
         self.client.framed.consume_packet(packet);
-        let claim =
-            Claim { user: change.user, plugin: change.auth_plugin, answer: change.auth_data };
+        let claim = Claim {
+            user: change.user,
+            plugin: change.auth_plugin,
+            answer: change.auth_data,
+            // A host without address is the Unix socket's.
+            address: self.login.host.parse().ok(),
+            switching: Switching::of(self.client.capabilities),
+            occasion: Occasion::ChangeUser,
+        };
         let services = Arc::clone(&self.services);
         let framed = &mut self.client.framed;
-        // Clients differ in which nonce they scramble with when there was a switch at login, so
-        // all that can are asked anew, as servers do.
-        let switches = self.client.capabilities.contains(Capabilities::PLUGIN_AUTH);
-        let nonce = (!switches).then_some(self.login.nonce);
+        let nonce = self.login.nonce;
         let account =
             match services.accounts.authenticate(framed, &mut self.sequence, nonce, claim).await {
                 Ok(account) => account,
@@ -290,14 +332,31 @@ impl Session {
                 }
                 Err(AuthError::Lost) => return Err(End::Quit),
             };
+        if let Err(TooMany { limit }) =
+            self.registered.change_user(&account.name, account.connections_max)
+        {
+            let _ = self.reply_error(catalog::USER_LIMIT.with(&[&account.name, &limit])).await;
+            return Err(End::Abort);
+        }
         self.login.user = Arc::clone(&account.name);
+        let mut names = self.names.clone();
         let database = match (change.database, &account.keyspace) {
             (b"", Some(keyspace)) => keyspace.clone().into_bytes(),
             (named, _) => named.to_vec(),
         };
-        let names = change.collation.map_or_else(|| self.login.names.clone(), names_of_collation);
-        self.reset_session(names, Vec::new()).await;
+        self.reset_session(Names::utf8mb4(), Vec::new()).await;
+        if let Some(collation) = change.collation {
+            names = match self.names_of_collation(collation).await {
+                Ok(names) => names,
+                Err(error) => {
+                    let _ = self.reply_error(error).await;
+                    return Err(End::Abort);
+                }
+            };
+        }
+        self.enter_names(names);
         self.login.database.clone_from(&database);
+        self.registered.control().set_database(b"");
         if database.is_empty() {
             self.reply_ok(0).await
         } else {
@@ -308,30 +367,43 @@ impl Session {
     /// Puts the session into the state after login.
     async fn reset_session(&mut self, names: Names, database: Vec<u8>) {
         self.detach_all().await;
+        if !self.prepared.by_name.is_empty() {
+            let session = self.registered.control().id;
+            refresh_used(&self.services, self.worker, session).await;
+        }
         self.prepared.clear();
+        self.state_marks = StateMarks::Dropped;
         self.profile = Profile::of(self.client.capabilities);
-        self.login.names = names.clone();
+        self.names = names.clone();
         let settings = Arc::new(Settings::new(names));
         let region = self.services.geography.region_of(&self.login.host);
         let reading = Reading::new(region, u64::from(self.registered.control().id));
         self.state = State::new(settings, database, reading);
-        self.state.warnings = Warnings::None;
+        self.diagnosed.clear();
+    }
+
+    /// Begins with a character set.
+    fn enter_names(&mut self, names: Names) {
+        self.names = names.clone();
+        self.state.enter_settings(Arc::new(Settings::new(names)));
     }
 
     async fn enter_database(&mut self, name: &[u8]) -> Result<(), End> {
-        self.use_database(name).await
+        self.use_database(name, init_db(name)).await
     }
 }
 
-/// The character set that a client asks for by the number of a collation.
-pub fn names_of_collation(id: u16) -> Names {
-    match Collation::by_id(id) {
-        Some(collation) => Names {
-            charset: collation.charset.name.into(),
-            // Collations of MySQL 8 are unknown to MariaDB; the default of the same character set
-            // is what it falls back to.
-            collation: (!collation.name.contains("0900")).then(|| collation.name.into()),
-        },
-        None => Names { charset: "utf8mb4".into(), collation: None },
+/// Resets what a session has used, so that SHOW STATUS of the next one begins at zero as on a
+/// server. Nobody waits for it.
+async fn refresh_used(services: &Services, worker: usize, session: u32) {
+    let topology = services.topology.load_full();
+    let Some(shard) = topology.single_server() else { return };
+    for server in topology.holders(shard) {
+        let pool = &services.pools[server.index()];
+        while let Some(mut lease) = pool.reclaim_worn(worker, session) {
+            if lease.reset().await.is_ok() {
+                lease.release();
+            }
+        }
     }
 }

@@ -26,7 +26,6 @@ use crate::wire::scanner::{Expect, Outcome};
 use super::attached::{Attached, DEADLOCK};
 use super::planned::{Form, InsertId, Job, Piece};
 use super::query::kill_on_server;
-use super::state::Warnings;
 use super::transaction::Transaction;
 use super::{End, Session};
 
@@ -135,7 +134,7 @@ impl Session {
                 self.state.found_rows = merged.rows;
                 self.tally.query.rows = merged.rows;
                 self.state.row_count = -1;
-                self.state.warnings = Warnings::None;
+                self.diagnosed.clear();
                 self.settle_all(live, outcomes).await;
                 Ok(())
             }
@@ -144,7 +143,7 @@ impl Session {
                 self.failed = true;
                 self.count_error(&error);
                 self.state.row_count = -1;
-                self.state.warnings = Warnings::Error(error);
+                self.diagnosed.fail(error);
                 Ok(())
             }
             Err(MergeError::Broken { source, failure }) => {
@@ -222,7 +221,7 @@ impl Session {
         let guarded = several && !own;
         let result = self.write_pieces(job, &pieces, guarded).await;
         let result = match (result, own) {
-            (Ok(total), true) => self.commit_all().await.map(|()| total),
+            (Ok(total), true) => self.commit_all().await.map(|_| total),
             (Err(error), true) => {
                 self.rollback_all().await;
                 Err(error)
@@ -463,7 +462,7 @@ impl Session {
         }
     }
 
-    fn index_of(&self, server: ServerId) -> Option<usize> {
+    pub(super) fn index_of(&self, server: ServerId) -> Option<usize> {
         self.attached.iter().position(|attached| attached.placement.server() == server)
     }
 
@@ -492,7 +491,7 @@ impl Session {
 
     async fn reply_total(&mut self, total: &Total) -> Result<(), End> {
         self.state.row_count = total.affected_rows as i64;
-        self.state.warnings = Warnings::None;
+        self.diagnosed.clear();
         let ok = OkPacket {
             affected_rows: total.affected_rows,
             last_insert_id: total.last_insert_id,

@@ -1,6 +1,7 @@
 //! What all sessions share: limits, accounts, pools, and the state of the servers.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 
@@ -15,6 +16,7 @@ use crate::monitor::Monitor;
 use crate::monitor::columns::ColumnReader;
 use crate::observe::Metrics;
 use crate::topology::Topology;
+use crate::wire::capability::Capabilities;
 
 use super::accounts::Accounts;
 use super::region::Geography;
@@ -46,14 +48,46 @@ pub struct Services {
     pub sequences: Sequences,
     /// The pools, in the order of the topology's servers.
     pub pools: Vec<Arc<Pool>>,
+    /// Collations that servers were asked for.
+    pub collations: Collations,
     /// The version text in greetings.
     pub server_version: String,
+    /// Whether servers look up the names of hosts (`skip_name_resolve` is off).
+    pub resolves_names: bool,
+}
+
+/// The collations that only some servers know, by their numbers.
+#[derive(Debug, Default)]
+pub struct Collations(RwLock<BTreeMap<u16, Names>>);
+
+impl Collations {
+    /// The collation of a number, if a server was asked for it.
+    pub(super) fn find(&self, id: u16) -> Option<Names> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Remembers an answer.
+    pub(super) fn insert(&self, id: u16, names: Names) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id, names);
+    }
 }
 
 impl Services {
     /// The servers as they are now.
     pub fn topology(&self) -> arc_swap::Guard<Arc<Topology>> {
         self.topology.load()
+    }
+
+    /// What clients may ask for because all servers can do it, beyond what Geogate does itself.
+    pub fn offered_by_servers(&self) -> Capabilities {
+        let common = self.pools.iter().map(|pool| pool.dialer().offered());
+        let common = common.reduce(|a, b| a & b).unwrap_or_default();
+        let mut wanted = Capabilities::MARIADB_EXTENDED_METADATA;
+        // A bulk execution goes to one server as it comes.
+        if self.topology().single_server().is_some() {
+            wanted.insert(Capabilities::MARIADB_STMT_BULK_OPERATIONS);
+        }
+        common & wanted
     }
 
     /// The pool of the server that a placement allows.
@@ -63,8 +97,7 @@ impl Services {
 
     /// Settings for statements of Geogate itself.
     pub fn plain_settings(&self) -> Arc<Settings> {
-        let collation = Some("utf8mb4_general_ci".into());
-        Arc::new(Settings::new(Names { charset: "utf8mb4".into(), collation }))
+        Arc::new(Settings::new(Names::utf8mb4()))
     }
 
     /// The error for a client whose statement found no connection.

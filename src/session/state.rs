@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::backend::Settings;
-use crate::error::SqlError;
 use crate::planner::input::Target;
 use crate::sql::mode::LexMode;
 
+use super::character_sets::CharacterSets;
 use super::consistency::Reading;
 
 /// The state of a session that no server connection has to hold.
@@ -16,6 +16,10 @@ pub(super) struct State {
     pub(super) settings: Arc<Settings>,
     /// How the settings make text to be read.
     pub(super) lex_mode: LexMode,
+    /// The character sets that they say.
+    pub(super) character_sets: CharacterSets,
+    /// sql_mode has ORACLE, in which `;` may stand inside of any statement.
+    pub(super) oracle_mode: bool,
     /// Whether every statement is a transaction of its own.
     pub(super) autocommit: bool,
     /// The database as the client named it: a keyspace, perhaps with shard and tablet type.
@@ -32,28 +36,16 @@ pub(super) struct State {
     pub(super) keyspace: Option<usize>,
     /// Where reads may go.
     pub(super) reading: Reading,
-    /// What SHOW WARNINGS answers.
-    pub(super) warnings: Warnings,
-}
-
-/// The warnings of the last statement that was not diagnostic itself.
-#[derive(Debug, Default)]
-pub(super) enum Warnings {
-    /// None.
-    #[default]
-    None,
-    /// The statement failed with this error.
-    Error(SqlError),
-    /// Rows of SHOW WARNINGS: level, number, text.
-    Noted(Vec<Vec<Option<String>>>),
 }
 
 impl State {
     /// The state after login.
     pub(super) fn new(settings: Arc<Settings>, database: Vec<u8>, reading: Reading) -> Self {
-        Self {
-            settings,
+        let mut state = Self {
+            character_sets: CharacterSets::of(&settings),
+            settings: Arc::clone(&settings),
             lex_mode: LexMode::default(),
+            oracle_mode: false,
             autocommit: true,
             database,
             target: Target::default(),
@@ -62,7 +54,15 @@ impl State {
             found_rows: 0,
             keyspace: None,
             reading,
-            warnings: Warnings::None,
-        }
+        };
+        state.enter_settings(settings);
+        state
+    }
+
+    /// Takes settings over, with what follows from their character sets.
+    pub(super) fn enter_settings(&mut self, settings: Arc<Settings>) {
+        self.character_sets = CharacterSets::of(&settings);
+        self.lex_mode.charset = self.character_sets.lex_class();
+        self.settings = settings;
     }
 }

@@ -127,7 +127,10 @@ impl Session {
         let first_sequence = self.sequence;
         self.attached[index].lease.expect(Expect::Query, first_sequence);
         if let Some(outcome) = self.relay_answer(index, first_sequence).await? {
-            self.pin(index);
+            self.hold(
+                index,
+                super::hold::Hold::Lasting("a statement that was not read to its end"),
+            );
             let features = features | Features::LAST_INSERT_ID;
             self.after_statement(index, kind, features, &outcome).await;
         }

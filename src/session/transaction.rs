@@ -4,6 +4,8 @@
 //! it. A transaction on several servers is committed best effort, one after the other; if one
 //! fails after another succeeded, the client gets a warning that names both.
 
+use std::fmt::Write as _;
+
 use crate::error::{SqlError, catalog};
 use crate::observe::{Outcome, TransactionMode};
 use crate::sql::control::set::Access;
@@ -11,6 +13,7 @@ use crate::sql::control::transaction::{self as control, Choice, Completion};
 use crate::wire::scanner::Expect;
 
 use super::attached::Index;
+use super::hold::Hold;
 use super::{End, Session};
 
 /// The transaction of a session.
@@ -55,6 +58,19 @@ impl Transaction {
             savepoints: Vec::new(),
         })
     }
+
+    /// The statements that would begin it, as session tracking tells them.
+    pub(super) fn characteristics(&self) -> Vec<u8> {
+        let statements = match self {
+            Self::Open(open) => {
+                [&open.characteristics[..], std::slice::from_ref(&open.begin)].concat()
+            }
+            Self::None { next } => next.clone().unwrap_or_default(),
+            Self::Broken { .. } => Vec::new(),
+        };
+        let statements = statements.into_iter().map(|statement| [&statement[..], b";"].concat());
+        statements.collect::<Vec<_>>().join(&b" "[..])
+    }
 }
 
 impl Open {
@@ -82,8 +98,18 @@ fn same_name(known: &[u8], name: &str) -> bool {
     quoted(name).eq_ignore_ascii_case(known)
 }
 
+/// A savepoint's name on the servers. One beyond ASCII has another there, which means the same
+/// under every character set of the session.
 fn quoted(name: &str) -> Vec<u8> {
-    format!("`{}`", name.replace('`', "``")).into_bytes()
+    if name.is_ascii() {
+        return format!("`{}`", name.replace('`', "``")).into_bytes();
+    }
+    let mut quoted = "`geogate savepoint ".to_owned();
+    for byte in name.to_lowercase().bytes() {
+        let _ = write!(quoted, "{byte:02x}");
+    }
+    quoted.push('`');
+    quoted.into_bytes()
 }
 
 impl Session {
@@ -95,7 +121,9 @@ impl Session {
         use control::Transaction as Statement;
         let result = match statement {
             Statement::Begin { access, consistent_snapshot } => {
-                self.begin(access, consistent_snapshot).await
+                let begun = self.begin(access, consistent_snapshot).await;
+                self.track_transaction();
+                begun
             }
             Statement::Commit(completion) => return self.complete(b"COMMIT", completion).await,
             Statement::Rollback(completion) => return self.complete(b"ROLLBACK", completion).await,
@@ -111,13 +139,14 @@ impl Session {
         access: Option<Access>,
         consistent_snapshot: bool,
     ) -> Result<(), SqlError> {
-        // BEGIN commits what is open, as every server does.
+        // Taken before the commit, which forgets what SET TRANSACTION asked for.
+        let characteristics = match &mut self.transaction {
+            Transaction::None { next } => next.take().unwrap_or_default(),
+            Transaction::Open(_) | Transaction::Broken { .. } => Vec::new(),
+        };
+        // BEGIN commits what is open and unlocks tables, as every server does.
         self.commit_all().await?;
-        let characteristics =
-            match std::mem::replace(&mut self.transaction, Transaction::None { next: None }) {
-                Transaction::None { next } => next.unwrap_or_default(),
-                Transaction::Open(_) | Transaction::Broken { .. } => Vec::new(),
-            };
+        self.unlock_tables().await?;
         let mut begin = b"START TRANSACTION".to_vec();
         let access = match access {
             Some(Access::ReadOnly) => "READ ONLY",
@@ -146,8 +175,24 @@ impl Session {
         Ok(())
     }
 
+    /// Ends LOCK TABLES where it is held.
+    async fn unlock_tables(&mut self) -> Result<(), SqlError> {
+        for index in (0..self.attached.len()).rev() {
+            if self.attached[index].holds.contains(&Hold::TableLocks) {
+                if let Err(failure) = self.attached[index].lease.execute(b"UNLOCK TABLES").await {
+                    return Err(self.fail(index, failure).await);
+                }
+                self.release(index, |hold| *hold == Hold::TableLocks);
+                self.settle_quietly(index).await;
+                self.publish_holds();
+            }
+        }
+        Ok(())
+    }
+
     /// COMMIT and ROLLBACK.
     async fn complete(&mut self, verb: &[u8], completion: Completion) -> Result<(), End> {
+        let was_open = self.in_transaction();
         let chain = completion.chain == Some(Choice::Yes);
         let again = match &self.transaction {
             Transaction::Open(open) if chain => {
@@ -165,29 +210,36 @@ impl Session {
                 _ => self.commit_all().await,
             }
         } else {
-            self.rollback_all().await;
-            Ok(())
+            Ok(self.rollback_all().await)
         };
-        if let (Some(open), Ok(())) = (again, &result) {
+        if let (Some(open), Ok(_)) = (again, &result) {
             self.transaction = Transaction::Open(open);
         }
+        if was_open {
+            self.track_transaction();
+        }
         let release = completion.release == Some(Choice::Yes) && result.is_ok();
-        self.reply_result(result).await?;
+        match result {
+            Ok(warnings) => self.reply_completed(warnings).await?,
+            Err(error) => self.reply_error(error).await?,
+        }
         if release { Err(End::Quit) } else { Ok(()) }
     }
 
     /// Commits on every server that takes part, one after the other, in the order they joined.
-    pub(super) async fn commit_all(&mut self) -> Result<(), SqlError> {
+    /// Gives the number of warnings.
+    pub(super) async fn commit_all(&mut self) -> Result<u16, SqlError> {
         if let Transaction::Broken { shard } = &self.transaction {
             return Err(catalog::TRANSACTION_LOST.with(&[shard]));
         }
         let mut committed: Vec<String> = Vec::new();
         let mut failed: Vec<String> = Vec::new();
         let mut first_error = None;
+        let mut warnings = 0u16;
         let mut index = 0;
         while index < self.attached.len() {
             let attached = &mut self.attached[index];
-            if !attached.enrolled && !attached.in_transaction {
+            if !attached.takes_part() {
                 index += 1;
                 continue;
             }
@@ -196,16 +248,23 @@ impl Session {
                 // Others have committed: go on, so that as much as possible is kept together.
                 tracing::warn!(%shard, "committing after another shard failed");
             }
-            let result = if first_error.is_some() && committed.is_empty() {
-                attached.lease.execute(b"ROLLBACK").await.map(|_| false)
-            } else {
-                attached.lease.execute(b"COMMIT").await.map(|_| true)
-            };
+            let commits = first_error.is_none() || !committed.is_empty();
+            let verb: &[u8] = if commits { b"COMMIT" } else { b"ROLLBACK" };
+            let result = attached.lease.execute(verb).await;
             attached.enrolled = false;
             attached.in_transaction = false;
+            attached.unfinished = false;
             match result {
-                Ok(true) => committed.push(shard),
-                Ok(false) => failed.push(shard),
+                Ok(outcome) => {
+                    warnings = warnings.saturating_add(outcome.warnings);
+                    self.note_completion(index, &outcome);
+                    if commits {
+                        committed.push(shard);
+                        self.collect_tracked(index);
+                    } else {
+                        failed.push(shard);
+                    }
+                }
                 Err(failure) => {
                     failed.push(shard);
                     let before = self.attached.len();
@@ -227,7 +286,7 @@ impl Session {
         };
         self.count_transaction(committed.len() + failed.len(), outcome);
         match first_error {
-            None => Ok(()),
+            None => Ok(warnings),
             Some(error) if committed.is_empty() => Err(error),
             Some(error) => Err(catalog::PARTIAL_COMMIT.with(&[
                 &committed.join(", "),
@@ -238,25 +297,32 @@ impl Session {
     }
 
     /// Rolls back on every server that takes part. A connection that fails is closed, which rolls
-    /// back too.
-    pub(super) async fn rollback_all(&mut self) {
-        let mut servers = 0;
+    /// back too. Gives the number of warnings, which tell of tables that cannot roll back.
+    pub(super) async fn rollback_all(&mut self) -> u16 {
+        let (mut servers, mut warnings) = (0, 0u16);
         for index in (0..self.attached.len()).rev() {
             let attached = &mut self.attached[index];
-            if !attached.enrolled && !attached.in_transaction {
+            if !attached.takes_part() {
                 continue;
             }
             servers += 1;
             attached.enrolled = false;
             attached.in_transaction = false;
-            attached.has_warnings = false;
-            if attached.lease.execute(b"ROLLBACK").await.is_err() {
-                self.attached.swap_remove(index);
+            attached.unfinished = false;
+            match attached.lease.execute(b"ROLLBACK").await {
+                Ok(outcome) => {
+                    warnings = warnings.saturating_add(outcome.warnings);
+                    self.note_completion(index, &outcome);
+                }
+                Err(_) => {
+                    self.attached.swap_remove(index);
+                }
             }
         }
         self.transaction = Transaction::None { next: None };
         self.let_go_of_unneeded().await;
         self.count_transaction(servers, Outcome::Rollback);
+        warnings
     }
 
     /// Counts a transaction in which so many servers took part.
@@ -274,7 +340,21 @@ impl Session {
         self.drop_held().await;
     }
 
+    /// Without autocommit a savepoint belongs to the transaction that the next statement opens, so
+    /// it opens one itself: a server that joins later is told about both.
+    fn open_without_autocommit(&mut self) {
+        if self.state.autocommit || !matches!(self.transaction, Transaction::None { .. }) {
+            return;
+        }
+        let before = std::mem::replace(&mut self.transaction, Transaction::None { next: None });
+        self.transaction = Transaction::begun(before);
+        for attached in &mut self.attached {
+            attached.enrolled |= attached.in_transaction;
+        }
+    }
+
     async fn savepoint(&mut self, name: &str) -> Result<(), SqlError> {
+        self.open_without_autocommit();
         let Some(name) = self.in_transaction().then(|| quoted(name)) else { return Ok(()) };
         self.on_participants(&[b"SAVEPOINT ".as_slice(), &name].concat()).await?;
         if let Transaction::Open(open) = &mut self.transaction {

@@ -1,0 +1,294 @@
+//! What a statement left behind to be asked for: its warnings, ROW_COUNT(), FOUND_ROWS().
+//!
+//! A server answers from its own memory as long as the session's last statement is the last one of
+//! the connection too. The session remembers where that is and goes back there if nobody else has
+//! used the connection since. Else it answers from what it has copied: the warnings before it gave
+//! the connection back, the counts from the end of the answer.
+
+use std::borrow::Cow;
+
+use crate::error::SqlError;
+use crate::geo::Placement;
+use crate::sql::control::show::{Show, ShowKind};
+use crate::sql::features::Features;
+use crate::sql::statement_kind::StatementKind;
+use crate::wire::scanner::Outcome;
+
+use super::attached::{Attached, Index};
+use super::character_sets::CharacterSets;
+use super::query::Request;
+use super::reply::{Cell, Column, Kind};
+use super::{End, Session};
+
+/// A connection that a statement of the session ran on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Home {
+    pub(super) placement: Placement,
+    thread: u32,
+}
+
+/// For whatever shard it was used: it is the same connection.
+impl PartialEq for Home {
+    fn eq(&self, other: &Self) -> bool {
+        self.thread == other.thread && self.placement.server() == other.placement.server()
+    }
+}
+
+/// What the last statements left behind, as the session knows it.
+#[derive(Debug, Default)]
+pub(super) struct Diagnosed {
+    /// The warnings of the last statement that was not diagnostic itself.
+    pub(super) warnings: Warnings,
+    /// Whose server remembers those warnings.
+    warnings_at: Option<Home>,
+    /// Whose server remembers the counts.
+    counts_at: Option<Home>,
+}
+
+/// The warnings of a statement.
+#[derive(Debug, Default)]
+pub(super) enum Warnings {
+    /// None.
+    #[default]
+    None,
+    /// The statement failed with this error.
+    Error(SqlError),
+    /// Rows of SHOW WARNINGS: level, number, text in the character set of the session.
+    Noted(Vec<WarningRow>),
+}
+
+/// A row of SHOW WARNINGS.
+pub(super) type WarningRow = Vec<Option<Vec<u8>>>;
+
+/// What a server tells by its own memory of the last statement.
+const COUNTS: Features = Features::FOUND_ROWS.with(Features::ROW_COUNT);
+
+/// Whether a SHOW is about the statement before it.
+pub(super) fn is_diagnostic(show: ShowKind) -> bool {
+    use ShowKind as Of;
+    matches!(show, Of::Warnings | Of::Errors | Of::WarningCount | Of::ErrorCount)
+}
+
+/// Whether a statement without warnings leaves those of the statement before it: servers forget
+/// them when a statement uses a table.
+fn leaves_warnings(kind: StatementKind, features: Features) -> bool {
+    use StatementKind as Of;
+    match kind {
+        Of::Select => !features.contains(Features::FROM),
+        kind => matches!(kind, Of::Set | Of::Use | Of::Do | Of::Deallocate | Of::Diagnostics),
+    }
+}
+
+impl Diagnosed {
+    /// The last statement was answered by the session itself, without warnings.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The last statement was answered by the session itself, with this error.
+    pub(super) fn fail(&mut self, error: SqlError) {
+        *self = Self { warnings: Warnings::Error(error), ..Self::default() };
+    }
+
+    /// The counts are what the session says; the warnings stay.
+    pub(super) fn count_here(&mut self) {
+        self.counts_at = None;
+    }
+}
+
+impl Attached {
+    pub(super) fn home(&self) -> Home {
+        Home { placement: self.placement, thread: self.lease.thread_id() }
+    }
+}
+
+impl Session {
+    /// Notes what a statement left behind on a connection that is still attached.
+    pub(super) fn note_diagnostics(
+        &mut self,
+        index: Index,
+        kind: StatementKind,
+        features: Features,
+        outcome: &Outcome,
+    ) {
+        let home = self.attached[index].home();
+        self.diagnosed.counts_at = Some(home);
+        if outcome.is_error() || outcome.warnings > 0 {
+            self.forget_warnings();
+            self.diagnosed.warnings_at = Some(home);
+            self.attached[index].has_warnings = true;
+        } else if !leaves_warnings(kind, features) {
+            if self.diagnosed.warnings_at == Some(home) {
+                // Only the server knows whether it has forgotten them.
+                self.diagnosed.warnings = Warnings::None;
+            } else {
+                self.forget_warnings();
+            }
+        }
+    }
+
+    /// Notes what COMMIT or ROLLBACK left behind on a connection.
+    pub(super) fn note_completion(&mut self, index: Index, outcome: &Outcome) {
+        if outcome.warnings > 0 {
+            self.note_diagnostics(index, StatementKind::Commit, Features::NONE, outcome);
+        }
+    }
+
+    /// Notes what preparing a statement left behind. One that is diagnostic itself leaves all as it
+    /// was.
+    pub(super) fn note_preparation(
+        &mut self,
+        index: Index,
+        kind: StatementKind,
+        features: Features,
+        outcome: &Outcome,
+    ) {
+        let counts_at = self.diagnosed.counts_at;
+        let kind = if kind == StatementKind::Show { StatementKind::Diagnostics } else { kind };
+        self.note_diagnostics(index, kind, features, outcome);
+        self.diagnosed.counts_at = counts_at;
+    }
+
+    /// Forgets the warnings of the statement before.
+    pub(super) fn forget_warnings(&mut self) {
+        self.diagnosed.warnings = Warnings::None;
+        self.diagnosed.warnings_at = None;
+        for attached in &mut self.attached {
+            attached.has_warnings = false;
+        }
+    }
+
+    /// Goes back to the connection that remembers ROW_COUNT() and FOUND_ROWS(), if a statement asks
+    /// for them and nothing else ran there.
+    pub(super) fn go_to_counts(&mut self, features: Features) {
+        if !features.intersects(COUNTS) {
+            return;
+        }
+        let Some(home) = self.diagnosed.counts_at else { return };
+        let Some(index) = self.go_home(home) else { return };
+        let attached = &mut self.attached[index];
+        if attached.lease.last_use().is_statement_of(self.registered.control().id) {
+            attached.held = true;
+        }
+    }
+
+    /// Goes back to the connection that remembers the warnings, for a statement that asks for them.
+    pub(super) fn go_to_warnings(&mut self) -> Option<Index> {
+        let index = self.go_home(self.diagnosed.warnings_at?)?;
+        self.attached[index].held = true;
+        Some(index)
+    }
+
+    /// The connection of `home`, if it is attached or nobody else has used it since.
+    pub(super) fn go_home(&mut self, home: Home) -> Option<Index> {
+        if let Some(index) = self.attached.iter().position(|attached| attached.home() == home) {
+            return Some(index);
+        }
+        let server = home.placement.server();
+        if self.attached.iter().any(|attached| attached.placement.server() == server) {
+            return None;
+        }
+        let pool = self.services.pool(home.placement);
+        let lease = pool.reclaim(self.worker, home.thread, self.registered.control().id)?;
+        self.attached.push(Attached::new(lease, home.placement));
+        Some(self.attached.len() - 1)
+    }
+
+    /// SHOW WARNINGS and its kin.
+    pub(super) async fn show_diagnostics(
+        &mut self,
+        request: Request,
+        show: &Show,
+    ) -> Result<(), End> {
+        if self.go_to_warnings().is_some() && self.services.topology().single_server().is_some() {
+            let features = self.scan.features();
+            return self.run_statement(request, StatementKind::Diagnostics, features).await;
+        }
+        let limit = show.rest.and_then(|span| {
+            let text = self.text(&request);
+            limit_of(text.get(span.start as usize..span.end as usize).unwrap_or_default())
+        });
+        if show.rest.is_some() && limit.is_none() {
+            // The server says what is wrong with it.
+            return self.show_on_server(request, show).await;
+        }
+        self.learn_warnings().await;
+        self.consume(&request);
+        let errors_only = matches!(show.kind, ShowKind::Errors | ShowKind::ErrorCount);
+        let (skip, take) = limit.unwrap_or((0, usize::MAX));
+        let rows = self.diagnosed.warnings.rows(errors_only, &self.state.character_sets);
+        let rows: Vec<_> = rows.into_iter().skip(skip).take(take).collect();
+        if matches!(show.kind, ShowKind::WarningCount | ShowKind::ErrorCount) {
+            let name =
+                if errors_only { "@@session.error_count" } else { "@@session.warning_count" };
+            let column = Column { name, kind: Kind::Count };
+            return self.reply_rows(&[column], &[vec![Some(rows.len().to_string())]]).await;
+        }
+        let columns = [
+            Column { name: "Level", kind: Kind::Filled(7) },
+            Column { name: "Code", kind: Kind::Code },
+            Column { name: "Message", kind: Kind::Filled(512) },
+        ];
+        let found_rows = self.state.found_rows;
+        let replied = self.reply_cells(&columns, &rows).await;
+        self.state.found_rows = found_rows;
+        replied
+    }
+
+    /// Asks a connection that the session keeps for the warnings of its last statement, before it
+    /// is asked what would make it forget them.
+    pub(super) async fn learn_warnings(&mut self) {
+        let home = self.diagnosed.warnings_at.take();
+        let remembers = |attached: &&mut Attached| {
+            attached.has_warnings || home.is_some_and(|home| attached.home() == home)
+        };
+        let Some(attached) = self.attached.iter_mut().find(remembers) else { return };
+        attached.has_warnings = false;
+        // A connection that fails here fails the next statement, which then tells why.
+        if let Ok(rows) = attached.lease.rows(b"SHOW WARNINGS").await {
+            self.diagnosed.warnings = Warnings::Noted(rows);
+        }
+    }
+}
+
+impl Warnings {
+    /// How many there are, or how many errors.
+    pub(super) fn count(&self, errors_only: bool, sets: &CharacterSets) -> usize {
+        self.rows(errors_only, sets).len()
+    }
+
+    /// The rows of SHOW WARNINGS, or of SHOW ERRORS.
+    fn rows(&self, errors_only: bool, sets: &CharacterSets) -> Vec<Vec<Cell<'static>>> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Error(error) => vec![vec![
+                Some(Cow::Borrowed(&b"Error"[..])),
+                Some(Cow::Owned(error.errno.to_string().into_bytes())),
+                Some(Cow::Owned(sets.message(error).into_owned())),
+            ]],
+            Self::Noted(rows) => {
+                let wanted = |row: &&WarningRow| {
+                    !errors_only || row.first().is_some_and(|l| l.as_deref() == Some(b"Error"))
+                };
+                let cells = |row: &WarningRow| {
+                    row.iter().map(|cell| cell.clone().map(Cow::Owned)).collect()
+                };
+                rows.iter().filter(wanted).map(cells).collect()
+            }
+        }
+    }
+}
+
+/// Rows to skip and to show of `LIMIT n`, `LIMIT skip, n` and `LIMIT n OFFSET skip`.
+fn limit_of(text: &[u8]) -> Option<(usize, usize)> {
+    let text = std::str::from_utf8(text).ok()?.to_ascii_lowercase();
+    let numbers = text.trim().strip_prefix("limit")?;
+    let number = |text: &str| text.trim().parse::<usize>().ok();
+    if let Some((skip, take)) = numbers.split_once(',') {
+        return Some((number(skip)?, number(take)?));
+    }
+    if let Some((take, skip)) = numbers.split_once("offset") {
+        return Some((number(skip)?, number(take)?));
+    }
+    Some((0, number(numbers)?))
+}

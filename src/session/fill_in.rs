@@ -1,0 +1,140 @@
+//! Values that only the session knows, written into statements for one server: a pooled connection
+//! would answer with its own.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::sql::features::Features;
+use crate::sql::fill::{Filled, fill};
+use crate::sql::scan::Scan;
+use crate::sql::statement_kind::StatementKind;
+
+use super::Session;
+use super::query::Request;
+
+/// Features of statements in which something may have to be filled in.
+const OF_SESSION: Features = Features::FOUND_ROWS
+    .with(Features::ROW_COUNT)
+    .with(Features::CONNECTION_ID)
+    .with(Features::USER)
+    .with(Features::SYSTEM_VARIABLE);
+
+/// Tables that know connections by the server's numbers, so that CONNECTION_ID() beside them must
+/// be the server's, too.
+const BY_SERVER_ID: &[&[u8]] =
+    &[b"processlist", b"performance_schema", b"innodb_trx", b"innodb_lock", b"metadata_lock"];
+
+/// Whether a statement asks for what only the session knows.
+#[inline]
+pub(super) fn asks_session(features: Features) -> bool {
+    features.intersects(OF_SESSION)
+}
+
+impl Session {
+    /// Whether a statement asks for counts or the id that its connection would not give rightly.
+    pub(super) fn asks_for_own(&self, features: Features) -> bool {
+        let counts = Features::FOUND_ROWS.with(Features::ROW_COUNT);
+        let held = self.attached.iter().any(|attached| attached.held);
+        features.contains(Features::CONNECTION_ID) || !held && features.intersects(counts)
+    }
+
+    /// Whether USER() of the server is the client's, too: the same account from the same machine.
+    /// Only the server knows whether it calls that localhost.
+    pub(super) fn is_as_server_knows_it(&self) -> bool {
+        let host = &*self.login.host;
+        let is_here =
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let topology = self.services.topology();
+        is_here
+            && topology.single_server().and_then(|shard| topology.primary(shard)).is_some_and(
+                |server| *self.services.pools[server.index()].dialer().user() == *self.login.user,
+            )
+    }
+
+    /// A statement with the session's values in it, if it asks for any.
+    pub(super) async fn filled_request(&mut self, request: Request, features: Features) -> Request {
+        if !asks_session(features) {
+            return request;
+        }
+        let text = self.text(&request).to_vec();
+        match self.filled(&text, features).await {
+            Some(text) => {
+                self.consume(&request);
+                Request::Payload([b"\x03", &text[..]].concat())
+            }
+            None => request,
+        }
+    }
+
+    /// The text of a prepared statement with the session's values in it, if it asks for any.
+    pub(super) async fn filled_text(
+        &mut self,
+        text: &Arc<[u8]>,
+        features: Features,
+    ) -> Option<Arc<[u8]>> {
+        if !asks_session(features) {
+            return None;
+        }
+        self.filled(text, features).await.map(Into::into)
+    }
+
+    /// The text with the session's values in it; `None` if it asks for none.
+    pub(super) async fn filled(&mut self, text: &[u8], features: Features) -> Option<Vec<u8>> {
+        if !asks_session(features) || self.services.topology().single_server().is_none() {
+            return None;
+        }
+        let mode = self.state.lex_mode;
+        let mut scan = Scan::new();
+        scan.run(text, mode).ok()?;
+        let has =
+            |word: &[u8]| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+        // What the server remembers itself, with the session's connection in our hands.
+        let held = self.attached.iter().any(|attached| attached.held);
+        if !held && has(b"_count") {
+            self.learn_warnings().await;
+        }
+        if has(b"@@") && (has(b"insert_id") || has(b"identity")) {
+            self.learn_insert_id().await;
+        }
+        let by_server_id = BY_SERVER_ID.iter().any(|name| has(name));
+        let kill = scan.kind() == StatementKind::Kill;
+        let as_server = self.is_as_server_knows_it();
+        let state = &self.state;
+        let warnings = |errors_only: bool| {
+            self.diagnosed.warnings.count(errors_only, &state.character_sets).to_string()
+        };
+        fill(text, mode, &scan, |what| match what {
+            Filled::ConnectionId if by_server_id => None,
+            Filled::ConnectionId if kill => Some(self.registered.control().id.to_string().into()),
+            Filled::FoundRows | Filled::RowCount | Filled::WarningCount | Filled::ErrorCount
+                if held =>
+            {
+                None
+            }
+            Filled::ConnectionId => {
+                let id = self.registered.control().id;
+                Some(typed(&format!("CAST({id} AS UNSIGNED)"), "CONNECTION_ID()"))
+            }
+            Filled::FoundRows => Some(typed(&state.found_rows.to_string(), "FOUND_ROWS()")),
+            Filled::RowCount => Some(typed(&state.row_count.to_string(), "ROW_COUNT()")),
+            Filled::WarningCount => Some(typed(&warnings(false), "@@warning_count")),
+            Filled::ErrorCount => Some(typed(&warnings(true), "@@error_count")),
+            Filled::InsertId => {
+                Some(typed(&state.last_insert_id.to_string(), "@@session.last_insert_id"))
+            }
+            Filled::User if as_server => None,
+            Filled::User => {
+                let user = format!("{}@{}", self.login.user, self.login.host);
+                let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '\\' | '\'');
+                user.chars()
+                    .all(plain)
+                    .then(|| typed(&format!("CONVERT('{user}' USING utf8)"), "USER()"))
+            }
+        })
+    }
+}
+
+/// A value with the type of what it stands for, which a column that is made of it takes.
+fn typed(value: &str, of: &str) -> Vec<u8> {
+    format!("IF(1,{value},{of})").into_bytes()
+}

@@ -1,0 +1,93 @@
+//! The character set that a client asks for by the number of a collation, at login and in
+//! COM_CHANGE_USER.
+//!
+//! As servers do (`thd_init_client_charset` in MariaDB's `sql/sql_connect.cc`): a number that the
+//! server does not know gives its own default, one of a charset that no client can have an error.
+
+use crate::backend::{Lease, Names, Product};
+use crate::error::SqlError;
+use crate::sql::mode::CharsetClass;
+use crate::wire::charset::{Charset, Collation};
+
+use super::{Judges, Session};
+
+/// Numbers below are the same collations in MySQL and MariaDB, but for [`OF_ONE_PRODUCT`].
+const SHARED_BELOW: u16 = 248;
+/// utf8mb3_tolower_ci is MySQL's, and Croatian of MySQL 5.6.1 has another name in MariaDB.
+const OF_ONE_PRODUCT: [u16; 3] = [76, 213, 245];
+
+impl Session {
+    /// The character set with which a session begins.
+    pub(super) async fn names_of_collation(&mut self, id: u16) -> Result<Names, SqlError> {
+        let known =
+            Collation::by_id(id).filter(|_| id < SHARED_BELOW && !OF_ONE_PRODUCT.contains(&id));
+        if let Some(collation) = known {
+            let charset = collation.charset.name;
+            if CharsetClass::of_charset(charset.as_bytes()).is_none() {
+                let text = format!(
+                    "Variable 'character_set_client' can't be set to the value of '{charset}'"
+                );
+                return Err(SqlError::from_server(1231, *b"42000", text));
+            }
+            let collation = Some(collation.name.into());
+            return Ok(Names { charset: charset.into(), collation });
+        }
+        if let Some(names) = self.services.collations.find(id) {
+            return Ok(names);
+        }
+        let topology = self.services.topology.load_full();
+        let Ok((placement, _)) = self.any_server(&topology, Judges::Any) else {
+            return Ok(Names::utf8mb4());
+        };
+        let Ok(index) = self.attach(placement, b"", false).await else {
+            return Ok(Names::utf8mb4());
+        };
+        let names = asked(&mut self.attached[index].lease, id).await;
+        self.settle_quietly(index).await;
+        Ok(match names {
+            Some(Asked::Known(names)) => {
+                self.services.collations.insert(id, names.clone());
+                names
+            }
+            Some(Asked::Default(names)) => names,
+            None => Names::utf8mb4(),
+        })
+    }
+}
+
+/// What a server says of a number.
+enum Asked {
+    /// The collation that it knows under it.
+    Known(Names),
+    /// What it takes because it knows none.
+    Default(Names),
+}
+
+async fn asked(lease: &mut Lease, id: u16) -> Option<Asked> {
+    let kind = lease.kind();
+    // Newer MariaDB lists collations that fit several charsets once, without number.
+    let table = match kind.product {
+        Product::MariaDb if kind.version >= (10, 10, 0) => {
+            "FULL_COLLATION_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY"
+        }
+        _ => "COLLATION_NAME FROM information_schema.COLLATIONS",
+    };
+    let sql = format!("SELECT CHARACTER_SET_NAME, {table} WHERE ID = {id}");
+    if let Some(names) = names(lease, &sql).await {
+        return Some(Asked::Known(names));
+    }
+    let sql = "SELECT @@global.character_set_client, @@global.collation_connection";
+    names(lease, sql).await.map(Asked::Default)
+}
+
+/// The character set and collation in the only row of an answer.
+async fn names(lease: &mut Lease, sql: &str) -> Option<Names> {
+    let row = lease.rows(sql.as_bytes()).await.ok()?.into_iter().next()?;
+    let mut cells = row.into_iter().flatten().map(String::from_utf8);
+    let (charset, collation) = (cells.next()?.ok()?, cells.next()?.ok()?);
+    CharsetClass::of_charset(charset.as_bytes())?;
+    let same = Charset::of_collation(collation.as_bytes())
+        .is_some_and(|found| Some(found) == Charset::by_name(charset.as_bytes()));
+    let collation = same.then(|| collation.as_str().into());
+    Some(Names { charset: charset.as_str().into(), collation })
+}

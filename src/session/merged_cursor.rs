@@ -1,0 +1,261 @@
+//! Opens a cursor over several shards: one on each, whose rows are merged as they are fetched.
+//!
+//! All shards execute at once, each making its rows; shards on the same server one after the
+//! other. What a server answers without a cursor is read into memory within the merge's budget.
+
+use crate::backend::Exclusive;
+use crate::engine::budget::Budget;
+use crate::engine::merge_cursor::MergeCursor;
+use crate::engine::pipeline::Pipeline;
+use crate::engine::plan::{Primitive, SourceOrder};
+use crate::engine::row::{Layout, RowFormat};
+use crate::error::{SqlError, catalog};
+use crate::executor::scatter::{parse_columns, same_types};
+use crate::executor::stream::{Next, Opened, ResultStream, StreamError, Watch};
+use crate::geo::Placement;
+use crate::topology::ServerId;
+use crate::wire::encode::put_lenenc_int;
+use crate::wire::packet::build_packet;
+use crate::wire::scanner::{Expect, Outcome};
+use crate::wire::statement::CURSOR_READ_ONLY;
+use crate::wire::status::StatusFlags;
+
+use super::cursors::{Cursor, Merged, ServerCursor};
+use super::planned::{Job, Piece};
+use super::{End, Session};
+
+/// What a shard answered.
+struct Answered {
+    columns: Vec<Vec<u8>>,
+    cursor: Option<ServerCursor>,
+    /// The rows, if there is no cursor.
+    rows: Vec<Vec<u8>>,
+}
+
+impl Session {
+    /// Runs the pieces of a read with a cursor for the client's statement `id`.
+    pub(super) async fn open_merged(
+        &mut self,
+        job: &Job<'_>,
+        pieces: &[Piece],
+        id: u32,
+    ) -> Result<(), End> {
+        let (answered, failed) = self.execute_pieces(job, pieces).await?;
+        let merged = match failed {
+            None => self.merge_of(job, &answered),
+            Some(error) => Err(error),
+        };
+        let mut columns = Vec::new();
+        let mut servers = Vec::new();
+        for shard in answered {
+            if columns.is_empty() {
+                columns = shard.columns;
+            }
+            servers.push(shard.cursor);
+        }
+        let merge = match merged {
+            Ok(merge) => merge,
+            Err(error) => {
+                for cursor in servers.into_iter().flatten() {
+                    self.close_server_cursor(cursor).await;
+                }
+                return self.reply_error(error).await;
+            }
+        };
+        if let Some(statement) = self.prepared.get_mut(id) {
+            statement.cursor = Some(Cursor::Merged(Box::new(Merged { merge, servers })));
+        }
+        let hidden = match job.primitive {
+            Primitive::Merge(merge) => merge.hidden,
+            _ => 0,
+        };
+        self.state.row_count = -1;
+        self.diagnosed.clear();
+        self.reply_columns(&columns[..columns.len().saturating_sub(hidden)]).await
+    }
+
+    /// Column definitions without rows, which come by COM_STMT_FETCH.
+    pub(super) async fn reply_columns(&mut self, columns: &[Vec<u8>]) -> Result<(), End> {
+        let (out, sequence) = (&mut self.client.framed.out, &mut self.sequence);
+        build_packet(out, sequence, |out| put_lenenc_int(out, columns.len() as u64));
+        for column in columns {
+            build_packet(out, sequence, |out| out.extend_from_slice(column));
+        }
+        self.end_with(StatusFlags::CURSOR_EXISTS).await
+    }
+
+    /// Executes every piece; what was opened before a failure is given with it.
+    async fn execute_pieces(
+        &mut self,
+        job: &Job<'_>,
+        pieces: &[Piece],
+    ) -> Result<(Vec<Answered>, Option<SqlError>), End> {
+        let mut answered: Vec<Option<Answered>> = pieces.iter().map(|_| None).collect();
+        let mut waiting: Vec<(usize, ServerId, Exclusive)> = Vec::new();
+        let mut failed = None;
+        for (number, piece) in pieces.iter().enumerate() {
+            let placement = match self.place_piece(job, piece.shard) {
+                Ok(placement) => placement,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            };
+            if let Some(at) = waiting.iter().position(|(_, s, _)| *s == placement.server()) {
+                let (earlier, server, statement) = waiting.remove(at);
+                match self.collect_opened(server, statement).await? {
+                    Ok(shard) => answered[earlier] = Some(shard),
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+            match self.send_with_cursor(job, placement, piece).await {
+                Ok(statement) => waiting.push((number, placement.server(), statement)),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        for (number, server, statement) in waiting {
+            match self.collect_opened(server, statement).await? {
+                Ok(shard) => answered[number] = Some(shard),
+                Err(error) => failed = Some(failed.unwrap_or(error)),
+            }
+        }
+        Ok((answered.into_iter().flatten().collect(), failed))
+    }
+
+    async fn send_with_cursor(
+        &mut self,
+        job: &Job<'_>,
+        placement: Placement,
+        piece: &Piece,
+    ) -> Result<Exclusive, SqlError> {
+        let database = job.topology.keyspace(job.keyspace).database.clone();
+        let wants_insert_id = job.statement.wants_insert_id();
+        let index = self.attach(placement, database.as_bytes(), wants_insert_id).await?;
+        let prepared = self.attached[index].lease.prepare_exclusive(&piece.text).await;
+        let statement = match prepared {
+            Ok(statement) => statement,
+            Err(failure) => return Err(self.fail(index, failure).await),
+        };
+        let payload = self.piece_execution(statement.id, CURSOR_READ_ONLY, piece, job.statement);
+        let lease = &mut self.attached[index].lease;
+        if let Err(failure) = lease.send_payload(&payload).await {
+            return Err(self.lose(index, &failure));
+        }
+        lease.expect(Expect::Query, crate::backend::first_answer_sequence(payload.len()));
+        Ok(statement)
+    }
+
+    /// Reads the answer of a shard.
+    async fn collect_opened(
+        &mut self,
+        server: ServerId,
+        statement: Exclusive,
+    ) -> Result<Result<Answered, SqlError>, End> {
+        let Some(index) = self.index_of(server) else {
+            return Ok(Err(catalog::INTERNAL.with(&[&"a shard without connection"])));
+        };
+        let limits = &self.services.limits;
+        let mut budget = Budget { rows: limits.merge_rows_max, bytes: limits.merge_bytes_max };
+        let mut stream = ResultStream::new(&mut self.attached[index].lease, limits.merge_bytes_max);
+        let mut watch = Watch::new(&mut self.client, self.registered.control());
+        let read = read_opened(&mut stream, &mut watch, &mut budget).await;
+        let outcome = *stream.outcome();
+        let cursor = self.open_server_cursor(index, statement);
+        Ok(match read {
+            Ok((columns, Opened::Cursor, rows)) => {
+                self.settle(index, &outcome).await;
+                Ok(Answered { columns, cursor: Some(cursor), rows })
+            }
+            Ok((columns, Opened::Rows, rows)) => {
+                self.close_opened(cursor, &outcome).await;
+                Ok(Answered { columns, cursor: None, rows })
+            }
+            Err(StreamError::Server(error)) => {
+                self.close_opened(cursor, &outcome).await;
+                Err(error)
+            }
+            Err(StreamError::Broken(failure)) => Err(self.lose(index, &failure)),
+            Err(StreamError::Interrupted) => {
+                super::query::kill_on_server(&mut self.attached[index].lease);
+                let _ = self.lose(index, &"interrupted");
+                self.registered.control().clear_query();
+                Err(catalog::KILLED.error())
+            }
+            Err(StreamError::ClientGone) => return Err(End::Quit),
+        })
+    }
+
+    async fn close_opened(&mut self, cursor: ServerCursor, outcome: &Outcome) {
+        let server = cursor.server;
+        if let Some(index) = self.index_of(server) {
+            self.settle(index, outcome).await;
+        }
+        self.close_server_cursor(cursor).await;
+    }
+
+    fn merge_of(&self, job: &Job<'_>, answered: &[Answered]) -> Result<MergeCursor, SqlError> {
+        let capabilities = self.client.capabilities;
+        let mut columns = None;
+        for shard in answered {
+            let found = parse_columns(&shard.columns, capabilities)?;
+            match &columns {
+                None => columns = Some(found),
+                Some(known) if same_types(known, &found) => {}
+                Some(_) => {
+                    let what = "a result whose columns have different types on different shards";
+                    return Err(catalog::UNSUPPORTED.with(&[&what]));
+                }
+            }
+        }
+        let merge = match job.primitive {
+            Primitive::Merge(merge) => Some(&**merge),
+            _ => None,
+        };
+        let layout = Layout {
+            format: RowFormat::Binary,
+            columns: columns.unwrap_or_default(),
+            hidden: merge.map_or(0, |merge| merge.hidden),
+        };
+        let limits = &self.services.limits;
+        let budget = Budget { rows: limits.merge_rows_max, bytes: limits.merge_bytes_max };
+        let bindings = self.bindings(job.statement);
+        let pipeline = merge
+            .map(|merge| Pipeline::new(merge, layout.clone(), &bindings, budget))
+            .transpose()?;
+        let order = merge.map_or(&SourceOrder::Concatenate, |merge| &merge.order);
+        let mut cursor = MergeCursor::new(order, pipeline, &layout, budget, answered.len())?;
+        for (number, shard) in answered.iter().enumerate() {
+            for row in &shard.rows {
+                cursor.feed(number, row.clone())?;
+            }
+        }
+        Ok(cursor)
+    }
+}
+
+async fn read_opened(
+    stream: &mut ResultStream<'_>,
+    watch: &mut Watch<'_>,
+    budget: &mut Budget,
+) -> Result<(Vec<Vec<u8>>, Opened, Vec<Vec<u8>>), StreamError> {
+    let (columns, opened) = stream.cursor(watch).await?;
+    let mut rows = Vec::new();
+    while opened == Opened::Rows
+        && let Next::Row(packet) = stream.next(watch).await?
+    {
+        let row = stream.payload(packet).to_vec();
+        stream.consume(packet);
+        if let Err(error) = budget.take(row.len()) {
+            stream.drain(watch).await?;
+            return Err(StreamError::Server(error));
+        }
+        rows.push(row);
+    }
+    Ok((columns, opened, rows))
+}

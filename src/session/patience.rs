@@ -1,0 +1,55 @@
+//! How long a session waits for its client: `wait_timeout`, which the proxy keeps itself.
+//!
+//! A server cannot: it sees no client between two statements. Only the session's own value is
+//! looked at; `interactive_timeout` decides what an interactive client begins with, which is a
+//! limit of the configuration here.
+
+use std::sync::Arc;
+
+use crate::backend::{Product, ServerKind, Settings};
+use crate::error::{SqlError, catalog};
+
+use super::Session;
+
+impl Session {
+    /// Tells the registry how long the client may now be idle, if that may have changed.
+    pub(super) fn note_patience(&mut self) {
+        if Arc::ptr_eq(&self.patience_of, &self.state.settings) {
+            return;
+        }
+        self.patience_of = Arc::clone(&self.state.settings);
+        let limit = self.services.limits.client_idle(self.client.manner()).as_secs();
+        let seconds = wait_timeout(&self.patience_of).unwrap_or(limit);
+        self.registered.control().set_idle_max(seconds);
+    }
+
+    /// What a client that was idle for too long is told: MySQL gives a reason since 8.0.24, others
+    /// close without a word.
+    pub(super) fn idle_error(&self) -> Option<SqlError> {
+        let kind = ServerKind::parse(self.services.server_version.as_bytes());
+        let tells = kind.product == Product::MySql && kind.version >= (8, 0, 24);
+        tells.then(|| catalog::IDLE.error())
+    }
+}
+
+/// Seconds, as far as they were set as a number.
+fn wait_timeout(settings: &Settings) -> Option<u64> {
+    let literal = std::str::from_utf8(settings.get("wait_timeout")?).ok()?;
+    literal.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Names;
+
+    #[test]
+    fn only_numbers_count() {
+        let mut settings = Settings::new(Names { charset: "utf8mb4".into(), collation: None });
+        assert_eq!(wait_timeout(&settings), None);
+        for (literal, seconds) in [("5", Some(5)), (" 28800", Some(28_800)), ("'5'", None)] {
+            settings.set("wait_timeout", literal.as_bytes().to_vec());
+            assert_eq!(wait_timeout(&settings), seconds, "{literal}");
+        }
+    }
+}

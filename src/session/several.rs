@@ -1,0 +1,149 @@
+//! Several statements in one command: each is run by itself, the answers are chained.
+//!
+//! They are taken apart as a server's parser does (`dispatch_command` in `sql/sql_parse.cc`):
+//! spaces and `;` at the end of the text do not count, a `;` ends a statement, whatever follows it
+//! is another one, if only a comment, and each is read under the settings that those before it
+//! have made.
+
+use crate::error::catalog;
+use crate::net::Packet;
+use crate::sql::features::Features;
+use crate::sql::scan::Scan;
+use crate::sql::statement_kind::StatementKind;
+use crate::wire::capability::Capabilities;
+
+use super::query::Request;
+use super::{End, Session};
+
+/// What a text is, as far as its first statement tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Split {
+    /// One statement.
+    Only,
+    /// One statement and others.
+    First {
+        /// Where the `;` stands.
+        end: usize,
+    },
+    /// Nothing before the first `;`, which is an error of syntax.
+    Nothing,
+}
+
+/// Takes the first statement of a text; `scan` is its scan.
+pub(super) fn split(text: &[u8], scan: &Scan) -> Split {
+    let end = scan.end() as usize;
+    if text.get(end) != Some(&b';') || trimmed(text).len() <= end {
+        return Split::Only;
+    }
+    match scan.kind() {
+        StatementKind::Empty => Split::Nothing,
+        _ => Split::First { end },
+    }
+}
+
+/// The text without spaces and `;` at its end.
+fn trimmed(text: &[u8]) -> &[u8] {
+    let counts = |byte: &u8| !byte.is_ascii_whitespace() && !matches!(byte, b';' | 0x0b);
+    let len = text.iter().rposition(counts).map_or(0, |last| last + 1);
+    &text[..len]
+}
+
+impl Session {
+    /// Runs a command of several statements.
+    pub(super) async fn several_statements(
+        &mut self,
+        packet: Packet,
+        split: Split,
+    ) -> Result<(), End> {
+        let request = Request::Packet(packet);
+        if let Split::First { end } = split
+            && self.ends_in_comments(&self.text(&request)[end + 1..])
+            && !self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS)
+        {
+            return self.statement(request, true).await;
+        }
+        let asked_for = self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
+        if !asked_for || split == Split::Nothing || self.state.oracle_mode {
+            return self.one_for_the_server(request).await;
+        }
+        let text = trimmed(self.text(&request)).to_vec();
+        self.consume(&request);
+        let mut rest = &text[..];
+        loop {
+            let understood = self.scan.run(rest, self.state.lex_mode).is_ok();
+            let split = if understood { self::split(rest, &self.scan) } else { Split::Only };
+            self.more_follows = matches!(split, Split::First { .. });
+            self.failed = false;
+            let (statement, next) = match split {
+                Split::First { end } => {
+                    let next = rest[end + 1..].trim_ascii_start();
+                    (&rest[..end], Some(next))
+                }
+                Split::Only | Split::Nothing => (rest, None),
+            };
+            let payload = [b"\x03", statement].concat();
+            let request = Request::Payload(payload);
+            if split == Split::Nothing {
+                self.one_for_the_server(request).await?;
+            } else {
+                self.statement(request, understood).await?;
+            }
+            match next {
+                // An error ends the chain.
+                Some(next) if !self.failed => rest = next,
+                _ => break,
+            }
+        }
+        self.more_follows = false;
+        Ok(())
+    }
+
+    fn ends_in_comments(&self, rest: &[u8]) -> bool {
+        let mut scan = Scan::new();
+        scan.run(rest, self.state.lex_mode).is_ok()
+            && scan.kind() == StatementKind::Empty
+            && scan.end() as usize == rest.len()
+    }
+
+    /// A text that a server takes for one statement, or for an error of syntax that it words
+    /// itself.
+    async fn one_for_the_server(&mut self, request: Request) -> Result<(), End> {
+        if self.services.topology().single_server().is_none() {
+            let end = self.scan.end() as usize;
+            let near = String::from_utf8_lossy(self.text(&request).get(end..).unwrap_or_default());
+            let what = format!("more than one statement near '{near}'");
+            return self.refuse(&request, catalog::SYNTAX.with(&[&what])).await;
+        }
+        let kind = StatementKind::Other;
+        self.begin_tally(kind);
+        self.drop_held().await;
+        let result = self.run_statement(request, kind, Features::NONE).await;
+        self.end_tally();
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::mode::LexMode;
+
+    #[test]
+    fn texts_are_split_as_servers_do() {
+        for (text, expected) in [
+            ("SELECT 1", Split::Only),
+            ("SELECT 1; ;; ", Split::Only),
+            ("SELECT 1;SELECT 2", Split::First { end: 8 }),
+            ("SELECT ';';-- c", Split::First { end: 10 }),
+            ("SELECT 1;;SELECT 2", Split::First { end: 8 }),
+            (";SELECT 1", Split::Nothing),
+            ("/* a */;SELECT 1", Split::Nothing),
+            (";", Split::Only),
+            ("", Split::Only),
+        ] {
+            let mut scan = Scan::new();
+            scan.run(text.as_bytes(), LexMode::default()).expect("tokens");
+            assert_eq!(split(text.as_bytes(), &scan), expected, "{text}");
+        }
+    }
+}

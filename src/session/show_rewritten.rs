@@ -1,0 +1,205 @@
+//! SHOW STATUS and SHOW PROCESSLIST: what a server tells is about its connections with Geogate;
+//! the client is shown its own. Definitions, and rows that are not about sessions, are the
+//! server's.
+
+use crate::error::SqlError;
+use crate::sql::control::set::Scope;
+use crate::sql::control::show::{Show, ShowKind};
+use crate::wire::capability::Capabilities;
+use crate::wire::command::code;
+use crate::wire::ok::OkPacket;
+use crate::wire::packet::build_packet;
+use crate::wire::row_text::{TextRow, put_text_row};
+use crate::wire::scanner::Expect;
+
+use super::query::Request;
+use super::{End, Judges, Session};
+
+/// A row of text; `None` is NULL.
+type Row = Vec<Option<Vec<u8>>>;
+
+/// A server's answer as it was framed.
+#[derive(Debug)]
+struct Answer {
+    packets: Vec<u8>,
+    columns: usize,
+    rows: usize,
+    capabilities: Capabilities,
+}
+
+/// Whether the rows of a SHOW are about sessions, so that the client must be shown others.
+pub(super) fn is_about_sessions(show: &Show) -> bool {
+    match show.kind {
+        ShowKind::Processlist => true,
+        ShowKind::Status => {
+            let first = show.like.as_deref().and_then(<[u8]>::first);
+            // Ssl_.., Compression, Threads_connected.
+            first.is_none_or(|first| b"sScCtT%_\\".contains(first))
+        }
+        _ => false,
+    }
+}
+
+impl Session {
+    /// SHOW STATUS or SHOW PROCESSLIST.
+    pub(super) async fn show_sessions(&mut self, request: Request, show: &Show) -> Result<(), End> {
+        let text = self.text(&request).to_vec();
+        self.consume(&request);
+        let answer = match self.ask_any(&text).await {
+            Ok(answer) => answer,
+            Err(error) => return self.reply_error(error).await,
+        };
+        let rows = match show.kind {
+            ShowKind::Processlist => self.process_rows(&answer.all_rows(), show, &text),
+            _ => self.status_rows(answer.all_rows(), show),
+        };
+        self.forget_warnings();
+        self.state.found_rows = rows.len() as u64;
+        self.state.row_count = -1;
+        self.write_answer(&answer, &rows);
+        self.flush().await
+    }
+
+    /// Asks the server that is attached, or any.
+    async fn ask_any(&mut self, text: &[u8]) -> Result<Answer, SqlError> {
+        let topology = self.services.topology().clone();
+        let (placement, database) = self.any_server(&topology, Judges::Any)?;
+        let index = self.attach(placement, &database, false).await?;
+        let lease = &mut self.attached[index].lease;
+        match lease.answer(code::QUERY, text, Expect::Query).await {
+            Ok(packets) => {
+                let outcome = *lease.outcome();
+                let capabilities = lease.capabilities();
+                self.settle_quietly(index).await;
+                Ok(Answer {
+                    packets,
+                    columns: outcome.columns as usize,
+                    rows: outcome.rows as usize,
+                    capabilities,
+                })
+            }
+            Err(failure) => Err(self.fail(index, failure).await),
+        }
+    }
+
+    /// The rows of SHOW STATUS with what is about the client's own connection, and how many there
+    /// are.
+    fn status_rows(&self, mut rows: Vec<Row>, show: &Show) -> Vec<Row> {
+        let tls = self.client.framed.stream().tls_names();
+        let of_session = show.scope != Some(Scope::Global);
+        let compressing = Capabilities::COMPRESS.union(Capabilities::ZSTD_COMPRESSION);
+        let compressed = self.client.capabilities.bits() & compressing.bits() != 0;
+        for row in &mut rows {
+            let own = match row.first().and_then(Option::as_deref).unwrap_or_default() {
+                b"Ssl_cipher" if of_session => {
+                    tls.as_ref().map_or("", |tls| &tls.cipher).to_owned()
+                }
+                b"Ssl_version" if of_session => {
+                    tls.as_ref().map_or("", |tls| tls.version).to_owned()
+                }
+                b"Compression" if of_session => if compressed { "ON" } else { "OFF" }.to_owned(),
+                b"Threads_connected" => self.services.registry.count().to_string(),
+                _ => continue,
+            };
+            if let Some(cell) = row.get_mut(1) {
+                *cell = Some(own.into_bytes());
+            }
+        }
+        rows
+    }
+
+    /// The sessions of the client's account, or all for an operator, in the columns Id, User,
+    /// Host, db, Command, Time, State, Info. What a running statement is doing is told by the row
+    /// of the server's connection that it runs on.
+    fn process_rows(&self, told: &[Row], show: &Show, text: &[u8]) -> Vec<Row> {
+        let registry = &self.services.registry;
+        let all = self.services.accounts.is_operator(&self.login.user);
+        let own = self.registered.control().id;
+        let mut rows = Vec::new();
+        for session in registry.list() {
+            if !all && *session.user() != *self.login.user {
+                continue;
+            }
+            let is_own = session.id == own;
+            let thread = session.thread().to_string().into_bytes();
+            let by_server = told.iter().find(|row| row.first() == Some(&Some(thread.clone())));
+            let told = |column: usize| by_server.and_then(|row| row.get(column)?.clone());
+            let idle = session.idle_seconds(registry.seconds());
+            let mut row = vec![
+                Some(session.id.to_string().into_bytes()),
+                Some(session.user().as_bytes().to_vec()),
+                Some(session.peer.as_bytes().to_vec()),
+                Some(session.database()).filter(|name| !name.is_empty()),
+            ];
+            match idle.filter(|_| !is_own) {
+                Some(seconds) => row.extend([
+                    Some(b"Sleep".to_vec()),
+                    Some(seconds.to_string().into_bytes()),
+                    Some(Vec::new()),
+                    None,
+                ]),
+                None => row.extend([
+                    Some(told(4).unwrap_or_else(|| b"Query".to_vec())),
+                    Some(told(5).unwrap_or_else(|| b"0".to_vec())),
+                    Some(told(6).unwrap_or_else(|| b"starting".to_vec())),
+                    if is_own { Some(shown(text, show)) } else { told(7) },
+                ]),
+            }
+            if let Some(row_of_server) = told_width(by_server, &row) {
+                row.extend_from_slice(row_of_server);
+            }
+            rows.push(row);
+        }
+        rows
+    }
+
+    /// Writes other rows between a server's definitions and its end.
+    fn write_answer(&mut self, answer: &Answer, rows: &[Row]) {
+        let status = self.status();
+        let capabilities = self.client.capabilities;
+        let (out, sequence) = (&mut self.client.framed.out, &mut self.sequence);
+        let mut packets = crate::backend::Packets::new(&answer.packets);
+        for packet in packets.by_ref().take(answer.first_row()) {
+            build_packet(out, sequence, |out| out.extend_from_slice(packet));
+        }
+        for row in rows {
+            // The server may have columns that the row does not: they are 0 for idle sessions.
+            let missing = answer.columns.saturating_sub(row.len());
+            let zeroes = std::iter::repeat_n(Some(b"0.000".as_slice()), missing);
+            let cells: Vec<_> = row.iter().map(Option::as_deref).chain(zeroes).collect();
+            build_packet(out, sequence, |out| put_text_row(out, cells));
+        }
+        let last = packets.nth(answer.rows).unwrap_or_default();
+        let mut end = OkPacket::parse_result_end(last, answer.capabilities).unwrap_or_default();
+        (end.status, end.session_state) = (status, b"");
+        build_packet(out, sequence, |out| end.encode_result_end(out, capabilities));
+    }
+}
+
+impl Answer {
+    /// How many packets come before the rows.
+    fn first_row(&self) -> usize {
+        let eof = usize::from(!self.capabilities.contains(Capabilities::DEPRECATE_EOF));
+        1 + self.columns + eof
+    }
+
+    fn all_rows(&self) -> Vec<Row> {
+        crate::backend::Packets::new(&self.packets)
+            .skip(self.first_row())
+            .take(self.rows)
+            .filter_map(|packet| TextRow::parse(packet, self.columns).ok())
+            .map(|row| row.iter().map(|cell| cell.map(<[u8]>::to_vec)).collect())
+            .collect()
+    }
+}
+
+/// The cells that a server's row has behind ours: MariaDB's Progress.
+fn told_width<'a>(by_server: Option<&'a Row>, row: &Row) -> Option<&'a [Option<Vec<u8>>]> {
+    by_server?.get(row.len()..)
+}
+
+/// A statement as the list shows it: 100 bytes of it without FULL.
+fn shown(text: &[u8], show: &Show) -> Vec<u8> {
+    let end = if show.full { text.len() } else { text.len().min(100) };
+    text[..end].to_vec()
+}

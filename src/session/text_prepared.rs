@@ -1,0 +1,448 @@
+//! PREPARE, EXECUTE and DEALLOCATE PREPARE as text: the names are the session's.
+//!
+//! No connection is kept for them. Over one server PREPARE goes there as it is, and EXECUTE too, as
+//! long as nobody else has used that connection since: see `named_at_server`. A statement without
+//! parameters that is about the session runs as if it had been written out. Else one server gets
+//! EXECUTE IMMEDIATE, or a statement prepared for this one execution where it does not know that,
+//! or would read the text otherwise than at PREPARE. Over several servers the parameters are
+//! written into the text, which is then planned.
+
+use std::sync::Arc;
+
+use crate::backend::{Aligned, Owner, Product};
+use crate::error::{Origin, SqlError, catalog};
+use crate::geo;
+use crate::sql::ast::Span;
+use crate::sql::control::prepare::{Prepared, Source, Using};
+use crate::sql::effects::Effect;
+use crate::sql::features::Features;
+use crate::sql::lexer::Lexer;
+use crate::sql::mode::{Backslash, CharsetClass, LexMode};
+use crate::sql::scan::{HoleKind, Scan};
+use crate::sql::statement_kind::StatementKind;
+use crate::sql::token::TokenKind;
+use crate::wire::command::code;
+use crate::wire::ok::OkPacket;
+use crate::wire::scanner::Expect;
+
+use super::diagnostics::Home;
+use super::hold::Text;
+use super::prepared_under::PreparedUnder;
+use super::query::Request;
+use super::{End, Judges, Session};
+
+/// A statement that was prepared under a name.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) text: Owner,
+    scan: Scan,
+    pub(super) kind: StatementKind,
+    pub(super) features: Features,
+    pub(super) params: usize,
+    /// Where a server has it under its name.
+    pub(super) home: Option<Home>,
+    /// How the text was split at PREPARE.
+    mode: LexMode,
+    under: PreparedUnder,
+}
+
+/// The name of a statement that lives for one execution on a connection.
+const ONCE: &str = "`_geogate`";
+
+impl Session {
+    /// PREPARE, EXECUTE, EXECUTE IMMEDIATE and DEALLOCATE PREPARE.
+    pub(super) async fn text_prepared(
+        &mut self,
+        request: Request,
+        statement: Prepared,
+    ) -> Result<(), End> {
+        let command = self.text(&request).to_vec();
+        self.consume(&request);
+        // What an EXECUTE leaves behind is told by the text that it runs.
+        self.pending = None;
+        match statement {
+            Prepared::Prepare { name, source } => {
+                let name = name.to_lowercase();
+                // As servers do: the old one is gone even if the new one fails.
+                self.prepared.by_name.remove(&name);
+                if self.services.topology().single_server().is_some() {
+                    return self.prepare_at_server(command, name, source).await;
+                }
+                match self.named(&command, source).await {
+                    Ok(named) => {
+                        self.prepared.by_name.insert(name, Arc::new(named));
+                        self.reply_prepared().await
+                    }
+                    Err(error) => self.reply_error(error).await,
+                }
+            }
+            Prepared::Deallocate(name) => {
+                let name = name.to_lowercase();
+                let known = self.prepared.by_name.remove(&name);
+                if self.services.topology().single_server().is_some() {
+                    return self.deallocate_at_server(command, &name, known.as_deref()).await;
+                }
+                match known {
+                    Some(_) => self.reply_ok(0).await,
+                    None => self.reply_error(unknown_handler(&name, "DEALLOCATE PREPARE")).await,
+                }
+            }
+            Prepared::Execute { name, using } => {
+                let name = name.to_lowercase();
+                match self.prepared.by_name.get(&name).cloned() {
+                    Some(named) => {
+                        if let Some(index) = self.name_at_server(&name, &named) {
+                            return self.execute_at_server(index, command, &named, &using).await;
+                        }
+                        self.execute_named(&command, &named, &using).await
+                    }
+                    // A stored procedure may have prepared it.
+                    None if self.services.topology().single_server().is_some() => {
+                        self.run_at_server(command, StatementKind::Execute).await
+                    }
+                    None => self.reply_error(unknown_handler(&name, "EXECUTE")).await,
+                }
+            }
+            Prepared::Immediate { source, using } => {
+                self.execute_immediate(command, source, &using).await
+            }
+        }
+    }
+
+    async fn execute_immediate(
+        &mut self,
+        command: Vec<u8>,
+        source: Source,
+        using: &Using,
+    ) -> Result<(), End> {
+        let single = self.services.topology().single_server().is_some();
+        // Servers refuse subqueries there, each in its own words.
+        if single
+            && let Source::Expression(span) = &source
+            && has_subquery(bytes(&command, *span), self.state.lex_mode)
+        {
+            return self.run_at_server(command, StatementKind::Execute).await;
+        }
+        match self.named(&command, source).await {
+            Ok(named) => self.execute_named(&command, &named, using).await,
+            // The server has the same to say about it, in its own words.
+            Err(error) if single && error.origin == Origin::Server => {
+                self.run_at_server(command, StatementKind::Execute).await
+            }
+            Err(error) => self.reply_error(error).await,
+        }
+    }
+
+    async fn reply_prepared(&mut self) -> Result<(), End> {
+        self.state.row_count = 0;
+        let status = self.status();
+        let info = b"Statement prepared";
+        self.write_ok(&OkPacket { status, info, ..OkPacket::default() });
+        self.flush().await
+    }
+
+    /// Has a server judge a text, as PREPARE does.
+    async fn named(&mut self, command: &[u8], source: Source) -> Result<Named, SqlError> {
+        self.prepared.has_room()?;
+        let text: Owner = match source {
+            Source::Text(text) => text.into(),
+            Source::Expression(span) => self.value_of(bytes(command, span)).await?.into(),
+        };
+        let mut named = self.read_named(text);
+        self.forget_warnings();
+        // Over several servers no one of them can judge what is about the session.
+        if self.services.topology().single_server().is_some() || !named.is_about_session() {
+            let (kind, features) = (named.kind, named.features);
+            let prepared = self.prepare_on_server(&named.text, kind, features).await;
+            named.params = usize::from(prepared?.1);
+        }
+        Ok(named)
+    }
+
+    /// A text that is to be known by a name.
+    pub(super) fn read_named(&self, text: Owner) -> Named {
+        let mut scan = Scan::new();
+        let understood = scan.run(&text, self.state.lex_mode).is_ok();
+        let (kind, features) = if understood {
+            (scan.kind(), scan.features())
+        } else {
+            (StatementKind::Other, Features::NONE)
+        };
+        let under = PreparedUnder::of(&self.state);
+        let mode = self.state.lex_mode;
+        let params = scan.holes().iter().filter(|hole| hole.kind == HoleKind::Placeholder).count();
+        Named { text, scan, kind, features, params, home: None, mode, under }
+    }
+
+    /// The text of an expression in the character set of statements; NULL is the word, as on
+    /// servers.
+    pub(super) async fn value_of(&mut self, expression: &[u8]) -> Result<Vec<u8>, SqlError> {
+        let topology = self.services.topology.load_full();
+        let (placement, database) = self.any_server(&topology, Judges::Any)?;
+        let index = self.attach(placement, &database, false).await?;
+        // In digits, because an answer comes in the character set of results.
+        let charset = self.state.character_sets.client().as_bytes();
+        let question = [b"SELECT HEX(CONVERT(", expression, b"\nUSING ", charset, b"))"].concat();
+        match self.attached[index].lease.rows(&question).await {
+            Ok(rows) => {
+                self.settle_quietly(index).await;
+                let value = rows.into_iter().next().and_then(|row| row.into_iter().next());
+                Ok(value.flatten().map_or_else(|| b"NULL".to_vec(), |hex| unhex(&hex)))
+            }
+            Err(failure) => Err(self.fail(index, failure).await),
+        }
+    }
+
+    async fn execute_named(
+        &mut self,
+        command: &[u8],
+        named: &Named,
+        using: &Using,
+    ) -> Result<(), End> {
+        if using.len() != named.params {
+            let error = SqlError::from_server(1210, *b"HY000", "Incorrect arguments to EXECUTE");
+            return self.reply_error(error).await;
+        }
+        let several = self.services.topology().single_server().is_none();
+        if several && named.mode != self.state.lex_mode {
+            let what = "EXECUTE of what was prepared under another sql_mode over several servers";
+            return self.reply_error(catalog::UNSUPPORTED.with(&[&what])).await;
+        }
+        let of_session = named.is_about_session() || self.asks_for_own(named.features);
+        if named.params == 0 && (several || of_session) {
+            return self.run_written_out(named, named.text.to_vec()).await;
+        }
+        if several || self.asks_for_own(named.features) {
+            self.learn_all_user_variables().await;
+            return match self.with_parameters(command, named, using) {
+                Ok(text) => self.run_written_out(named, text).await,
+                Err(error) => self.reply_error(error).await,
+            };
+        }
+        self.execute_once(command, named, using).await
+    }
+
+    /// Runs a text in the place of an EXECUTE.
+    async fn run_written_out(&mut self, named: &Named, text: Vec<u8>) -> Result<(), End> {
+        let target = named.under.target.clone();
+        let now = std::mem::replace(&mut self.state.target, target.clone());
+        let understood = self.scan.run(&text, self.state.lex_mode).is_ok();
+        let (kind, features) = if understood {
+            (self.scan.kind(), self.scan.features())
+        } else {
+            (StatementKind::Other, Features::NONE)
+        };
+        let payload = [&[code::QUERY], &text[..]].concat();
+        let request = Request::Payload(payload);
+        let result = Box::pin(self.answer_statement(request, kind, features)).await;
+        // Only USE moves the target, and no statement that can be prepared is one.
+        if self.state.target == target {
+            self.state.target = now;
+        }
+        result
+    }
+
+    /// The text with the parameters written where the placeholders are.
+    fn with_parameters(
+        &self,
+        command: &[u8],
+        named: &Named,
+        using: &Using,
+    ) -> Result<Vec<u8>, SqlError> {
+        let mut scan = Scan::new();
+        let scanned = scan.run(&named.text, self.state.lex_mode);
+        scanned.map_err(|error| catalog::SYNTAX.with(&[&error]))?;
+        let holes = scan.holes().iter().filter(|hole| hole.kind == HoleKind::Placeholder);
+        let mut text = Vec::with_capacity(named.text.len() + 16 * using.len());
+        let mut done = 0;
+        for (hole, span) in holes.zip(using) {
+            let literal = self.literal_of(bytes(command, *span))?;
+            text.extend_from_slice(&named.text[done..hole.cut.start as usize]);
+            text.extend_from_slice(&literal);
+            done = hole.cut.end as usize;
+        }
+        text.extend_from_slice(&named.text[done..]);
+        Ok(text)
+    }
+
+    /// A parameter as a literal: a user variable's value, or a literal as it was written.
+    fn literal_of(&self, parameter: &[u8]) -> Result<Vec<u8>, SqlError> {
+        let Some(name) = variable_name(parameter) else {
+            let mut scan = Scan::new();
+            let literal = scan.run(parameter, self.state.lex_mode).is_ok()
+                && matches!(scan.holes(), [hole] if hole.cut.start == 0
+                    && hole.cut.end as usize == parameter.len());
+            let what = "EXECUTE .. USING an expression over several servers";
+            return if literal {
+                Ok(parameter.to_vec())
+            } else {
+                Err(catalog::UNSUPPORTED.with(&[&what]))
+            };
+        };
+        let known = self.state.settings.get(&format!("@{name}"));
+        Ok(known.map_or_else(|| b"NULL".to_vec(), <[u8]>::to_vec))
+    }
+
+    /// One execution on the only server.
+    async fn execute_once(
+        &mut self,
+        command: &[u8],
+        named: &Named,
+        using: &Using,
+    ) -> Result<(), End> {
+        let index = match self.attach_for_named(named).await {
+            Ok(index) => index,
+            Err(error) => return self.reply_error(error).await,
+        };
+        let parameters: Vec<&[u8]> = using.iter().map(|span| bytes(command, *span)).collect();
+        let using = match &parameters[..] {
+            [] => Vec::new(),
+            some => [b" USING ", &some.join(&b", "[..])[..]].concat(),
+        };
+        let lease = &mut self.attached[index].lease;
+        let mariadb = lease.kind().product == Product::MariaDb;
+        let still_holds = named.under.holds(&self.state);
+        let sql = if mariadb && still_holds {
+            [b"EXECUTE IMMEDIATE ", &literal(&named.text, self.state.lex_mode)[..], &using].concat()
+        } else {
+            if let Err(error) = self.prepare_once(index, named).await {
+                return self.reply_error(error).await;
+            }
+            [b"EXECUTE ", ONCE.as_bytes(), &using].concat()
+        };
+        self.note_named(named, &parameters);
+        let request = Request::Payload([&[code::QUERY], &sql[..]].concat());
+        let Some(outcome) = self.exchange(index, request, Expect::Query).await? else {
+            return Ok(());
+        };
+        // A SET with parameters has not been read: whatever it set stays with this session.
+        let kind = if named.kind == StatementKind::Set { StatementKind::Other } else { named.kind };
+        self.after_statement(index, kind, named.features, &outcome).await;
+        Ok(())
+    }
+
+    /// Reads what an execution may leave behind.
+    pub(super) fn note_named(&mut self, named: &Named, parameters: &[&[u8]]) {
+        let text = Text::Named(&named.text, named.mode, &named.scan);
+        self.note_pending(named.kind, named.features, text);
+        if named.kind == StatementKind::Call
+            && let Some(pending) = &mut self.pending
+        {
+            // OUT parameters are given to the user variables.
+            let names = parameters.iter().filter_map(|parameter| variable_name(parameter));
+            pending.effects.extend(names.map(Effect::UserVariable));
+        }
+    }
+
+    async fn attach_for_named(&mut self, named: &Named) -> Result<usize, SqlError> {
+        let Some(shard) = self.services.topology().single_server() else {
+            return Err(catalog::NO_KEYSPACE.error());
+        };
+        let hints = self.hints(&named.text, named.features)?;
+        let access = geo::access(named.kind, named.features);
+        let wants_insert_id = named.features.contains(Features::LAST_INSERT_ID);
+        let database = named.under.database(&self.state);
+        self.attach_placed(shard, access, hints.as_ref(), &database, wants_insert_id).await
+    }
+
+    /// Prepares a text under a name on a connection, as it was read at PREPARE.
+    async fn prepare_once(&mut self, index: usize, named: &Named) -> Result<(), SqlError> {
+        self.attached[index].prepared_once = true;
+        let text = literal(&named.text, named.mode);
+        let sql = [b"PREPARE ", ONCE.as_bytes(), b" FROM ", &text].concat();
+        let database = named.under.database(&self.state);
+        let (then, now) = (named.under.settings(&self.state), &self.state.settings);
+        let aligned = |settings| Aligned { settings, database: &database, last_insert_id: None };
+        let holds = named.under.holds(&self.state);
+        let lease = &mut self.attached[index].lease;
+        let prepared = if holds {
+            lease.execute(&sql).await.map(drop)
+        } else {
+            let prepared = match lease.align(&aligned(&then)).await {
+                Ok(()) => lease.execute(&sql).await.map(drop),
+                Err(failure) => Err(failure),
+            };
+            prepared.and(lease.align(&aligned(now)).await)
+        };
+        match prepared {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(self.fail(index, failure).await),
+        }
+    }
+}
+
+impl Named {
+    /// Whether the session answers it, or must know what it does.
+    pub(super) fn is_about_session(&self) -> bool {
+        use StatementKind as Kind;
+        self.features.intersects(super::builtin::OF_SESSION)
+            || matches!(
+                self.kind,
+                Kind::Begin
+                    | Kind::StartTransaction
+                    | Kind::Commit
+                    | Kind::Rollback
+                    | Kind::Savepoint
+                    | Kind::Release
+                    | Kind::Set
+                    | Kind::Show
+                    | Kind::Kill
+                    | Kind::Explain
+                    | Kind::VExplain
+            )
+    }
+}
+
+/// The bytes that pairs of hexadecimal digits say.
+fn unhex(digits: &[u8]) -> Vec<u8> {
+    let value = |digit: u8| (digit as char).to_digit(16).unwrap_or_default() as u8;
+    digits.chunks_exact(2).map(|pair| value(pair[0]) << 4 | value(pair[1])).collect()
+}
+
+fn has_subquery(expression: &[u8], mode: LexMode) -> bool {
+    let mut lexer = Lexer::new(expression, mode);
+    while let Ok(token) = lexer.token()
+        && token.kind != TokenKind::End
+    {
+        if token.kind == TokenKind::Word && token.text(expression).eq_ignore_ascii_case(b"select") {
+            return true;
+        }
+    }
+    false
+}
+
+/// In the words of servers, because the statement could have been sent to one.
+fn unknown_handler(name: &str, to: &str) -> SqlError {
+    let text = format!("Unknown prepared statement handler ({name}) given to {to}");
+    SqlError::from_server(1243, *b"HY000", text)
+}
+
+/// The name of the user variable that a parameter is.
+fn variable_name(parameter: &[u8]) -> Option<String> {
+    let name = parameter.strip_prefix(b"@").filter(|name| !name.starts_with(b"@"))?;
+    let name = String::from_utf8_lossy(name).to_lowercase();
+    Some(name.trim_matches(['`', '\'', '"']).to_owned())
+}
+
+pub(super) fn bytes(command: &[u8], span: Span) -> &[u8] {
+    command.get(span.start as usize..span.end as usize).unwrap_or_default()
+}
+
+/// A text as a string literal.
+fn literal(text: &[u8], mode: LexMode) -> Vec<u8> {
+    if mode.charset != CharsetClass::AsciiSafe {
+        // Half a character may look like a quote or a backslash.
+        let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+        let hex = text.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+        return b"x'".iter().copied().chain(hex).chain([b'\'']).collect();
+    }
+    let mut out = vec![b'\''];
+    for &byte in text {
+        if byte == b'\'' || byte == b'\\' && mode.backslash == Backslash::Escape {
+            out.push(byte);
+        }
+        out.push(byte);
+    }
+    out.push(b'\'');
+    out
+}

@@ -1,0 +1,84 @@
+//! Session state changes in answers that Geogate writes itself, for clients that track them.
+//!
+//! Answers that are relayed carry the server's own entries. What a server told in answer to a
+//! statement of Geogate's (the GTID of a COMMIT) or what no server knows (a transaction that was
+//! begun, a keyspace in use) is collected here and goes with the next OK.
+
+use crate::wire::capability::Capabilities;
+use crate::wire::session_track::SessionChange;
+
+use super::Session;
+use super::attached::Index;
+use super::transaction::Transaction;
+
+/// What `session_track_transaction_info` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum TransactionInfo {
+    Off,
+    State,
+    Characteristics,
+}
+
+/// The state of a transaction that was begun and has done nothing yet.
+const BEGUN: &[u8] = b"T_______";
+/// The state outside of a transaction.
+const NONE: &[u8] = b"________";
+
+impl Session {
+    fn tracks(&self) -> bool {
+        self.client.capabilities.contains(Capabilities::SESSION_TRACK)
+    }
+
+    /// A keyspace is in use that no server was told of.
+    pub(super) fn track_schema(&mut self, name: &[u8]) {
+        let setting = self.state.settings.get("session_track_schema");
+        if self.tracks() && setting.is_none_or(super::assignment::is_on) {
+            SessionChange::Schema(name).encode(&mut self.tracked);
+        }
+    }
+
+    /// A transaction was begun or has ended here.
+    pub(super) fn track_transaction(&mut self) {
+        let info = self.transaction_info();
+        if !self.tracks() || info == TransactionInfo::Off {
+            return;
+        }
+        let open = matches!(self.transaction, Transaction::Open(_));
+        let state = if open { BEGUN } else { NONE };
+        SessionChange::TransactionState(state).encode(&mut self.tracked);
+        self.track_characteristics();
+    }
+
+    /// The statements that would begin a transaction like the present or the next one have changed.
+    pub(super) fn track_characteristics(&mut self) {
+        if !self.tracks() || self.transaction_info() != TransactionInfo::Characteristics {
+            return;
+        }
+        let characteristics = self.transaction.characteristics();
+        SessionChange::TransactionCharacteristics(&characteristics).encode(&mut self.tracked);
+    }
+
+    fn transaction_info(&self) -> TransactionInfo {
+        let setting = self.state.settings.get("session_track_transaction_info");
+        let word = setting.unwrap_or_default().to_ascii_uppercase();
+        match word.trim_ascii() {
+            b"STATE" | b"'STATE'" | b"1" => TransactionInfo::State,
+            b"CHARACTERISTICS" | b"'CHARACTERISTICS'" | b"2" => TransactionInfo::Characteristics,
+            _ => TransactionInfo::Off,
+        }
+    }
+
+    /// Collects what a server told with the answer to a statement of Geogate's own that stands for
+    /// one of the client's: GTIDs and variables, but not transactions, which are told above.
+    pub(super) fn collect_tracked(&mut self, index: Index) {
+        if !self.tracks() {
+            return;
+        }
+        let Some(attached) = self.attached.get(index) else { return };
+        for change in attached.lease.session_changes().flatten() {
+            if matches!(change, SessionChange::Gtids(_) | SessionChange::SystemVariable { .. }) {
+                change.encode(&mut self.tracked);
+            }
+        }
+    }
+}
