@@ -11,23 +11,24 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use crate::backend::{Dial, DialSettings, Pool, PoolLimits, Profile};
+use crate::backend::{Dial, DialSettings, Pool, PoolLimits, Product, Profile, ServerKind};
 use crate::canary::{Actor, Steward, StewardSettings};
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::control::{self, ControlState};
 use crate::executor::registry::Registry;
 use crate::executor::sequence::Sequences;
-use crate::frontend::{Frontend, Listener};
+use crate::frontend::{Frontend, Inbox, Listener, Policy};
 use crate::monitor::columns::ColumnReader;
 use crate::monitor::{Monitor, MonitorSettings};
 use crate::observe::Metrics;
 use crate::session::accounts::Accounts;
 use crate::session::region::Geography;
-use crate::session::{Services, gauges};
+use crate::session::{Collations, Services, gauges};
 use crate::topology::{self, Topology};
 use crate::vschema::store::StateFolder;
 use crate::wire::auth::caching_sha2::RsaKey;
 use crate::wire::capability::Capabilities;
+use crate::wire::charset::{Collation, UTF8MB4_0900_COLLATION, UTF8MB4_COLLATION};
 use crate::{clock, net};
 
 /// How long sessions in a transaction may go on after the proxy was told to stop.
@@ -47,7 +48,7 @@ pub struct App {
     services: Arc<Services>,
     workers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     control_address: Option<SocketAddr>,
     /// Runs the monitors of the servers.
     monitors: tokio::runtime::Runtime,
@@ -71,22 +72,29 @@ impl App {
         gauges::watch(&services);
         monitors.block_on(services.columns.ready(FIRST_COLUMNS));
         let tls = net::server_config(&config.tls).map_err(|e| StartError(e.to_string()))?;
-        let frontend = Frontend::new(Arc::clone(&services), tls, config.tls.mode);
+        let policy = Policy {
+            tls,
+            tls_mode: config.tls.mode,
+            trusted_proxies: config.listen.trusted_proxies.clone(),
+            compression: config.listen.compression.clone(),
+            collation: collation(&config.listen, &services.server_version)?,
+            codecs: Arc::default(),
+        };
+        let (frontend, inboxes) = Frontend::new(Arc::clone(&services), policy, config.workers);
         let frontend = Arc::new(frontend);
-        let cannot_listen =
-            |error| StartError(format!("error: cannot listen on {}: {error}", config.listen));
-        let first = Listener::bind(config.listen).map_err(cannot_listen)?;
-        let address = first.local_address().map_err(cannot_listen)?;
-        let mut listeners = vec![first];
-        for _ in 1..config.workers {
-            listeners.push(listeners[0].again().map_err(cannot_listen)?);
+        let listeners = listeners(&config.listen)?;
+        let address = listeners.iter().find_map(Listener::local_address);
+        // Each is served by one worker, which accepts for all.
+        let mut shares: Vec<Vec<Listener>> = inboxes.iter().map(|_| Vec::new()).collect();
+        for (number, listener) in listeners.into_iter().enumerate() {
+            shares[number % config.workers].push(listener);
         }
         let (stop, stopped) = watch::channel(false);
         // Before the first client is let in: who can connect can also ask the API.
         let control = Control::new(config, &services, stopped.clone())?;
         let control_address = control.address();
         let mut workers = Vec::new();
-        for (number, listener) in listeners.into_iter().enumerate() {
+        for (number, (listeners, inbox)) in shares.into_iter().zip(inboxes).enumerate() {
             let worker = Worker {
                 number,
                 frontend: Arc::clone(&frontend),
@@ -94,7 +102,7 @@ impl App {
                 stopped: stopped.clone(),
             };
             let thread = std::thread::Builder::new().name(format!("worker-{number}"));
-            let thread = thread.spawn(move || worker.run(listener));
+            let thread = thread.spawn(move || worker.run(listeners, inbox));
             workers.push(thread.map_err(|e| StartError(format!("cannot start a thread: {e}")))?);
         }
         let thread = std::thread::Builder::new().name("control".to_owned());
@@ -103,8 +111,8 @@ impl App {
         Ok(Self { services, workers, stop, address, control_address, monitors })
     }
 
-    /// Where clients connect.
-    pub fn address(&self) -> SocketAddr {
+    /// Where clients connect; `None` if only on a Unix socket.
+    pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
@@ -122,6 +130,37 @@ impl App {
         }
         self.monitors.shutdown_background();
     }
+}
+
+/// The collation of the greeting, by the low byte of its number. Clients that do not choose one
+/// get it, so it is one that the servers know.
+fn collation(listen: &Listen, server_version: &str) -> Result<u8, StartError> {
+    let Some(name) = &listen.collation else {
+        let kind = ServerKind::parse(server_version.as_bytes());
+        let mysql8 = kind.product == Product::MySql && kind.version >= (8, 0, 0);
+        return Ok(if mysql8 { UTF8MB4_0900_COLLATION } else { UTF8MB4_COLLATION });
+    };
+    let known = Collation::by_name(name.as_bytes()).and_then(|known| u8::try_from(known.id).ok());
+    known.ok_or_else(|| {
+        StartError(format!(
+            "error: listen.collation: '{name}' is not a collation with a number below 256"
+        ))
+    })
+}
+
+/// Binds everything that clients may connect to.
+fn listeners(listen: &Listen) -> Result<Vec<Listener>, StartError> {
+    let cannot = |at: &dyn std::fmt::Display, error: std::io::Error| {
+        StartError(format!("error: cannot listen on {at}: {error}"))
+    };
+    let tcp = listen
+        .addresses
+        .iter()
+        .map(|address| Listener::bind(*address).map_err(|error| cannot(address, error)));
+    let unix = listen.socket.iter().map(|socket| {
+        Listener::bind_unix(socket).map_err(|error| cannot(&socket.path.display(), error))
+    });
+    tcp.chain(unix).collect()
 }
 
 fn services(
@@ -142,20 +181,19 @@ fn services(
             password: config.backend.password.clone(),
             tls: tls.clone(),
             timeout: limits.server_connect(),
+            keepalive: limits.tcp_keepalive(),
             statements_max: limits.server_statements_max,
         });
         let size = PoolLimits {
-            connections_max: limits.server_connections_max,
+            connections_max: server.connections_max.unwrap_or(limits.server_connections_max),
             wait: limits.server_connection_wait(),
             idle: limits.server_connection_idle(),
         };
         Arc::new(Pool::new(dial, size, config.workers))
     };
     let pools: Vec<Arc<Pool>> = topology.servers().map(|(_, server)| pool(server)).collect();
-    let server_version = match &config.server_version {
-        Some(version) => version.clone(),
-        None => ask_version(&pools),
-    };
+    let facts = ask_server(&pools);
+    let server_version = config.listen.server_version.clone().unwrap_or(facts.version);
     let keyspaces = topology.keyspaces().map(|(_, keyspace)| keyspace.name.to_string()).collect();
     let steward = Arc::new(steward(config, &topology)?);
     let topology = Arc::new(ArcSwap::from_pointee(topology));
@@ -167,6 +205,7 @@ fn services(
     let monitor = Monitor::start(monitors, &settings, &topology, &pools);
     let columns = column_reader(config, monitors, &topology, &steward);
     Ok(Services {
+        collations: Collations::default(),
         limits: limits.clone(),
         accounts,
         registry: Arc::new(Registry::default()),
@@ -180,6 +219,7 @@ fn services(
         sequences: Sequences::default(),
         pools,
         server_version,
+        resolves_names: facts.resolves_names,
     })
 }
 
@@ -211,19 +251,31 @@ fn steward(config: &Config, topology: &Topology) -> Result<Steward, StartError> 
     Steward::open(settings, &actor).map_err(|error| StartError(error.to_string()))
 }
 
-/// The version of the first server that answers, because clients choose their SQL by it.
-fn ask_version(pools: &[Arc<Pool>]) -> String {
-    let fallback = || "8.0.30-Geogate".to_owned();
+/// What clients are to see as on a server.
+struct ServerFacts {
+    version: String,
+    resolves_names: bool,
+}
+
+/// Asks the first server that answers. Clients choose their SQL by the version.
+fn ask_server(pools: &[Arc<Pool>]) -> ServerFacts {
+    let unknown = || ServerFacts { version: "8.0.30-Geogate".to_owned(), resolves_names: false };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return fallback() };
+    let Ok(runtime) = runtime else { return unknown() };
     runtime.block_on(async {
         for pool in pools {
             match pool.dialer().connect(Profile::of(Capabilities::EMPTY)).await {
-                Ok(connection) => return connection.kind().greeting_version(),
+                Ok(mut connection) => {
+                    let version = connection.kind().greeting_version();
+                    let answer = connection.rows(b"SELECT @@skip_name_resolve + 0").await;
+                    let off = vec![vec![Some(b"0".to_vec())]];
+                    let resolves_names = answer.is_ok_and(|rows| rows == off);
+                    return ServerFacts { version, resolves_names };
+                }
                 Err(error) => tracing::warn!(%error, "cannot ask a server for its version"),
             }
         }
-        fallback()
+        unknown()
     })
 }
 
@@ -236,21 +288,22 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(self, listener: Listener) {
+    fn run(self, listeners: Vec<Listener>, inbox: Inbox) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .expect("a runtime needs only file descriptors, which the listener got too");
-        runtime.block_on(self.serve(listener));
+            .expect("a runtime needs only file descriptors, which the listeners got too");
+        runtime.block_on(self.serve(listeners, inbox));
     }
 
-    async fn serve(mut self, listener: Listener) {
+    async fn serve(mut self, listeners: Vec<Listener>, inbox: Inbox) {
         let housekeeping = tokio::spawn(housekeeping(Arc::clone(&self.services), self.number));
         let mut stopped = self.stopped.clone();
         let stop = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let served = Arc::clone(&self.frontend).serve(listener, self.number, stop).await;
+        let frontend = Arc::clone(&self.frontend);
+        let served = frontend.serve(listeners, inbox, self.number, stop).await;
         if let Err(error) = served {
             tracing::error!(%error, worker = self.number, "the listener failed");
             let _ = self.stopped.changed().await;
@@ -326,7 +379,6 @@ impl Control {
 /// Once a second: expire idle connections of this worker, and idle clients of all.
 async fn housekeeping(services: Arc<Services>, worker: usize) {
     let start = clock::now();
-    let idle_max = services.limits.client_idle().as_secs().max(1);
     loop {
         clock::sleep(Duration::from_secs(1)).await;
         for pool in &services.pools {
@@ -334,7 +386,7 @@ async fn housekeeping(services: Arc<Services>, worker: usize) {
         }
         if worker == 0 {
             let seconds = clock::now().saturating_duration_since(start).as_secs();
-            services.registry.tick(seconds, idle_max);
+            services.registry.tick(seconds);
         }
     }
 }

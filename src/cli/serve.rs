@@ -29,7 +29,10 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(app) => app,
         Err(error) => return super::fail(super::PROBLEMS, &error),
     };
-    tracing::info!(address = %app.address(), workers = config.workers, "serving");
+    let address = app.address().map(tracing::field::display);
+    let socket = config.listen.socket.as_ref().map(|socket| socket.path.display());
+    let socket = socket.map(tracing::field::display);
+    tracing::info!(address, socket, workers = config.workers, "serving");
     if let Err(error) = wait_for_signal() {
         return super::fail(super::PROBLEMS, &format!("cannot wait for signals: {error}"));
     }

@@ -1,20 +1,22 @@
-//! From an accepted stream to a session: greeting, TLS, login.
+//! From an accepted stream to a session: PROXY header, greeting, TLS, login, compression.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 
-use crate::config::TlsMode;
+use super::proxy_protocol::Opening;
+use crate::config::{Compression, Networks, TlsMode};
 use crate::error::{SqlError, catalog};
+use crate::executor::registry::Newcomer;
 use crate::executor::relay::Client;
-use crate::net::{Framed, Stream};
-use crate::session::accounts::{AuthError, Claim};
-use crate::session::{Login, Services, Session, names_of_collation};
+use crate::net::{Algorithm, Codecs, Framed, Stream};
+use crate::session::accounts::{Account, AuthError, Claim, Occasion, Switching};
+use crate::session::{Login, Services, Session};
 use crate::wire::auth::{CACHING_SHA2, NATIVE, Nonce};
 use crate::wire::capability::Capabilities;
-use crate::wire::charset::UTF8MB4_COLLATION;
 use crate::wire::err::ErrPacket;
-use crate::wire::handshake::{ClientHello, Greeting, HandshakeResponse};
+use crate::wire::handshake::{Attributes, ClientHello, Greeting, HandshakeResponse};
 use crate::wire::packet::build_packet;
 use crate::wire::status::StatusFlags;
 
@@ -23,94 +25,216 @@ const PACKET_MAX: usize = 256 << 10;
 
 /// What a login needs to know beside the services.
 #[derive(Debug)]
-pub(super) struct Policy {
-    pub(super) tls: Option<Arc<ServerConfig>>,
-    pub(super) tls_mode: TlsMode,
+pub struct Policy {
+    /// TLS, if it is offered.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Whether a client must use it.
+    pub tls_mode: TlsMode,
+    /// Whose PROXY protocol headers are believed.
+    pub trusted_proxies: Networks,
+    /// What clients may compress with.
+    pub compression: Vec<Compression>,
+    /// The collation of the greeting, by its low byte.
+    pub collation: u8,
+    /// Where compression states are kept.
+    pub codecs: Arc<Codecs>,
 }
 
-/// Greets a client and logs it in. `None`: it was refused and told so, or it went away.
-pub(super) async fn handshake(
-    services: &Arc<Services>,
-    policy: &Policy,
-    stream: Stream,
-    host: &str,
-    worker: usize,
-) -> Option<Session> {
-    let connection_id = services.registry.next_id();
-    let nonce = Nonce::generate().ok()?;
-    let offered = offered(policy);
-    let mut framed = Framed::new(stream);
-    let mut sequence = 0;
-    let greeting = Greeting {
-        server_version: services.server_version.as_bytes(),
-        connection_id,
-        nonce,
-        capabilities: offered,
-        collation: UTF8MB4_COLLATION,
-        status: StatusFlags::AUTOCOMMIT,
-        auth_plugin: if services.accounts.prefers_native() { NATIVE } else { CACHING_SHA2 },
-    };
-    build_packet(&mut framed.out, &mut sequence, |out| greeting.encode(out));
-    framed.flush().await.ok()?;
-
-    let (mut framed, payload) = receive_response(framed, policy, &mut sequence).await?;
-    let response = match admit(services, policy, &framed, &payload) {
-        Ok(response) => response,
-        Err(error) => {
-            refuse(&mut framed, sequence, &error).await;
-            return None;
-        }
-    };
-    let claim =
-        Claim { user: response.user, plugin: response.auth_plugin, answer: response.auth_data };
-    let account = match services
-        .accounts
-        .authenticate(&mut framed, &mut sequence, Some(nonce), claim)
-        .await
-    {
-        Ok(account) => account,
-        Err(AuthError::Refused(error)) => {
-            tracing::info!(%host, %error, "login refused");
-            services.metrics.record_auth_failure();
-            refuse(&mut framed, sequence, &error).await;
-            return None;
-        }
-        Err(AuthError::Lost) => return None,
-    };
-    let database = match (response.database, &account.keyspace) {
-        (b"", Some(keyspace)) => keyspace.clone().into_bytes(),
-        (named, _) => named.to_vec(),
-    };
-    let agreed = Capabilities::from_bits(response.capabilities.bits() & offered.bits());
-    let registered = services.registry.register(connection_id, &account.name, host);
-    let login = Login {
-        user: Arc::clone(&account.name),
-        host: host.into(),
-        database,
-        names: names_of_collation(u16::from(response.collation)),
-        nonce,
-        sequence,
-    };
-    let client = Client { framed, capabilities: agreed, gone: false };
-    Some(Session::new(Arc::clone(services), worker, client, registered, login))
+/// A connection until somebody has logged in on it.
+pub(super) struct Handshake<'a> {
+    pub(super) services: &'a Arc<Services>,
+    pub(super) policy: &'a Policy,
+    /// Where the client is; `None`: on this machine, over the Unix socket.
+    pub(super) address: Option<IpAddr>,
+    pub(super) worker: usize,
 }
 
-/// The client's answer to the greeting, before which it may ask for TLS.
-async fn receive_response(
-    mut framed: Framed,
-    policy: &Policy,
-    sequence: &mut u8,
-) -> Option<(Framed, Vec<u8>)> {
-    let mut payload = receive(&mut framed, sequence).await?;
-    if let (Ok(ClientHello::SslRequest(_)), Some(tls)) = (ClientHello::parse(&payload), &policy.tls)
-    {
-        let tls = Arc::clone(tls);
-        let upgraded = framed
-            .replace_stream(|stream, ahead| async move { stream.accept_tls(tls, &ahead).await });
-        framed = upgraded.await.ok()?;
-        payload = receive(&mut framed, sequence).await?;
+impl Handshake<'_> {
+    /// Greets a client and logs it in. `None`: it was refused and told so, or it went away.
+    pub(super) async fn perform(mut self, stream: Stream) -> Option<Session> {
+        let connection_id = self.services.registry.next_id();
+        let nonce = Nonce::generate().ok()?;
+        let offered = with_servers(offered(self.policy), self.services.offered_by_servers());
+        let mut framed = Framed::new(stream);
+        let mut sequence = 0;
+        let native = self.services.accounts.prefers_native();
+        let greeting = Greeting {
+            server_version: self.services.server_version.as_bytes(),
+            connection_id,
+            nonce,
+            capabilities: offered,
+            collation: self.policy.collation,
+            status: StatusFlags::AUTOCOMMIT,
+            auth_plugin: if native { NATIVE } else { CACHING_SHA2 },
+        };
+        build_packet(&mut framed.out, &mut sequence, |out| greeting.encode(out));
+        framed.flush().await.ok()?;
+
+        self.read_proxy_header(&mut framed).await?;
+        let (mut framed, payload) = self.receive_response(framed, &mut sequence).await?;
+        let response = match self.admit(&framed, &payload) {
+            Ok(response) => response,
+            Err(error) => return refuse(&mut framed, sequence, &error).await,
+        };
+        let claim = Claim {
+            user: response.user,
+            plugin: response.auth_plugin,
+            answer: response.auth_data,
+            address: self.address,
+            switching: Switching::of(response.capabilities),
+            occasion: Occasion::Login,
+        };
+        let accounts = &self.services.accounts;
+        let account = match accounts.authenticate(&mut framed, &mut sequence, nonce, claim).await {
+            Ok(account) => account,
+            Err(AuthError::Refused(error)) => {
+                let advice = "accounts are the [[user]] entries of the configuration";
+                tracing::info!(host = %self.host(), %error, advice, "login refused");
+                self.services.metrics.record_auth_failure();
+                return refuse(&mut framed, sequence, &error).await;
+            }
+            Err(AuthError::Lost) => return None,
+        };
+        let agreed = Capabilities::from_bits(response.capabilities.bits() & offered.bits());
+        if let Some(algorithm) = algorithm(agreed, response.zstd_level) {
+            framed = framed.compress(algorithm, Arc::clone(&self.policy.codecs));
+        }
+        let client = Client { framed, capabilities: agreed, gone: false };
+        self.enter(client, account, &response, Entry { connection_id, nonce, sequence }).await
     }
-    Some((framed, payload))
+
+    /// Makes the session of a client that has proven who it is.
+    async fn enter(
+        &self,
+        mut client: Client,
+        account: &Account,
+        response: &HandshakeResponse<'_>,
+        entry: Entry,
+    ) -> Option<Session> {
+        let host = self.host();
+        let limits = &self.services.limits;
+        let registered = self.services.registry.register(Newcomer {
+            id: entry.connection_id,
+            user: &account.name,
+            peer: &host,
+            attributes: kept_attributes(
+                response.attributes,
+                limits.connection_attributes_bytes_max,
+            ),
+            connections_max: account.connections_max,
+            idle_seconds_max: limits.client_idle(client.manner()).as_secs(),
+        });
+        let registered = match registered {
+            Ok(registered) => registered,
+            Err(too_many) => {
+                let error = catalog::USER_LIMIT.with(&[&account.name, &too_many.limit]);
+                return refuse(&mut client.framed, entry.sequence, &error).await;
+            }
+        };
+        let database = match (response.database, &account.keyspace) {
+            (b"", Some(keyspace)) => keyspace.clone().into_bytes(),
+            (named, _) => named.to_vec(),
+        };
+        let login = Login {
+            user: Arc::clone(&account.name),
+            host: host.into(),
+            database,
+            collation: response.collation,
+            nonce: entry.nonce,
+            sequence: entry.sequence,
+        };
+        Some(Session::new(Arc::clone(self.services), self.worker, client, registered, login))
+    }
+
+    /// The client's host as people see it.
+    fn host(&self) -> String {
+        match self.address {
+            Some(address) if !(self.services.resolves_names && address.is_loopback()) => {
+                address.to_string()
+            }
+            // What a server that looks names up calls its own machine.
+            _ => "localhost".to_owned(),
+        }
+    }
+
+    /// Looks for a PROXY header before the client's first packet. A trusted proxy may also connect
+    /// without one, to see whether we live.
+    async fn read_proxy_header(&mut self, framed: &mut Framed) -> Option<()> {
+        loop {
+            match Opening::of(framed.buffered()) {
+                Ok(Opening::NoHeader) => return Some(()),
+                Ok(Opening::Incomplete) => {
+                    if framed.fill().await.ok()? == 0 {
+                        return None;
+                    }
+                }
+                Ok(_) | Err(_) if !self.policy.trusted_proxies.contain(self.address) => {
+                    let host = self.host();
+                    tracing::warn!(%host, "a PROXY protocol header from a host that is not trusted");
+                    return refuse(framed, 1, &catalog::PROXY_NOT_TRUSTED.with(&[&host])).await;
+                }
+                Ok(Opening::Header { len, client }) => {
+                    framed.consume(len);
+                    self.address = client.map(|client| client.to_canonical()).or(self.address);
+                    return Some(());
+                }
+                Err(malformed) => {
+                    tracing::warn!(host = %self.host(), %malformed, "a broken PROXY protocol header");
+                    return refuse(framed, 1, &catalog::BAD_HANDSHAKE.with(&[&malformed])).await;
+                }
+            }
+        }
+    }
+
+    /// The client's answer to the greeting, before which it may ask for TLS.
+    async fn receive_response(
+        &self,
+        mut framed: Framed,
+        sequence: &mut u8,
+    ) -> Option<(Framed, Vec<u8>)> {
+        let mut payload = receive(&mut framed, sequence).await?;
+        let hello = ClientHello::parse(&payload);
+        if let (Ok(ClientHello::SslRequest(_)), Some(tls)) = (hello, &self.policy.tls) {
+            let tls = Arc::clone(tls);
+            // What came along in the clear can only be the beginning of TLS: it is read as that.
+            let upgraded = framed.replace_stream(|stream, ahead| async move {
+                stream.accept_tls(tls, &ahead).await
+            });
+            framed = upgraded.await.ok()?;
+            payload = receive(&mut framed, sequence).await?;
+        }
+        Some((framed, payload))
+    }
+
+    /// Reads a login that may be tried at all.
+    fn admit<'p>(
+        &self,
+        framed: &Framed,
+        payload: &'p [u8],
+    ) -> Result<HandshakeResponse<'p>, SqlError> {
+        let bad = |what: &(dyn std::fmt::Display + Sync)| catalog::BAD_HANDSHAKE.with(&[what]);
+        let response = HandshakeResponse::parse(payload).map_err(|malformed| bad(&malformed))?;
+        if response.capabilities.contains(Capabilities::ZSTD_COMPRESSION)
+            && !(1..=22).contains(&response.zstd_level)
+        {
+            return Err(bad(&"zstd's compression level is 1 to 22"));
+        }
+        if self.policy.tls_mode == TlsMode::Required && !framed.stream().is_private() {
+            return Err(catalog::INSECURE_AUTH.error());
+        }
+        let limit = self.services.limits.client_connections_max;
+        if self.services.registry.count() >= limit {
+            return Err(catalog::TOO_MANY_CONNECTIONS.with(&[&limit]));
+        }
+        Ok(response)
+    }
+}
+
+/// Facts of a login that end up in the session.
+struct Entry {
+    connection_id: u32,
+    nonce: Nonce,
+    sequence: u8,
 }
 
 /// The next packet of the connection phase, which must be in sequence.
@@ -118,8 +242,7 @@ async fn receive(framed: &mut Framed, sequence: &mut u8) -> Option<Vec<u8>> {
     let packet = framed.read_packet(PACKET_MAX).await.ok()?;
     let next = packet.sequence.wrapping_add(1);
     if packet.sequence != *sequence {
-        refuse(framed, next, &catalog::OUT_OF_ORDER.error()).await;
-        return None;
+        return refuse(framed, next, &catalog::OUT_OF_ORDER.error()).await;
     }
     *sequence = next;
     let payload = framed.payload(packet).to_vec();
@@ -127,34 +250,20 @@ async fn receive(framed: &mut Framed, sequence: &mut u8) -> Option<Vec<u8>> {
     Some(payload)
 }
 
-/// Reads a login that may be tried at all.
-fn admit<'a>(
-    services: &Services,
-    policy: &Policy,
-    framed: &Framed,
-    payload: &'a [u8],
-) -> Result<HandshakeResponse<'a>, SqlError> {
-    let response = HandshakeResponse::parse(payload)
-        .map_err(|malformed| catalog::MALFORMED_PACKET.with(&[&malformed]))?;
-    if policy.tls_mode == TlsMode::Required && !framed.stream().is_private() {
-        return Err(catalog::INSECURE_AUTH.error());
-    }
-    let limit = services.limits.client_connections_max;
-    if services.registry.count() >= limit {
-        return Err(catalog::TOO_MANY_CONNECTIONS.with(&[&limit]));
-    }
-    Ok(response)
-}
-
 /// What Geogate can do for a client. TLS is added where there is a certificate.
 fn offered(policy: &Policy) -> Capabilities {
     let tls = if policy.tls.is_some() { Capabilities::SSL } else { Capabilities::EMPTY };
+    let compression = policy.compression.iter().map(|algorithm| match algorithm {
+        Compression::Zlib => Capabilities::COMPRESS,
+        Compression::Zstd => Capabilities::ZSTD_COMPRESSION,
+    });
     [
         tls,
         Capabilities::LONG_PASSWORD,
         Capabilities::FOUND_ROWS,
         Capabilities::LONG_FLAG,
         Capabilities::CONNECT_WITH_DB,
+        Capabilities::LOCAL_FILES,
         Capabilities::ODBC,
         Capabilities::IGNORE_SPACE,
         Capabilities::PROTOCOL_41,
@@ -171,12 +280,55 @@ fn offered(policy: &Policy) -> Capabilities {
         Capabilities::DEPRECATE_EOF,
     ]
     .into_iter()
+    .chain(compression)
     .fold(Capabilities::EMPTY, Capabilities::union)
 }
 
-async fn refuse(framed: &mut Framed, mut sequence: u8, error: &SqlError) {
+/// How the packets after the login are compressed. With both on offer servers take zlib.
+fn algorithm(agreed: Capabilities, zstd_level: u8) -> Option<Algorithm> {
+    if agreed.contains(Capabilities::COMPRESS) {
+        Some(Algorithm::Zlib)
+    } else if agreed.contains(Capabilities::ZSTD_COMPRESSION) {
+        Some(Algorithm::Zstd { level: zstd_level })
+    } else {
+        None
+    }
+}
+
+/// The first attributes of a client, as many as fit into `bytes_max`.
+fn kept_attributes(attributes: Attributes<'_>, bytes_max: usize) -> Box<[(Box<str>, Box<str>)]> {
+    let mut bytes = 0;
+    attributes
+        .iter()
+        .take_while(|(name, value)| {
+            bytes += name.len() + value.len();
+            bytes <= bytes_max
+        })
+        .map(|(name, value)| (text(name), text(value)))
+        .collect()
+}
+
+fn text(bytes: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(bytes).into()
+}
+
+/// Adds what the servers can do. MariaDB's flags are seen only without MySQL's first one.
+fn with_servers(offered: Capabilities, by_servers: Capabilities) -> Capabilities {
+    if by_servers.extended() == 0 {
+        return offered.union(by_servers);
+    }
+    offered.without(Capabilities::LONG_PASSWORD).union(by_servers)
+}
+
+/// Tells a client why it is not served.
+pub(super) async fn refuse<T>(
+    framed: &mut Framed,
+    mut sequence: u8,
+    error: &SqlError,
+) -> Option<T> {
     build_packet(&mut framed.out, &mut sequence, |out| {
         ErrPacket::from(error).encode(out, Capabilities::PROTOCOL_41);
     });
     let _ = framed.flush().await;
+    None
 }

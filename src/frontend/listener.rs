@@ -1,106 +1,132 @@
-//! The accept loop of a worker.
+//! A bound socket, TCP or Unix, and what is accepted from it.
 
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 
-use tokio::net::{TcpListener, TcpStream};
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
 
-use super::handshake::{Policy, handshake};
-use crate::config::TlsMode;
+use crate::config::UnixSocket;
 use crate::net::Stream;
-use crate::session::Services;
 
-/// What all workers' listeners share.
-#[derive(Debug)]
-pub struct Frontend {
-    services: Arc<Services>,
-    policy: Policy,
-}
+/// Connections that the kernel keeps for us until they are accepted; it caps this by
+/// `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
 
-/// A bound socket on which one worker accepts.
+/// A bound socket.
 #[derive(Debug)]
 pub struct Listener {
-    socket: std::net::TcpListener,
+    bound: Bound,
+}
+
+#[derive(Debug)]
+enum Bound {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener, SocketFile),
+}
+
+/// A client that has connected.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    /// Its stream, registered with the runtime that accepted it.
+    pub(super) stream: Stream,
+    /// Where it comes from; `None` for a Unix socket.
+    pub(super) peer: Option<IpAddr>,
 }
 
 impl Listener {
-    /// Binds `address`. Each worker binds the same address for itself; the kernel spreads new
-    /// connections over them.
+    /// Binds a TCP address.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = socket2::Socket::new(
-            socket2::Domain::for_address(address),
-            socket2::Type::STREAM,
-            Some(socket2::Protocol::TCP),
-        )?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
-        socket.set_reuse_port(true)?;
-        socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        socket.listen(1024)?;
-        Ok(Self { socket: socket.into() })
+        socket.set_nonblocking(true)?;
+        socket.listen(BACKLOG)?;
+        Ok(Self { bound: Bound::Tcp(socket.into()) })
     }
 
-    /// The address it is bound to.
-    pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    /// Binds a Unix socket. A file that a dead process has left is removed; one on which somebody
+    /// answers, or that is no socket, is an error.
+    pub fn bind_unix(at: &UnixSocket) -> io::Result<Self> {
+        use std::os::unix::fs::PermissionsExt as _;
+        remove_stale(&at.path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&SockAddr::unix(&at.path)?)?;
+        let file = SocketFile(at.path.clone());
+        std::fs::set_permissions(&at.path, std::fs::Permissions::from_mode(at.mode))?;
+        socket.set_nonblocking(true)?;
+        socket.listen(BACKLOG)?;
+        Ok(Self { bound: Bound::Unix(socket.into(), file) })
     }
 
-    /// A second socket on the same address.
-    pub fn again(&self) -> io::Result<Self> {
-        Self::bind(self.local_address()?)
+    /// The TCP address it is bound to.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match &self.bound {
+            Bound::Tcp(socket) => socket.local_addr().ok(),
+            Bound::Unix(..) => None,
+        }
+    }
+
+    /// Registers it with the runtime of the current thread.
+    pub(super) fn open(self) -> io::Result<Open> {
+        Ok(match self.bound {
+            Bound::Tcp(socket) => Open::Tcp(TcpListener::from_std(socket)?),
+            Bound::Unix(socket, file) => Open::Unix(UnixListener::from_std(socket)?, file),
+        })
     }
 }
 
-impl Frontend {
-    /// A frontend with TLS as given.
-    pub fn new(
-        services: Arc<Services>,
-        tls: Option<Arc<rustls::ServerConfig>>,
-        tls_mode: TlsMode,
-    ) -> Self {
-        Self { services, policy: Policy { tls, tls_mode } }
-    }
+/// A listener that waits on a runtime.
+#[derive(Debug)]
+pub(super) enum Open {
+    Tcp(TcpListener),
+    Unix(UnixListener, #[expect(dead_code, reason = "held for its Drop")] SocketFile),
+}
 
-    /// Accepts clients until `stop` is ready.
-    pub async fn serve(
-        self: Arc<Self>,
-        listener: Listener,
-        worker: usize,
-        stop: impl Future<Output = ()>,
-    ) -> io::Result<()> {
-        let listener = TcpListener::from_std(listener.socket)?;
-        tokio::pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                () = &mut stop => return Ok(()),
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    let frontend = Arc::clone(&self);
-                    tokio::spawn(async move { frontend.client(stream, peer, worker).await });
-                }
-                Err(error) => {
-                    // Out of file descriptors, most likely: let some sessions end.
-                    tracing::error!(%error, "cannot accept a client");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                }
+impl Open {
+    /// Waits for the next client.
+    pub(super) async fn accept(&self) -> io::Result<Arrival> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok(Arrival { stream: Stream::Tcp(stream), peer: Some(peer.ip()) })
+            }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Arrival { stream: Stream::Unix(stream), peer: None })
             }
         }
     }
+}
 
-    async fn client(&self, stream: TcpStream, peer: SocketAddr, worker: usize) {
-        if stream.set_nodelay(true).is_err() {
-            return;
+/// Removes its file when dropped.
+#[derive(Debug)]
+pub(super) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn remove_stale(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    if !found.file_type().is_socket() {
+        let error = "it exists and is no socket; remove it or choose another path";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, error));
+    }
+    match UnixStream::connect(path) {
+        // Nobody listens: its process died without removing it.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
         }
-        let keepalive = socket2::TcpKeepalive::new().with_time(std::time::Duration::from_secs(60));
-        let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-        let host = peer.ip().to_string();
-        let limit = self.services.limits.client_handshake();
-        let greeted = handshake(&self.services, &self.policy, Stream::Tcp(stream), &host, worker);
-        if let Ok(Some(session)) = tokio::time::timeout(limit, greeted).await {
-            Box::pin(session.run()).await;
+        Err(error) => Err(error),
+        Ok(_) => {
+            let error = "another process listens on it";
+            Err(io::Error::new(io::ErrorKind::AddrInUse, error))
         }
     }
 }

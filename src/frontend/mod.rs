@@ -5,5 +5,9 @@
 
 mod handshake;
 mod listener;
+mod proxy_protocol;
+mod reception;
 
-pub use listener::{Frontend, Listener};
+pub use handshake::Policy;
+pub use listener::Listener;
+pub use reception::{Frontend, Inbox};
