@@ -75,7 +75,7 @@ fn point_selects_allocate_nothing() {
     TRACE.store(std::env::var_os("GEOGATE_TRACE_ALLOCATIONS").is_some(), Ordering::Relaxed);
     let unsharded = [("-", scripted_server())];
     let app = start("hot-path", r#"{"sharded": false}"#, &unsharded);
-    let mut client = log_in(app.address());
+    let mut client = log_in(app.address().unwrap());
 
     let sql = b"SELECT c FROM sbtest1 WHERE id = 1234";
     let query = packet(0, &[&[3], &sql[..]].concat());
@@ -98,7 +98,7 @@ fn point_selects_allocate_nothing() {
     // Over shards: the plan is in the cache, the values lead to both of them.
     let shards = [("-80", scripted_server()), ("80-", scripted_server())];
     let app = start("hot-path-sharded", SHARDED, &shards);
-    let mut client = log_in(app.address());
+    let mut client = log_in(app.address().unwrap());
     let selects: Vec<Vec<u8>> = (1..9)
         .map(|id| packet(0, format!("\x03SELECT c FROM sbtest1 WHERE id = {id}").as_bytes()))
         .collect();

@@ -5,12 +5,13 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: tests/run.sh [--fast] [--long] [--bench] [--with mysql] [--only STAGE]... [--list]
+usage: tests/run.sh [--fast] [--long] [--bench] [--suites] [--with mysql] [--only STAGE]... [--list]
 
   (nothing)      all stages of the list below
   --fast         format, lints, unit and tidy tests only; needs no server
   --long         also the tests marked as long (ignored by default)
   --bench        also the benchmarks of tests/bench (minutes; needs a quiet machine)
+  --suites       also test suites that others wrote (tests/suites; half an hour, needs package registries)
   --with mysql   also against Oracle MySQL where it can be had
   --only STAGE   only this stage; may be given several times
   --list         names of the stages
@@ -29,13 +30,14 @@ while [ $# -gt 0 ]; do
     --fast) only+=(format lints unit) ;;
     --long) long=(--include-ignored) ;;
     --bench) extra+=(bench) ;;
+    --suites) extra+=(suites) ;;
     --with)
       [ "${2:-}" = mysql ] || { echo "error: --with knows only mysql" >&2; exit 2; }
       mysql=yes
       shift
       ;;
     --only) only+=("${2:?--only needs a stage}"); shift ;;
-    --list) printf '%s\n' "${stages[@]}" bench; exit 0 ;;
+    --list) printf '%s\n' "${stages[@]}" bench suites; exit 0 ;;
     -h | --help) usage; exit 0 ;;
     *) echo "error: unknown option $1" >&2; usage >&2; exit 2 ;;
   esac
@@ -103,8 +105,19 @@ stage_bench() {
   need_servers
   tests/bench/run.sh
 }
+stage_suites() {
+  need_servers
+  cargo build --quiet
+  GEOGATE_BIN=$target/debug/geogate tests/suites/run.sh
+}
 stage_mysql() {
-  echo "skipped: tests against Oracle MySQL need their own image; see tests/run.sh --help"
+  need setpriv util-linux
+  local root
+  if ! root=$(tests/mysql_root.sh "$target/mysql"); then
+    echo "skipped: tests against Oracle MySQL (see above why it is not to be had)"
+    return 0
+  fi
+  GEOGATE_TEST_MYSQL=$root cargo test --test blackbox -- "${long[@]}"
 }
 [ "$mysql" = yes ] && stages+=(mysql)
 

@@ -68,7 +68,7 @@ async fn a_server_without_session_tracking_is_refused_by_name() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("weak-server");
     let app = tokio::task::spawn_blocking(move || start(&folder, port)).await.unwrap();
 
-    let address = app.address();
+    let address = app.address().unwrap();
     let opts = OptsBuilder::default()
         .ip_or_hostname(address.ip().to_string())
         .tcp_port(address.port())

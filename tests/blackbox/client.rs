@@ -18,10 +18,14 @@ pub(crate) mod capability {
     pub(crate) const FOUND_ROWS: u32 = 1 << 1;
     /// The handshake carries a database.
     pub(crate) const CONNECT_WITH_DB: u32 = 1 << 3;
+    /// LOAD DATA LOCAL INFILE is answered with the file.
+    pub(crate) const LOCAL_FILES: u32 = 1 << 7;
     /// Several statements in one query packet.
     pub(crate) const MULTI_STATEMENTS: u32 = 1 << 16;
     /// Several results of one query.
     pub(crate) const MULTI_RESULTS: u32 = 1 << 17;
+    /// Several results of one execution.
+    pub(crate) const PS_MULTI_RESULTS: u32 = 1 << 18;
     /// State changes of the session in OK packets.
     pub(crate) const SESSION_TRACK: u32 = 1 << 23;
     /// Rows end with an OK packet instead of EOF.
@@ -47,6 +51,21 @@ pub(crate) struct Login {
     pub(crate) database: Option<String>,
     /// Flags beyond [`capability::BASE`].
     pub(crate) capabilities: u32,
+    /// MariaDB's extended flags, shifted down by 32.
+    pub(crate) extended: u32,
+    /// Flags of [`capability::BASE`] to leave out.
+    pub(crate) without: u32,
+    /// The number of the collation that the client asks for.
+    pub(crate) collation: u8,
+}
+
+/// What the client sends when a server asks for a file: one piece, so many times.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalFile {
+    /// Payload of each packet.
+    pub(crate) piece: Vec<u8>,
+    /// Number of packets.
+    pub(crate) count: usize,
 }
 
 impl Login {
@@ -57,6 +76,9 @@ impl Login {
             password: "test".into(),
             database: (!database.is_empty()).then(|| database.into()),
             capabilities: capability::DEPRECATE_EOF,
+            extended: 0,
+            without: 0,
+            collation: 45,
         }
     }
 }
@@ -169,6 +191,8 @@ pub(crate) struct Client {
     pub(crate) server_version: String,
     /// The short packets read since the last command, as they came.
     pub(crate) recorded: Vec<Vec<u8>>,
+    /// What it sends as a file; `None` for no file, which is an empty packet.
+    pub(crate) local_file: Option<LocalFile>,
 }
 
 /// Longer packets are not recorded.
@@ -177,7 +201,11 @@ const RECORDED_MAX: usize = 1 << 16;
 impl Client {
     /// Connects and logs in; every read and write has a deadline of 30 seconds.
     pub(crate) fn connect(address: SocketAddr, login: &Login) -> Result<Self, Error> {
-        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+        Self::over(TcpStream::connect_timeout(&address, Duration::from_secs(5))?, login)
+    }
+
+    /// The same on a stream that is connected.
+    pub(crate) fn over(stream: TcpStream, login: &Login) -> Result<Self, Error> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         stream.set_write_timeout(Some(Duration::from_secs(30)))?;
@@ -188,9 +216,15 @@ impl Client {
             connection_id: 0,
             server_version: String::new(),
             recorded: Vec::new(),
+            local_file: None,
         };
         client.log_in(login)?;
         Ok(client)
+    }
+
+    /// The stream of a client that is logged in, for other ways to drive it.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
     }
 
     /// Runs a text query and returns its first result; further results are read and dropped.
@@ -344,12 +378,18 @@ impl Client {
 
     /// Reads one result after a command has been sent; `binary` after an execute.
     pub(crate) fn read_answer(&mut self, binary: bool) -> Result<Answer, Error> {
-        let packet = self.read_reply()?;
+        let mut packet = self.read_reply()?;
+        if packet[0] == 0xfb {
+            if let Some(LocalFile { piece, count }) = self.local_file.clone() {
+                for _ in 0..count {
+                    self.write_packet(&piece)?;
+                }
+            }
+            self.write_packet(b"")?;
+            packet = self.read_reply()?;
+        }
         if packet[0] == 0 {
             return Ok(self.final_packet(&packet)?);
-        }
-        if packet[0] == 0xfb {
-            return Err(malformed("LOCAL INFILE was asked for"));
         }
         let count = Reader::new(&packet).lenenc_int()?;
         let mut columns = Vec::new();
@@ -423,15 +463,18 @@ impl Client {
         let mut scramble = reader.take(8)?.to_vec();
         reader.take(1 + 2 + 1 + 2 + 2 + 1 + 10)?;
         scramble.extend_from_slice(reader.take(12)?);
-        self.capabilities = capability::BASE | login.capabilities;
+        self.capabilities = (capability::BASE | login.capabilities) & !login.without;
         let mut payload = Vec::new();
         if login.database.is_some() {
             self.capabilities |= capability::CONNECT_WITH_DB;
         }
-        payload.extend_from_slice(&self.capabilities.to_le_bytes());
+        // Extended flags count only without MySQL's first one.
+        let first = u32::from(login.extended != 0);
+        payload.extend_from_slice(&(self.capabilities & !first).to_le_bytes());
         payload.extend_from_slice(&(1_u32 << 30).to_le_bytes());
-        payload.push(45);
-        payload.extend_from_slice(&[0; 23]);
+        payload.push(login.collation);
+        payload.extend_from_slice(&[0; 19]);
+        payload.extend_from_slice(&login.extended.to_le_bytes());
         payload.extend_from_slice(login.user.as_bytes());
         payload.push(0);
         lenenc(&mut payload, &native_scramble(&login.password, &scramble));

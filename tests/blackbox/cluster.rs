@@ -80,7 +80,7 @@ pub(crate) struct Cluster {
     /// All shards of all keyspaces.
     pub(crate) shards: Vec<Shard>,
     layout: Layout,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     proxy: OnceLock<Proxy>,
 }
 

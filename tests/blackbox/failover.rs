@@ -102,7 +102,7 @@ fn a_killed_primary_and_a_promoted_replica() {
     late.query("SET NAMES utf8mb4, time_zone = '+00:00'").expect("ok");
     assert_eq!(count(&mut late).expect("the replica lives"), "1");
 
-    replica.sql("STOP SLAVE");
+    replica.sql("STOP REPLICA");
     replica.sql("SET GLOBAL read_only = OFF");
     let promoted = Instant::now();
     let taken = wait_until(NOTICED, || writer.query("INSERT INTO t VALUES (3)").is_ok());
@@ -145,7 +145,7 @@ fn a_switchover() {
     });
     assert!(refused, "a demoted primary is written to");
     replica.wait_for(&shard.primary);
-    replica.sql("STOP SLAVE");
+    replica.sql("STOP REPLICA");
     replica.sql("SET GLOBAL read_only = OFF");
     assert!(wait_until(NOTICED, || writer.query("INSERT INTO t VALUES (9)").is_ok()));
     // A transaction that began on the old primary does not write there any more.

@@ -184,7 +184,7 @@ fn settings_and_lists() {
     assert_eq!(shards, [["app/-"]]);
 
     // Replication stops: the lag grows from what was known, it is not zero.
-    shard.replicas[0].sql("STOP SLAVE");
+    shard.replicas[0].sql("STOP REPLICA");
     let grows = wait_until(Duration::from_secs(10), || {
         let lag = &client.query("SHOW SERVERS").expect("a list").texts()[1][5];
         lag != "0 s" && lag.ends_with(" s")
@@ -208,7 +208,7 @@ fn lagging_replicas_are_not_read() {
     let replica = id(&shard.replicas[0]);
     set(&mut client, "read_consistency = 'local', client_region = 'eu-west'");
     assert!(wait_until(Duration::from_secs(10), || answered_by(&mut client) == replica));
-    shard.replicas[0].sql("STOP SLAVE");
+    shard.replicas[0].sql("STOP REPLICA");
     let mut refused = None;
     let stops = wait_until(Duration::from_secs(10), || {
         refused = client.query("SELECT 1 FROM t").err();
@@ -220,7 +220,7 @@ fn lagging_replicas_are_not_read() {
     assert!(error.to_string().contains("replica_lag_max_ms"), "{error}");
     set(&mut client, "read_consistency = 'eventual'");
     assert_eq!(answered_by(&mut client), id(&shard.primary));
-    shard.replicas[0].sql("START SLAVE");
+    shard.replicas[0].sql("START REPLICA");
     set(&mut client, "read_consistency = 'local'");
     assert!(wait_until(Duration::from_secs(10), || client.query("SELECT 1 FROM t").is_ok()));
 }

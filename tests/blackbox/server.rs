@@ -1,11 +1,10 @@
-//! One MariaDB server for tests: started in a private folder, stopped with the test process.
+//! One server for tests (see `software`): started in a private folder, stopped with the tests.
 //!
 //! A data folder is initialised once per run and copied for every server, so that a server is
 //! ready in a fraction of a second. Servers die with the test process (`setpriv --pdeathsig`), and
 //! a watchdog removes the folder of the run; nothing is left however the tests end.
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,43 +15,7 @@ use std::time::{Duration, Instant};
 use std::{env, io, process, thread};
 
 use crate::client::{Answer, Client, Login};
-
-/// Settings that keep a dozen servers small and quick. What is committed outlives the process (it
-/// lies with the operating system), as tests that kill servers need.
-const OPTIONS: &[&str] = &[
-    "--bind-address=127.0.0.1",
-    "--skip-name-resolve",
-    "--character-set-server=utf8mb4",
-    "--collation-server=utf8mb4_general_ci",
-    "--innodb-buffer-pool-size=32M",
-    "--innodb-log-file-size=8M",
-    "--innodb-flush-log-at-trx-commit=2",
-    "--innodb-use-native-aio=OFF",
-    "--innodb-lock-wait-timeout=10",
-    "--sync-binlog=0",
-    "--key-buffer-size=4M",
-    "--aria-pagecache-buffer-size=8M",
-    "--max-connections=700",
-    "--log-warnings=1",
-    "--max-allowed-packet=256M",
-    "--log-bin=binlog",
-    "--binlog-format=ROW",
-    "--log-slave-updates=ON",
-    "--gtid-strict-mode=ON",
-    "--relay-log=relay",
-];
-
-/// Accounts of every server: `test` for tests, `geogate` for the proxy, `repl` for replication.
-const ACCOUNTS: &str = "FLUSH PRIVILEGES;
-DELETE FROM mysql.global_priv WHERE User = '';
-FLUSH PRIVILEGES;
-CREATE USER test@'%' IDENTIFIED BY 'test';
-GRANT ALL ON *.* TO test@'%' WITH GRANT OPTION;
-CREATE USER geogate@'%' IDENTIFIED BY 'geogate';
-GRANT ALL ON *.* TO geogate@'%' WITH GRANT OPTION;
-CREATE USER repl@'%' IDENTIFIED BY 'repl';
-GRANT REPLICATION SLAVE ON *.* TO repl@'%';
-";
+use crate::software::{Launch, SOFTWARE, Software};
 
 /// The folder of this run; the watchdog removes it when the test process ends.
 pub(crate) struct RunFolder {
@@ -67,9 +30,12 @@ pub(crate) struct RunFolder {
 
 /// Made once; `GEOGATE_KEEP=1` keeps it after the run.
 pub(crate) static RUN: LazyLock<RunFolder> = LazyLock::new(|| {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("blackbox-{}", process::id()));
+    let path = SOFTWARE.run_folder();
     fs::create_dir_all(&path).expect("the target folder is writable");
-    let sockets = env::temp_dir().join(format!("geogate-{}", process::id()));
+    let sockets = match &*SOFTWARE {
+        Software::MariaDb => env::temp_dir().join(format!("geogate-{}", process::id())),
+        Software::MySql { root } => root.join(format!("geogate-{}", process::id())),
+    };
     fs::create_dir_all(&sockets).expect("the temporary folder is writable");
     let watchdog = env::var_os("GEOGATE_KEEP").is_none().then(|| {
         let mut command = Command::new("sh");
@@ -85,7 +51,7 @@ pub(crate) static RUN: LazyLock<RunFolder> = LazyLock::new(|| {
     RunFolder { path, sockets, _watchdog: watchdog }
 });
 
-/// A MariaDB server that this process started.
+/// A server that this process started.
 pub(crate) struct Server {
     /// Short name for messages and folders.
     pub(crate) name: String,
@@ -127,6 +93,7 @@ impl Server {
     /// Waits until a login works; panics with the server's log after 60 seconds.
     pub(crate) fn wait_ready(&self) {
         let ready = wait_until(Duration::from_secs(60), || {
+            SOFTWARE.warm_logins(&socket_path(self.port));
             Client::connect(self.socket_address(), &Login::test("")).is_ok()
         });
         assert!(ready, "server {} does not answer:\n{}", self.name, self.log_tail());
@@ -147,34 +114,24 @@ impl Server {
 
     /// Makes this server a replica of `source` and waits until both threads run.
     pub(crate) fn replicate_from(&self, source: &Self) {
-        for statement in [
-            "SET GLOBAL gtid_slave_pos = ''".to_owned(),
-            format!(
-                "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {}, \
-                 MASTER_USER = 'repl', MASTER_PASSWORD = 'repl', \
-                 MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1",
-                source.port
-            ),
-            "START SLAVE".to_owned(),
-            "SET GLOBAL read_only = ON".to_owned(),
-        ] {
+        for statement in SOFTWARE.replicate_from(source.port) {
             self.sql(&statement);
         }
         let running = wait_until(Duration::from_secs(20), || {
-            let status = self.sql("SHOW SLAVE STATUS");
-            let value = |name: &str| {
-                let at = status.columns.iter().position(|column| column.name == name);
-                at.map(|at| status.texts()[0][at].clone()).unwrap_or_default()
-            };
-            value("Slave_IO_Running") == "Yes" && value("Slave_SQL_Running") == "Yes"
+            let status = self.sql("SHOW REPLICA STATUS");
+            let Some(values) = status.texts().pop() else { return false };
+            let running = status.columns.iter().zip(&values).filter(|(column, _)| {
+                column.name.ends_with("_IO_Running") || column.name.ends_with("_SQL_Running")
+            });
+            running.filter(|(_, value)| *value == "Yes").count() == 2
         });
         assert!(running, "replica {} does not run:\n{}", self.name, self.log_tail());
     }
 
     /// Waits until this replica has applied everything that `source` has written.
     pub(crate) fn wait_for(&self, source: &Self) {
-        let position = source.sql("SELECT @@gtid_binlog_pos").scalar();
-        let wait = format!("SELECT MASTER_GTID_WAIT('{position}', 30)");
+        let position = source.sql(&format!("SELECT {}", SOFTWARE.written_position()));
+        let wait = SOFTWARE.wait_for(&position.scalar());
         assert_eq!(self.sql(&wait).scalar(), "0", "replica {} lags", self.name);
     }
 
@@ -293,15 +250,7 @@ pub(crate) fn tail(path: &Path, lines: usize) -> String {
 }
 
 fn launch(folder: &Path, port: u16, id: u32, options: &[String]) -> Child {
-    let log = File::create(folder.join("log")).expect("the server's folder is writable");
-    let mut command = owned_command("mariadbd");
-    command.arg("--no-defaults").arg(format!("--datadir={}", folder.display()));
-    command.arg(format!("--port={port}")).arg(format!("--server-id={id}"));
-    command.arg(format!("--socket={}", socket_path(port).display()));
-    command.arg(format!("--pid-file={}", folder.join("pid").display()));
-    command.arg(temporary_folder(folder)).args(OPTIONS).args(options).args(as_root());
-    command.stdout(log.try_clone().expect("a file handle can be copied")).stderr(log);
-    spawn_owned(command).expect("mariadbd and setpriv are installed (tests/run.sh installs them)")
+    SOFTWARE.launch(folder, &socket_path(port), &Launch { port, id, options })
 }
 
 /// The unix socket of the server on `port`.
@@ -309,46 +258,12 @@ pub(crate) fn socket_path(port: u16) -> PathBuf {
     RUN.sockets.join(format!("{port}.sock"))
 }
 
-/// A folder for temporary tables beside the data folder. A server that starts removes the temporary
-/// tables that it finds, so no two may share one.
-fn temporary_folder(data: &Path) -> String {
-    let folder = data.with_extension("tmp");
-    fs::create_dir_all(&folder).expect("the run's folder is writable");
-    format!("--tmpdir={}", folder.display())
-}
-
 /// The initialised data folder that every server copies.
 static TEMPLATE: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = RUN.path.join("template");
-    let mut install = Command::new("mariadb-install-db");
-    // --force: it also works where the own host name cannot be looked up.
-    install.args(["--no-defaults", "--force"]);
-    install.arg(format!("--datadir={}", folder.display()));
-    install.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
-    install.args(["--innodb-log-file-size=8M", "--skip-name-resolve"]);
-    install.arg(temporary_folder(&folder)).args(as_root());
-    let output = install.output().expect("mariadb-install-db is installed");
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
-    let mut bootstrap = Command::new("mariadbd");
-    bootstrap.arg("--no-defaults").arg(format!("--datadir={}", folder.display()));
-    bootstrap.args(["--bootstrap", "--innodb-log-file-size=8M"]);
-    bootstrap.arg(temporary_folder(&folder)).args(as_root());
-    bootstrap.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = bootstrap.spawn().expect("mariadbd is installed");
-    let mut stdin = child.stdin.take().expect("stdin is a pipe");
-    stdin.write_all(ACCOUNTS.as_bytes()).expect("mariadbd reads its bootstrap statements");
-    drop(stdin);
-    let output = child.wait_with_output().expect("the bootstrap ends");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    SOFTWARE.initialise(&folder);
     folder
 });
-
-/// mariadbd refuses to run as root unless told so.
-fn as_root() -> Option<&'static str> {
-    let output = Command::new("id").arg("-u").output().expect("id is installed");
-    (output.stdout == b"0\n").then_some("--user=root")
-}
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::cluster::{Cluster, Layout};
 use crate::placement::{Vindex, covers, keyspace_id};
 use crate::server::Server;
+use crate::software::SOFTWARE;
 
 /// The four shards of keyspace `shop`.
 pub(crate) const RANGES: [&str; 4] = ["-40", "40-80", "80-c0", "c0-"];
@@ -344,5 +345,6 @@ fn with_scratch_tables(vschema: &str) -> String {
 /// A file of `tests/blackbox/differential`.
 pub(crate) fn read(name: &str) -> String {
     let path = format!("{}/tests/blackbox/differential/{name}", env!("CARGO_MANIFEST_DIR"));
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    SOFTWARE.words(&text)
 }

@@ -1,0 +1,160 @@
+//! PREPARE, EXECUTE and DEALLOCATE as text, and what a prepared statement means after USE and SET:
+//! compared with the server itself.
+
+use crate::client::{Client, Error, Login, Parameter};
+use crate::shop::{SHOP, scratch_table};
+use crate::single::{self, SINGLE};
+
+/// An answer as one line.
+fn line(answer: Result<crate::client::Answer, Error>) -> String {
+    match answer {
+        Ok(answer) => {
+            let names: Vec<_> = answer.columns.iter().map(|column| column.name.as_str()).collect();
+            format!("{names:?} {:?} {} {}", answer.texts(), answer.affected, answer.info)
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Goal: the answers, column names and errors of the server.
+#[test]
+fn answers_are_the_servers() {
+    let cluster = SINGLE.watched();
+    let statements = [
+        "CREATE OR REPLACE TABLE named (id INT PRIMARY KEY, v VARCHAR(20))",
+        "REPLACE INTO named VALUES (1, 'one'), (2, 'two')",
+        "SET @a = 1, @b = 'it''s', @c = NULL",
+        "PREPARE s FROM 'SELECT ?, v FROM named WHERE id = ?'",
+        "EXECUTE s USING @b, @a",
+        "EXECUTE s USING @c, @a",
+        "EXECUTE S USING @a",
+        "EXECUTE s",
+        "EXECUTE nowhere",
+        "DEALLOCATE PREPARE nowhere",
+        "PREPARE s FROM 'SELEC 1'",
+        "EXECUTE s USING @b, @a",
+        "PREPARE s FROM 'SELECT \"it\\'s\", \\'a\\\\\\\\b\\''",
+        "EXECUTE s",
+        "SET @sql = 'SELECT COUNT(*) FROM named WHERE id > ?'",
+        "PREPARE counted FROM @sql",
+        "EXECUTE counted USING @a",
+        "EXECUTE counted USING 0",
+        "USE app_a",
+        "EXECUTE counted USING @a",
+        "USE app",
+        "PREPARE limited FROM 'SELECT id FROM named ORDER BY id LIMIT ?'",
+        "EXECUTE limited USING @a",
+        "PREPARE ins FROM 'INSERT INTO named VALUES (?, ?)'",
+        "SET @i = 3",
+        "EXECUTE ins USING @i, @b",
+        "EXECUTE ins USING @i, @b",
+        "SHOW WARNINGS",
+        "PREPARE setter FROM 'SET @d = 7'",
+        "EXECUTE setter",
+        "SELECT @d",
+        "PREPARE begins FROM 'COMMIT'",
+        "EXECUTE begins",
+        "PREPARE found FROM 'SELECT FOUND_ROWS()'",
+        "SELECT * FROM named",
+        "EXECUTE found",
+        "SET sql_mode = 'ANSI_QUOTES'",
+        "EXECUTE s",
+        "SET sql_mode = DEFAULT",
+        "EXECUTE IMMEDIATE 'SELECT ? + 1' USING @a",
+        "DROP PREPARE s",
+        "EXECUTE s",
+        "DROP TABLE named",
+    ];
+    let mut all = Vec::new();
+    for address in [cluster.shards[0].primary.socket_address(), cluster.proxy().socket_address()] {
+        let mut client = Client::connect(address, &Login::test("app")).expect("a login");
+        all.push(statements.map(|statement| (statement, line(client.query(statement)))));
+    }
+    for (theirs, ours) in all[0].iter().zip(&all[1]) {
+        assert_eq!(ours, theirs);
+    }
+}
+
+/// Goal: a name pins no connection and is nobody else's.
+#[test]
+fn names_are_the_sessions() {
+    let limits = "[limits]\nserver_connections_max = 1\nserver_connection_wait_ms = 300\n";
+    let cluster = single::start("text-prepared", limits);
+    let cluster = cluster.watched();
+    let mut one = cluster.proxy().client("app");
+    let mut two = cluster.proxy().client("app_a");
+    for (client, text) in [(&mut one, "SELECT DATABASE(), ?"), (&mut two, "SELECT ?, ?")] {
+        client.query(format!("PREPARE s FROM '{text}'")).expect("ok");
+    }
+    for _ in 0..3 {
+        let answer = one.query("EXECUTE s USING 5").expect("a row");
+        assert_eq!(answer.texts(), [["app", "5"]]);
+        let answer = two.query("EXECUTE s USING 6, 7").expect("a row");
+        assert_eq!(answer.texts(), [["6", "7"]]);
+    }
+    one.reset().expect("ok");
+    assert_eq!(one.query("EXECUTE s USING 5").expect_err("it is forgotten").errno(), 1243);
+    two.query("EXECUTE s USING 6, 7").expect("a row");
+}
+
+/// Goal: over shards the statements are routed by their parameters.
+#[test]
+fn over_shards() {
+    let cluster = SHOP.watched();
+    let table = scratch_table();
+    let mut client = cluster.proxy().client("shop");
+    let mut run = |sql: &str| client.query(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
+    run(&format!("PREPARE ins FROM 'INSERT INTO {table} (id, v) VALUES (?, ?)'"));
+    for id in 1..30 {
+        run(&format!("SET @id = {id}, @v = 'v{id}'"));
+        assert_eq!(run("EXECUTE ins USING @id, @v").affected, 1);
+    }
+    run(&format!("PREPARE one FROM 'SELECT v FROM {table} WHERE id = ?'"));
+    run("SET @id = 17");
+    assert_eq!(run("EXECUTE one USING @id").scalar(), "v17");
+    run(&format!("PREPARE counted FROM 'SELECT COUNT(*) FROM {table} WHERE id < ?'"));
+    assert_eq!(run("EXECUTE counted USING @id").scalar(), "16");
+    run("PREPARE begins FROM 'ROLLBACK'");
+    run("BEGIN");
+    run(&format!("DELETE FROM {table}"));
+    run("EXECUTE begins");
+    run("SET @id = 1000");
+    assert_eq!(run("EXECUTE counted USING @id").scalar(), "29");
+    run("DEALLOCATE PREPARE one");
+    assert_eq!(client.query("EXECUTE one USING @id").expect_err("gone").errno(), 1243);
+}
+
+/// Goal: a statement of the binary protocol means what it meant at PREPARE, whatever USE and SET
+/// came since.
+#[test]
+fn statements_keep_their_meaning() {
+    let cluster = SINGLE.watched();
+    for address in [cluster.shards[0].primary.socket_address(), cluster.proxy().socket_address()] {
+        let mut client = Client::connect(address, &Login::test("app")).expect("a login");
+        for database in ["app", "app_a"] {
+            client
+                .query(format!("CREATE OR REPLACE TABLE {database}.meaning (v INT)"))
+                .expect("ok");
+            client
+                .query(format!("INSERT INTO {database}.meaning VALUES ({})", database.len()))
+                .expect("ok");
+        }
+        let here = client.prepare("SELECT v, DATABASE(), \"v\", ? FROM meaning").expect("prepared");
+        let ask = |client: &mut Client| {
+            let answer = client.execute(&here, &[Parameter::Int(1)]);
+            answer.expect("a row").texts().swap_remove(0).join(" ")
+        };
+        assert_eq!(ask(&mut client), "3 app v 1");
+        client.use_database("app_a").expect("ok");
+        for _ in 0..3 {
+            assert_eq!(ask(&mut client), "3 app v 1");
+        }
+        client.query("SET sql_mode = 'ANSI_QUOTES'").expect("ok");
+        assert_eq!(ask(&mut client), "3 app v 1");
+        let there = client.prepare("SELECT v FROM meaning").expect("prepared");
+        assert_eq!(client.execute(&there, &[]).expect("a row").scalar(), "5");
+        client.query("BEGIN").expect("ok");
+        assert_eq!(ask(&mut client), "3 app v 1");
+        client.query("ROLLBACK").expect("ok");
+    }
+}
