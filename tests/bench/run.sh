@@ -6,7 +6,7 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 usage: tests/bench/run.sh [--passes N] [--seconds N] [--threads LIST] [--workloads LIST]
-                          [--hops LIST] [--binary FILE] [--rows N] [--syscalls]
+                          [--hops LIST] [--binary FILE] [--rows N] [--syscalls | --connects]
 
   --passes N        interleaved passes over all combinations (default 5)
   --seconds N       seconds of each measurement (default 4)
@@ -14,8 +14,11 @@ usage: tests/bench/run.sh [--passes N] [--seconds N] [--threads LIST] [--workloa
   --workloads LIST  of point_text, point_prepared, range_text, range_prepared, read_write (default all)
   --hops LIST       of direct, haproxy, geogate (default all)
   --binary FILE     geogate to measure (default: a release build made now)
+  --client FILE     client of --connects (default: built now)
   --rows N          rows of each of the 4 tables (default 10000)
   --syscalls        count system calls per point select with strace instead of measuring time
+  --connects        short connections instead of sysbench: login and quit, login and SELECT 1, and
+                    logins with a wrong password; each from --threads clients at once
 
 Example: tests/bench/run.sh --threads 2,8,64 --workloads point_text
 TEXT
@@ -24,7 +27,7 @@ TEXT
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$root/tests/install.sh"
 
-passes=5 seconds=4 threads=8 rows=10000 binary='' syscalls=no
+passes=5 seconds=4 threads=8 rows=10000 binary='' syscalls=no connects=no client=''
 workloads=point_text,point_prepared,range_text,range_prepared,read_write
 hops=direct,haproxy,geogate
 while [ $# -gt 0 ]; do
@@ -35,8 +38,10 @@ while [ $# -gt 0 ]; do
     --workloads) workloads=${2:?}; shift ;;
     --hops) hops=${2:?}; shift ;;
     --binary) binary=${2:?}; shift ;;
+    --client) client=${2:?}; shift ;;
     --rows) rows=${2:?}; shift ;;
     --syscalls) syscalls=yes ;;
+    --connects) connects=yes ;;
     -h | --help) usage; exit 0 ;;
     *) echo "error: unknown option $1" >&2; usage >&2; exit 2 ;;
   esac
@@ -46,7 +51,7 @@ done
 need mariadbd mariadb-server-core
 need mariadb mariadb-client-core
 need setpriv util-linux
-need sysbench sysbench
+[ "$connects" = yes ] || need sysbench sysbench
 case $hops in *haproxy*) need haproxy haproxy ;; esac
 [ "$syscalls" = no ] || need strace strace
 
@@ -174,7 +179,8 @@ bench() { # bench PORT THREADS WORKLOAD ARGUMENT...
     --mysql-user=bench --mysql-password=bench --mysql-db=sbtest --tables=4 --table-size="$rows" \
     --threads="$count" --percentile=95 "${arguments[@]}" "$@"
 }
-bench "${port_of[direct]}" 2 prepare prepare >"$work/prepare.log" 2>&1 || { tail "$work/prepare.log" >&2; exit 1; }
+[ "$connects" = yes ] ||
+  bench "${port_of[direct]}" 2 prepare prepare >"$work/prepare.log" 2>&1 || { tail "$work/prepare.log" >&2; exit 1; }
 
 ticks=$(getconf CLK_TCK)
 cpu_of() { # user and system time of a process, all threads, in clock ticks
@@ -184,6 +190,44 @@ cpu_of() { # user and system time of a process, all threads, in clock ticks
   set -- $stat
   echo $((${12} + ${13}))
 }
+
+if [ "$connects" = yes ]; then
+  if [ -z "$client" ]; then
+    client=$(cd "$root" && cargo bench --no-run --bench connects 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
+    case $client in /*) ;; *) client=$root/$client ;; esac
+  fi
+  echo "Short connections, median of $passes passes of $seconds s; $(nproc) processors shared by clients, proxy"
+  echo "and server; $(mariadbd --version | awk '{print $3}'). Microseconds of CPU for each connection."
+  echo
+  echo "| visit | clients | hop | connects/s | CPU of the hop | of the server |"
+  echo "|---|---|---|---|---|---|"
+  for visit in login query wrong; do
+    for count in ${threads//,/ }; do
+      for pass in $(seq "$passes"); do
+        for hop in ${hops//,/ }; do
+          before=$(cpu_of "${pid_of[mariadb]}") hop_before=0 hop_after=0
+          [ "$hop" = direct ] || hop_before=$(cpu_of "${pid_of[$hop]}")
+          line=$("$client" --visit "$visit" --address "127.0.0.1:${port_of[$hop]}" \
+            --threads "$count" --seconds "$seconds" 2>"$work/connects.log") ||
+            { echo "error: $visit through $hop: $line" >&2; sort "$work/connects.log" | uniq -c | tail >&2; exit 1; }
+          [ "$hop" = direct ] || hop_after=$(cpu_of "${pid_of[$hop]}")
+          after=$(cpu_of "${pid_of[mariadb]}")
+          set -- $line
+          awk -v n="$2" -v rate="$6" -v us=$((1000000 / ticks)) -v hop=$((hop_after - hop_before)) \
+            -v server=$((after - before)) -v name="$visit $count ${hop}" \
+            'BEGIN { print name, rate, hop * us / n, server * us / n }' >>"$work/connects"
+        done
+      done
+      for hop in ${hops//,/ }; do
+        grep "^$visit $count $hop " "$work/connects" | sort -k4,4n | awk -v m=$(((passes + 1) / 2)) \
+          'NR == 1 { low = $4 } NR == m { line = $0 } { high = $4 }
+           END { split(line, c, " "); printf "| %s | %s | %s | %.0f (%.0f to %.0f) | %.0f | %.0f |\n",
+             c[1], c[2], c[3], c[4], low, high, c[5], c[6] }'
+      done
+    done
+  done
+  exit 0
+fi
 
 if [ "$syscalls" = yes ]; then
   events=20000
