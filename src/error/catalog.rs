@@ -196,6 +196,10 @@ catalog! {
     // 15: transactions
     TRANSACTION_LOST = "GG15001", 1105, b"HY000", Network,
         "the transaction is lost because its connection to shard {} broke", "ROLLBACK, then run the transaction again";
+    LAST_VALUE_LOST = "GG15004", 1235, b"HY000", Client,
+        "the last value of sequence {} is not known, because its server connection was given to another session since", "ask in the transaction that takes the number, or keep what NEXTVAL() answers";
+    DIAGNOSTICS_LOST = "GG15005", 1235, b"HY000", Client,
+        "the diagnostics of the last statement are not known, because its server connection was given to another session since", "run both in one transaction, or ask by SHOW WARNINGS";
     CURSOR_LOST = "GG15003", 1105, b"HY000", Network,
         "the cursor is lost because its connection to the server broke", "execute the statement again";
     PARTIAL_COMMIT = "GG15002", 1105, b"HY000", Network,

@@ -46,6 +46,8 @@ pub(super) struct Attached {
     pub(super) prepared_once: bool,
     /// Cursors that are open there.
     pub(super) cursors: usize,
+    /// Nobody else has used it since the session did.
+    pub(super) resumed: bool,
     /// The last answer had warnings, which the next statement of anybody would wipe out.
     pub(super) has_warnings: bool,
 }
@@ -66,6 +68,7 @@ impl Attached {
             insert_id_unknown: false,
             prepared_once: false,
             cursors: 0,
+            resumed: false,
             has_warnings: false,
         }
     }
@@ -163,7 +166,7 @@ impl Session {
         let session = self.registered.control().id;
         if let Some(lease) = pool.reclaim_last(self.worker, self.profile, session) {
             self.registered.control().set_thread(lease.thread_id());
-            self.attached.push(Attached::new(lease, placement));
+            self.attached.push(Attached { resumed: true, ..Attached::new(lease, placement) });
             return Ok(self.attached.len() - 1);
         }
         let wanted = Aligned { settings: &self.state.settings, database, last_insert_id: None };
@@ -183,7 +186,9 @@ impl Session {
         let waited = clock::now().saturating_duration_since(asked);
         self.services.metrics.record_wait(self.worker, waited);
         self.registered.control().set_thread(lease.thread_id());
-        self.attached.push(Attached::new(lease, placement));
+        let attached = Attached::new(lease, placement);
+        self.last_values.lose(attached.home());
+        self.attached.push(attached);
         Ok(self.attached.len() - 1)
     }
 

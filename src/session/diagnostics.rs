@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::error::SqlError;
+use crate::error::{SqlError, catalog};
 use crate::geo::Placement;
 use crate::sql::control::show::{Show, ShowKind};
 use crate::sql::features::Features;
@@ -41,6 +41,8 @@ pub(super) struct Diagnosed {
     pub(super) warnings: Warnings,
     /// Whose server remembers those warnings.
     warnings_at: Option<Home>,
+    /// Whose server forgot all warnings with the session's last statement that uses tables.
+    clean_at: Option<Home>,
     /// Whose server remembers the counts.
     counts_at: Option<Home>,
 }
@@ -62,6 +64,9 @@ pub(super) type WarningRow = Vec<Option<Vec<u8>>>;
 
 /// What a server tells by its own memory of the last statement.
 const COUNTS: Features = Features::FOUND_ROWS.with(Features::ROW_COUNT);
+
+/// A statement after which there are no warnings: a reset leaves them.
+const FORGETS_WARNINGS: &[u8] = b"SELECT 1 FROM information_schema.ENGINES WHERE FALSE";
 
 /// Whether a SHOW is about the statement before it.
 pub(super) fn is_diagnostic(show: ShowKind) -> bool {
@@ -118,6 +123,7 @@ impl Session {
             self.diagnosed.warnings_at = Some(home);
             self.attached[index].has_warnings = true;
         } else if !leaves_warnings(kind, features) {
+            self.diagnosed.clean_at = Some(home);
             if self.diagnosed.warnings_at == Some(home) {
                 // Only the server knows whether it has forgotten them.
                 self.diagnosed.warnings = Warnings::None;
@@ -177,6 +183,45 @@ impl Session {
         let index = self.go_home(self.diagnosed.warnings_at?)?;
         self.attached[index].held = true;
         Some(index)
+    }
+
+    /// Goes to the connection whose diagnostics GET DIAGNOSTICS reads.
+    pub(super) async fn go_to_diagnostics(&mut self) -> Result<(), SqlError> {
+        if self.go_to_warnings().is_some() {
+            return Ok(());
+        }
+        if !matches!(self.diagnosed.warnings, Warnings::None) {
+            return Err(catalog::DIAGNOSTICS_LOST.error());
+        }
+        if let Some(index) = self.diagnosed.clean_at.and_then(|home| self.go_home(home)) {
+            self.attached[index].held = true;
+            return Ok(());
+        }
+        self.go_to_fresh(Some(FORGETS_WARNINGS)).await
+    }
+
+    /// Goes to a connection on which nothing was done since it was made or reset but `first`,
+    /// unless the session has some already.
+    pub(super) async fn go_to_fresh(&mut self, first: Option<&[u8]>) -> Result<(), SqlError> {
+        let topology = self.services.topology.load_full();
+        let Some(shard) = topology.single_server() else { return Ok(()) };
+        if !self.attached.is_empty() {
+            return Ok(());
+        }
+        let placement = self.place_anywhere(&topology, shard)?;
+        let index = self.attach_here(placement, false).await?;
+        let lease = &mut self.attached[index].lease;
+        let mut done = lease.reset().await;
+        if let (Ok(()), Some(first)) = (&done, first) {
+            done = lease.execute(first).await.map(drop);
+        }
+        if let Err(failure) = done {
+            return Err(self.fail(index, failure).await);
+        }
+        let attached = &mut self.attached[index];
+        attached.lease.note_session(self.registered.control().id);
+        attached.held = true;
+        Ok(())
     }
 
     /// The connection of `home`, if it is attached or nobody else has used it since.

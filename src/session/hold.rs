@@ -12,6 +12,7 @@ use crate::sql::effects::{Effect, Name, effects, effects_of_routine, may_leave};
 use crate::sql::features::Features;
 use crate::sql::mode::LexMode;
 use crate::sql::scan::Scan;
+use crate::sql::sequence_use::Sequence;
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::system_variable::PROFILES;
 use crate::sql::value::Value;
@@ -98,6 +99,26 @@ impl Session {
         if may_leave(kind, features) {
             self.read_pending(text);
         }
+        if features.contains(Features::SEQUENCE) {
+            self.read_sequences(text);
+        }
+    }
+
+    #[cold]
+    fn read_sequences(&mut self, text: Text<'_>) {
+        let taken = match text {
+            Text::Command(packet) => {
+                self.sequences(&self.client.framed.payload(packet)[1..], &self.scan)
+            }
+            Text::Payload(payload) => self.sequences(&payload[1..], &self.scan),
+            Text::Plain(text) => self.sequences(text, &self.scan),
+            Text::Named(text, _, scan) => self.sequences(text, scan),
+            Text::Prepared(id) => match self.prepared.scanned(id, self.state.lex_mode) {
+                Some((text, scan)) => self.sequences(text, scan),
+                None => return,
+            },
+        };
+        self.pending.get_or_insert_default().sequences = taken.taken;
     }
 
     #[cold]
@@ -460,4 +481,6 @@ pub(super) struct Pending {
     pub(super) explains_change: bool,
     /// Its parameters, where a lock's name is one.
     pub(super) parameters: Vec<Option<Vec<u8>>>,
+    /// The sequences that it takes numbers from.
+    pub(super) sequences: Vec<Sequence>,
 }

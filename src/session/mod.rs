@@ -24,6 +24,7 @@ pub mod gauges;
 mod hold;
 mod inspect;
 mod kill;
+mod last_values;
 mod login_collation;
 mod merged_cursor;
 mod named_at_server;
@@ -51,6 +52,7 @@ mod target;
 mod text_prepared;
 mod tracking;
 mod transaction;
+mod use_database;
 mod user_variables;
 mod variables;
 
@@ -72,6 +74,7 @@ use attached::Attached;
 use consistency::Reading;
 use diagnostics::Diagnosed;
 use hold::Pending;
+use last_values::LastValues;
 use prepared::Prepared;
 use reply::Rows;
 use state::State;
@@ -111,6 +114,8 @@ pub struct Session {
     rows: Rows,
     /// What the statements before left behind.
     diagnosed: Diagnosed,
+    /// Who knows LASTVAL() of the sequences that numbers were taken from.
+    last_values: LastValues,
     /// The statement that runs, for the metrics.
     tally: Tally,
     /// What the statement that runs may leave behind at the server.
@@ -190,6 +195,7 @@ impl Session {
             state_marks: StateMarks::Dropped,
             rows: Rows::Text,
             diagnosed: Diagnosed::default(),
+            last_values: LastValues::default(),
             tally: Tally::new(),
             pending: None,
             generation: HeldGeneration::new(connection_id),

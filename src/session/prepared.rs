@@ -321,6 +321,13 @@ impl Session {
             self.drop_held().await;
         }
         self.go_to_counts(features);
+        if features.contains(Features::LAST_VALUE)
+            && let Some(text) = self.prepared.by_id.get(&id).map(|s| Arc::clone(&s.text))
+            && let Err(error) = self.go_to_last_values(&text).await
+        {
+            self.prepared.clear_long_data(id);
+            return self.refuse(&Request::Packet(packet), error).await;
+        }
         let asks = features.contains(Features::SYSTEM_VARIABLE)
             && self.prepared.by_id.get(&id).is_some_and(|s| asks_for_warnings(&s.text));
         if asks || kind == StatementKind::Diagnostics {

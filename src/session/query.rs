@@ -8,12 +8,10 @@ use crate::executor::relay::{Forwarded, Place, RelayError, relay};
 use crate::geo;
 use crate::net::Packet;
 use crate::observe::Route;
-use crate::planner::input::Target;
 use crate::sql::ast::Ident;
 use crate::sql::control::{self, Control};
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
-use crate::topology::KeyspaceIndex;
 use crate::wire::capability::Capabilities;
 use crate::wire::command::code;
 use crate::wire::packet::MAX_PAYLOAD;
@@ -25,7 +23,8 @@ use super::attached::Index;
 use super::hold::{StateChanged, Text};
 use super::planned::{OneShard, Statement};
 use super::several::{self, Split};
-use super::{End, Session, target};
+use super::use_database::use_argument;
+use super::{End, Session};
 
 /// Where the bytes of a command are.
 #[derive(Clone, Debug)]
@@ -84,6 +83,12 @@ impl Session {
         }
         self.go_to_counts(features);
         self.go_to_names(kind);
+        if features.contains(Features::LAST_VALUE) {
+            let text = self.text(&request).to_vec();
+            if let Err(error) = self.go_to_last_values(&text).await {
+                return self.refuse(&request, error).await;
+            }
+        }
         let source = match &request {
             Request::Packet(packet) => Text::Command(*packet),
             Request::Payload(payload) => Text::Payload(payload),
@@ -136,8 +141,13 @@ impl Session {
             self.consume(&request);
             return self.reply_own_variables(own).await;
         }
-        if asks || kind == StatementKind::Diagnostics {
+        if asks {
             self.go_to_warnings();
+        }
+        if kind == StatementKind::Diagnostics
+            && let Err(error) = self.go_to_diagnostics().await
+        {
+            return self.refuse(&request, error).await;
         }
         self.run_statement(request, kind, features).await
     }
@@ -381,6 +391,7 @@ impl Session {
             self.state.row_count = outcome.affected_rows as i64;
         }
         self.note_diagnostics(index, kind, features, outcome);
+        self.note_last_values(index, kind, features);
         let attached = &mut self.attached[index];
         let mut state_changed = StateChanged::No;
         let mut schema = None;
@@ -435,74 +446,6 @@ impl Session {
         }
     }
 
-    /// USE and COM_INIT_DB; `command` is the packet as it came. `name` may end in a role:
-    /// `keyspace@replica`.
-    pub(super) async fn use_database(&mut self, name: &[u8], command: Vec<u8>) -> Result<(), End> {
-        let topology = self.services.topology.load_full();
-        let Some(shard) = topology.single_server() else {
-            // Which keyspaces there are is known here; no server has to be asked.
-            let name = match self.state.character_sets.name(name) {
-                Some(name) => name.into_owned().into_bytes(),
-                None => name.to_vec(),
-            };
-            let name = &name[..];
-            let result = target::parse(name, &self.state.target, &topology).map(|target| {
-                let keyspace = target.keyspace.as_deref();
-                let keyspace = keyspace.and_then(|name| topology.find_keyspace(name));
-                self.state.keyspace = keyspace.map(KeyspaceIndex::index);
-                self.state.reading.target = target::role(name);
-                self.state.target = target;
-                self.registered.control().set_database(name);
-                self.state.database = name.to_vec();
-                self.track_schema(name);
-            });
-            return self.reply_result(result).await;
-        };
-        let (name, role) = target::split_role(name);
-        if name.is_empty() && role.is_some() {
-            self.state.reading.target = role;
-            return self.reply_ok(0).await;
-        }
-        let placement = match self.place_anywhere(&topology, shard) {
-            Ok(placement) => placement,
-            Err(error) => return self.reply_error(error).await,
-        };
-        // The server is asked by the connection's own change of database: the present one need not
-        // exist any more. Here names are UTF-8; one that cannot be converted is told by the server.
-        let known = self.state.character_sets.name(name).map(|name| name.into_owned().into_bytes());
-        let mut attached = match &known {
-            Some(known) if known.is_ascii() => self.attach(placement, known, false).await,
-            _ => self.attach_here(placement, false).await,
-        };
-        if let (Err(_), Some(known)) = (&attached, &known) {
-            attached = self.attach(placement, known, false).await;
-        }
-        let index = match attached {
-            Ok(index) => index,
-            Err(error) => return self.reply_error(error).await,
-        };
-        let command = if role.is_some() { init_db(name) } else { command };
-        let name = known.as_deref().unwrap_or(name);
-        let outcome = self.exchange(index, Request::Payload(command), Expect::OkOrErr).await?;
-        if let Some(outcome) = outcome {
-            if !outcome.is_error() {
-                self.attached[index].lease.note_database(name);
-                self.registered.control().set_database(name);
-                self.state.database = name.to_vec();
-                self.state.reading.target = role;
-                let known = std::str::from_utf8(name).ok();
-                let keyspace = known.and_then(|name| topology.find_keyspace(name));
-                self.state.keyspace = keyspace.map(KeyspaceIndex::index);
-                self.state.target = Target {
-                    keyspace: keyspace.map(|index| Arc::clone(&topology.keyspace(index).name)),
-                    ..Target::default()
-                };
-            }
-            self.after_statement(index, StatementKind::Use, Features::NONE, &outcome).await;
-        }
-        Ok(())
-    }
-
     /// Reads the name of a savepoint, which servers compare in UTF-8, in the client's charset.
     fn read_savepoint(&self, name: &mut Ident, text: &[u8]) -> Result<(), SqlError> {
         let written = text.get(name.span.start as usize..name.span.end as usize);
@@ -531,11 +474,6 @@ impl Session {
         self.consume(request);
         self.reply_error(error).await
     }
-}
-
-/// COM_INIT_DB.
-pub(super) fn init_db(name: &[u8]) -> Vec<u8> {
-    [&[code::INIT_DB], name].concat()
 }
 
 /// Whether a text with system variables may have one about the last statement's warnings.
@@ -567,25 +505,4 @@ pub(super) fn kill_on_server(connection: &mut Connection) {
             tracing::warn!(%error, "cannot kill a statement");
         }
     });
-}
-
-/// The name in a USE statement as the servers read it.
-fn use_argument(text: &[u8]) -> Vec<u8> {
-    let text = text.trim_ascii();
-    let rest = text.get(3..).unwrap_or_default().trim_ascii();
-    let rest = rest.strip_suffix(b";").unwrap_or(rest).trim_ascii();
-    match rest {
-        [b'`', inner @ .., b'`'] => {
-            let mut name = Vec::with_capacity(inner.len());
-            let mut bytes = inner.iter().copied();
-            while let Some(byte) = bytes.next() {
-                name.push(byte);
-                if byte == b'`' {
-                    bytes.next();
-                }
-            }
-            name
-        }
-        plain => plain.to_vec(),
-    }
 }

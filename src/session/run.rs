@@ -17,9 +17,10 @@ use crate::wire::scanner::Expect;
 
 use super::accounts::{AuthError, Claim, Occasion, Switching};
 use super::consistency::Reading;
-use super::query::{Request, init_db};
+use super::query::Request;
 use super::state::State;
 use super::stream::Front;
+use super::use_database::init_db;
 use super::{End, Judges, Services, Session};
 
 /// COM_PROCESS_INFO, which old clients send for SHOW PROCESSLIST.
@@ -380,6 +381,7 @@ impl Session {
         let reading = Reading::new(region, u64::from(self.registered.control().id));
         self.state = State::new(settings, database, reading);
         self.diagnosed.clear();
+        self.last_values.clear();
     }
 
     /// Begins with a character set.

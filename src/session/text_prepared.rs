@@ -338,6 +338,9 @@ impl Session {
         let Some(shard) = self.services.topology().single_server() else {
             return Err(catalog::NO_KEYSPACE.error());
         };
+        if named.features.contains(Features::LAST_VALUE) {
+            self.go_to_last_values(&named.text).await?;
+        }
         let hints = self.hints(&named.text, named.features)?;
         let access = geo::access(named.kind, named.features);
         let wants_insert_id = named.features.contains(Features::LAST_INSERT_ID);

@@ -57,6 +57,8 @@ impl Features {
 
     /// FROM: it may read a table.
     pub const FROM: Self = Self(1 << 21);
+    /// LASTVAL(), PREVIOUS VALUE FOR; SEQUENCE is there, too.
+    pub const LAST_VALUE: Self = Self(1 << 22);
 
     /// Whether all features of `other` are in this set.
     pub const fn contains(self, other: Self) -> bool {

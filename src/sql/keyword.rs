@@ -20,6 +20,8 @@ pub(super) enum Keyword {
     Into,
     /// NEXT.
     Next,
+    /// PREVIOUS.
+    Previous,
     /// UPDATE, SHARE.
     UpdateOrShare,
     /// IN.
@@ -67,6 +69,7 @@ impl Keyword {
             (7, b'o') => (b"outfile", Self::File),
             (7, b't') => (b"trigger", Self::StoredProgram),
             (7, b'p') => (b"package", Self::StoredProgram),
+            (8, b'p') => (b"previous", Self::Previous),
             (8, b'd') => (b"dumpfile", Self::File),
             (8, b'f') => (b"function", Self::StoredProgram),
             (9, b't') => (b"temporary", Self::Temporary),
@@ -98,7 +101,8 @@ pub(super) fn function_feature(name: &[u8]) -> Features {
             }
             b"get_lock" | b"release_lock" | b"release_all_locks" | b"is_free_lock"
             | b"is_used_lock" => Features::NAMED_LOCK,
-            b"nextval" | b"setval" | b"lastval" => Features::SEQUENCE,
+            b"nextval" | b"setval" => Features::SEQUENCE,
+            b"lastval" => Features::SEQUENCE.with(Features::LAST_VALUE),
             b"sleep" => Features::SLEEP,
             _ => Features::NONE,
         };

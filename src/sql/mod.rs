@@ -18,6 +18,7 @@ pub mod mode;
 pub mod parse;
 pub mod position;
 pub mod scan;
+pub mod sequence_use;
 pub mod splice;
 pub mod statement_kind;
 pub mod system_variable;

@@ -230,12 +230,16 @@ impl Scan {
                 context.previous = Previous::Into;
             }
             Keyword::Next => context.previous = Previous::Next,
+            Keyword::Previous => context.previous = Previous::Prior,
             Keyword::UpdateOrShare if before == Previous::For => {
                 self.features |= Features::LOCKING_READ;
             }
             Keyword::In if before == Previous::Lock => self.features |= Features::LOCKING_READ,
             Keyword::File if before == Previous::Into => self.features |= Features::INTO_FILE,
             Keyword::Value if before == Previous::Next => self.features |= Features::SEQUENCE,
+            Keyword::Value if before == Previous::Prior => {
+                self.features |= Features::SEQUENCE | Features::LAST_VALUE;
+            }
             Keyword::UpdateOrShare | Keyword::In | Keyword::File | Keyword::Value => {}
             Keyword::CalcFoundRows => self.features |= Features::CALC_FOUND_ROWS,
             Keyword::From => self.features |= Features::FROM,
@@ -415,6 +419,8 @@ enum Previous {
     Lock,
     Into,
     Next,
+    /// PREVIOUS.
+    Prior,
     Introducer,
 }
 

@@ -28,6 +28,7 @@ mod hot_swap;
 mod isolation;
 
 mod kill;
+mod last_values;
 mod limits;
 mod listen;
 mod local_infile;

@@ -1,0 +1,114 @@
+//! LASTVAL() and PREVIOUS VALUE FOR: the number that this session took from a sequence last.
+//!
+//! Only the server connection on which it was taken knows. The session goes back there if nobody
+//! else has used it since, as for ROW_COUNT(); else the question is refused, because the answer
+//! would be another session's number or NULL.
+
+use crate::error::{SqlError, catalog};
+use crate::sql::features::Features;
+use crate::sql::scan::Scan;
+use crate::sql::sequence_use::{Sequence, SequenceUse};
+use crate::sql::statement_kind::StatementKind;
+
+use super::Session;
+use super::attached::Index;
+use super::diagnostics::Home;
+
+/// Which connection knows the last numbers of which sequences.
+#[derive(Debug, Default)]
+pub(super) struct LastValues {
+    at: Option<Home>,
+    known: Known,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Known {
+    /// All statements that may have taken numbers ran there.
+    #[default]
+    All,
+    /// Numbers may have been taken elsewhere before; of these sequences the last was taken there.
+    Only(Vec<Sequence>),
+}
+
+impl LastValues {
+    /// The session begins anew.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The connection was taken from the pool anew: others may have used it, or it was reset.
+    pub(super) fn lose(&mut self, home: Home) {
+        if self.at == Some(home) {
+            self.known = Known::Only(Vec::new());
+        }
+    }
+}
+
+impl Session {
+    /// The sequences that a statement takes numbers from, as seen from the session's database.
+    pub(super) fn sequences(&self, text: &[u8], scan: &Scan) -> SequenceUse {
+        let mut found = SequenceUse::of(text, self.state.lex_mode, scan);
+        let own = String::from_utf8_lossy(&self.state.database);
+        for sequence in found.taken.iter_mut().chain(&mut found.asked) {
+            sequence.database.get_or_insert_with(|| own.clone().into_owned());
+        }
+        found
+    }
+
+    /// Notes that a statement that ran on a connection may have taken numbers.
+    #[inline]
+    pub(super) fn note_last_values(
+        &mut self,
+        index: Index,
+        kind: StatementKind,
+        features: Features,
+    ) {
+        use StatementKind as Of;
+        let takes = features.intersects(Features::SEQUENCE.with(Features::UNKNOWN_FUNCTION))
+            || matches!(
+                kind,
+                Of::Insert | Of::Replace | Of::LoadData | Of::Call | Of::Compound | Of::Execute
+            );
+        if takes {
+            self.note_taken(index);
+        }
+    }
+
+    fn note_taken(&mut self, index: Index) {
+        let taken = self.pending.as_mut().map(|pending| std::mem::take(&mut pending.sequences));
+        let taken = taken.unwrap_or_default();
+        let attached = &mut self.attached[index];
+        let home = attached.home();
+        let is_same = self.last_values.at == Some(home) && attached.resumed;
+        attached.resumed = true;
+        if is_same {
+            if let Known::Only(known) = &mut self.last_values.known {
+                known.extend(taken);
+            }
+            return;
+        }
+        let known = if self.last_values.at.is_none() { Known::All } else { Known::Only(taken) };
+        self.last_values = LastValues { at: Some(home), known };
+    }
+
+    /// Goes to the connection that knows the last numbers that a statement asks for.
+    pub(super) async fn go_to_last_values(&mut self, text: &[u8]) -> Result<(), SqlError> {
+        let mut scan = Scan::new();
+        if scan.run(text, self.state.lex_mode).is_err() {
+            return Ok(());
+        }
+        let asked = self.sequences(text, &scan).asked;
+        let Some(home) = self.last_values.at else { return self.go_to_fresh(None).await };
+        let is_known = match &self.last_values.known {
+            Known::All => true,
+            Known::Only(known) => asked.iter().all(|sequence| known.contains(sequence)),
+        };
+        if is_known && let Some(index) = self.go_home(home) {
+            self.attached[index].resumed = true;
+            self.attached[index].held = true;
+            return Ok(());
+        }
+        let name = asked.first().map_or("", |sequence| &sequence.name);
+        Err(catalog::LAST_VALUE_LOST.with(&[&name]))
+    }
+}

@@ -1,0 +1,109 @@
+//! USE and COM_INIT_DB: the session's database.
+
+use std::sync::Arc;
+
+use crate::planner::input::Target;
+use crate::sql::features::Features;
+use crate::sql::statement_kind::StatementKind;
+use crate::topology::KeyspaceIndex;
+use crate::wire::command::code;
+use crate::wire::scanner::Expect;
+
+use super::query::Request;
+use super::{End, Session, target};
+
+impl Session {
+    /// USE and COM_INIT_DB; `command` is the packet as it came. `name` may end in a role:
+    /// `keyspace@replica`.
+    pub(super) async fn use_database(&mut self, name: &[u8], command: Vec<u8>) -> Result<(), End> {
+        let topology = self.services.topology.load_full();
+        let Some(shard) = topology.single_server() else {
+            // Which keyspaces there are is known here; no server has to be asked.
+            let name = match self.state.character_sets.name(name) {
+                Some(name) => name.into_owned().into_bytes(),
+                None => name.to_vec(),
+            };
+            let name = &name[..];
+            let result = target::parse(name, &self.state.target, &topology).map(|target| {
+                let keyspace = target.keyspace.as_deref();
+                let keyspace = keyspace.and_then(|name| topology.find_keyspace(name));
+                self.state.keyspace = keyspace.map(KeyspaceIndex::index);
+                self.state.reading.target = target::role(name);
+                self.state.target = target;
+                self.registered.control().set_database(name);
+                self.state.database = name.to_vec();
+                self.track_schema(name);
+            });
+            return self.reply_result(result).await;
+        };
+        let (name, role) = target::split_role(name);
+        if name.is_empty() && role.is_some() {
+            self.state.reading.target = role;
+            return self.reply_ok(0).await;
+        }
+        let placement = match self.place_anywhere(&topology, shard) {
+            Ok(placement) => placement,
+            Err(error) => return self.reply_error(error).await,
+        };
+        // The server is asked by the connection's own change of database: the present one need not
+        // exist any more. Here names are UTF-8; one that cannot be converted is told by the server.
+        let known = self.state.character_sets.name(name).map(|name| name.into_owned().into_bytes());
+        let mut attached = match &known {
+            Some(known) if known.is_ascii() => self.attach(placement, known, false).await,
+            _ => self.attach_here(placement, false).await,
+        };
+        if let (Err(_), Some(known)) = (&attached, &known) {
+            attached = self.attach(placement, known, false).await;
+        }
+        let index = match attached {
+            Ok(index) => index,
+            Err(error) => return self.reply_error(error).await,
+        };
+        let command = if role.is_some() { init_db(name) } else { command };
+        let name = known.as_deref().unwrap_or(name);
+        let outcome = self.exchange(index, Request::Payload(command), Expect::OkOrErr).await?;
+        if let Some(outcome) = outcome {
+            if !outcome.is_error() {
+                self.attached[index].lease.note_database(name);
+                self.registered.control().set_database(name);
+                self.state.database = name.to_vec();
+                self.state.reading.target = role;
+                let known = std::str::from_utf8(name).ok();
+                let keyspace = known.and_then(|name| topology.find_keyspace(name));
+                self.state.keyspace = keyspace.map(KeyspaceIndex::index);
+                self.state.target = Target {
+                    keyspace: keyspace.map(|index| Arc::clone(&topology.keyspace(index).name)),
+                    ..Target::default()
+                };
+            }
+            self.after_statement(index, StatementKind::Use, Features::NONE, &outcome).await;
+        }
+        Ok(())
+    }
+}
+
+/// COM_INIT_DB.
+pub(super) fn init_db(name: &[u8]) -> Vec<u8> {
+    [&[code::INIT_DB], name].concat()
+}
+
+/// The name in a USE statement as the servers read it.
+pub(super) fn use_argument(text: &[u8]) -> Vec<u8> {
+    let text = text.trim_ascii();
+    let rest = text.get(3..).unwrap_or_default().trim_ascii();
+    let rest = rest.strip_suffix(b";").unwrap_or(rest).trim_ascii();
+    match rest {
+        [b'`', inner @ .., b'`'] => {
+            let mut name = Vec::with_capacity(inner.len());
+            let mut bytes = inner.iter().copied();
+            while let Some(byte) = bytes.next() {
+                name.push(byte);
+                if byte == b'`' {
+                    bytes.next();
+                }
+            }
+            name
+        }
+        plain => plain.to_vec(),
+    }
+}
