@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::Context;
 
+use super::defaults::Defaults;
 use super::dial::Dial;
 use super::last_use::LastUse;
 use super::named::NamedStatements;
@@ -319,12 +320,13 @@ impl Connection {
     }
 
     async fn tell_settings(&mut self, wanted: &Arc<Settings>) -> Result<(), Failure> {
-        if self.has_settings(wanted) {
+        if Arc::ptr_eq(&self.settings, wanted) {
             return Ok(());
         }
-        let settings = Arc::clone(&self.settings);
-        for statement in wanted.statements_from(&settings, &self.kind) {
-            self.execute(&statement).await?;
+        if self.settings != *wanted {
+            for statement in wanted.statements_from(&Arc::clone(&self.settings), &self.kind) {
+                self.execute(&statement).await?;
+            }
         }
         self.settings = Arc::clone(wanted);
         self.statements.leave();
@@ -375,18 +377,41 @@ impl Connection {
     /// statements. Afterwards the session at the server is as after login.
     pub async fn reset(&mut self) -> Result<(), Failure> {
         self.command(code::RESET_CONNECTION, &[], Expect::OkOrErr).await?;
-        self.settings = Arc::clone(&self.initial);
         self.statements.clear();
         if self.database != Database::None {
             self.database = Database::Unknown;
         }
         self.last_insert_id = 0;
         self.tainted = false;
-        self.last_use = LastUse::fresh();
         self.named = NamedStatements::default();
         // The reset puts variables back to the server's defaults, character set included.
+        self.set_up().await?;
+        self.last_use = LastUse::fresh();
+        Ok(())
+    }
+
+    /// Puts a session of the server that is new or reset into the state that Geogate expects, and
+    /// learns what it has begun with.
+    pub(super) async fn set_up(&mut self) -> Result<(), Failure> {
         let setup = self.kind.session_setup(self.initial.names());
         self.execute(setup.as_bytes()).await?;
+        let mut initial = Settings::new(self.initial.names().clone());
+        if let Some(defaults) = Defaults::read(&self.rows(Defaults::OF_SESSION).await?) {
+            defaults.enter(&mut initial);
+            self.dial.note_defaults(defaults);
+        }
+        if *self.initial != initial {
+            self.initial = Arc::new(initial);
+        }
+        self.settings = Arc::clone(&self.initial);
+        Ok(())
+    }
+
+    /// Looks what the server gives new sessions now.
+    pub async fn look_at_defaults(&mut self) -> Result<(), Failure> {
+        if let Some(defaults) = Defaults::read(&self.rows(Defaults::OF_SERVER).await?) {
+            self.dial.note_defaults(defaults);
+        }
         Ok(())
     }
 

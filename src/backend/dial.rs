@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::connection::{Connection, Established, Failure, Profile};
+use super::defaults::Defaults;
 use super::server_kind::ServerKind;
 use super::settings::{Names, Settings};
 use crate::config::{Address, Secret};
@@ -33,6 +35,8 @@ pub struct Dial {
     settings: Arc<DialSettings>,
     /// The capabilities in the server's last greeting; none before the first.
     offered: Arc<AtomicU64>,
+    /// What the server gives new sessions, as it was seen last.
+    defaults: Arc<ArcSwapOption<Defaults>>,
 }
 
 /// What [`Dial`] needs to know.
@@ -108,7 +112,23 @@ impl DialError {
 impl Dial {
     /// A dialler.
     pub fn new(settings: DialSettings) -> Self {
-        Self { settings: Arc::new(settings), offered: Arc::new(AtomicU64::new(0)) }
+        Self {
+            settings: Arc::new(settings),
+            offered: Arc::new(AtomicU64::new(0)),
+            defaults: Arc::default(),
+        }
+    }
+
+    /// What the server gives new sessions, as it was seen last; `None` before it was reached.
+    pub fn defaults(&self) -> Option<Arc<Defaults>> {
+        self.defaults.load_full()
+    }
+
+    /// Notes what the server gives new sessions.
+    pub fn note_defaults(&self, seen: Defaults) {
+        if self.defaults.load().as_deref() != Some(&seen) {
+            self.defaults.store(Some(Arc::new(seen)));
+        }
     }
 
     /// What the server can do, as it said last; nothing before it was reached.
@@ -192,8 +212,7 @@ impl Dial {
         framed.flush().await?;
         self.log_in(&mut framed, nonce).await?;
 
-        let names = Names::utf8mb4();
-        let setup = kind.session_setup(&names);
+        let settings = Arc::new(Settings::new(Names::utf8mb4()));
         let mut connection = Connection::new(Established {
             framed,
             capabilities,
@@ -201,10 +220,10 @@ impl Dial {
             kind,
             thread_id,
             dial: self.clone(),
-            settings: Arc::new(Settings::new(names)),
+            settings,
             statements_max: self.settings.statements_max,
         });
-        connection.execute(setup.as_bytes()).await.map_err(|failure| match failure {
+        connection.set_up().await.map_err(|failure| match failure {
             Failure::Server(error) => Reason::Refused(error),
             Failure::Io(error) => Reason::Io(error),
             Failure::Malformed(error) => Reason::from(error),

@@ -8,6 +8,7 @@
 
 mod ask;
 mod connection;
+mod defaults;
 mod dial;
 mod last_use;
 mod named;
@@ -19,6 +20,7 @@ mod statements;
 
 pub use ask::{Answered, AnsweredColumn, Packets};
 pub use connection::{Aligned, Connection, Failure, Profile, first_answer_sequence, reading_key};
+pub use defaults::Defaults;
 pub use dial::{Dial, DialError, DialSettings};
 pub use last_use::LastUse;
 pub use named::NamedStatements;

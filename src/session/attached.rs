@@ -4,7 +4,9 @@
 //! borrows a connection and gives it back. What keeps one attached: an open transaction in which
 //! it takes part, or state that cannot be mirrored (a temporary table, a lock): see `hold`.
 
-use crate::backend::{Aligned, Failure, Lease, Several};
+use std::sync::Arc;
+
+use crate::backend::{Aligned, Failure, Lease, Settings, Several};
 use crate::clock;
 use crate::error::{SqlError, catalog};
 use crate::executor::watch::{Watched, wait_watching};
@@ -183,6 +185,7 @@ impl Session {
             Watched::Interrupted | Watched::ClientGone => return Err(catalog::KILLED.error()),
         };
         lease.note_session(session);
+        self.learn_defaults(&lease);
         let waited = clock::now().saturating_duration_since(asked);
         self.services.metrics.record_wait(self.worker, waited);
         self.registered.control().set_thread(lease.thread_id());
@@ -190,6 +193,17 @@ impl Session {
         self.last_values.lose(attached.home());
         self.attached.push(attached);
         Ok(self.attached.len() - 1)
+    }
+
+    /// A session that began before any server was reached begins with what this one gives.
+    fn learn_defaults(&mut self, lease: &Lease) {
+        if self.state.settings.get("sql_mode").is_none()
+            && let Some(defaults) = lease.dialer().defaults()
+        {
+            let mut settings = Settings::clone(&self.state.settings);
+            defaults.enter(&mut settings);
+            self.state.enter_settings(Arc::new(settings));
+        }
     }
 
     /// Begins the session's transaction on a connection that does not take part yet.

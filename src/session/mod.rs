@@ -169,7 +169,7 @@ impl Session {
         login: Login,
     ) -> Self {
         let names = Names::utf8mb4();
-        let settings = Arc::new(Settings::new(names.clone()));
+        let settings = Arc::new(services.first_settings(names.clone()));
         let connection_id = registered.control().id;
         let statements_max = services.limits.client_statements_max;
         let region = services.geography.region_of(&login.host);

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::backend::{Names, Profile, Settings};
+use crate::backend::{Names, Profile};
 use crate::error::catalog;
 use crate::executor::registry::{Interrupt, TooMany};
 use crate::executor::relay::StateMarks;
@@ -376,7 +376,7 @@ impl Session {
         self.state_marks = StateMarks::Dropped;
         self.profile = Profile::of(self.client.capabilities);
         self.names = names.clone();
-        let settings = Arc::new(Settings::new(names));
+        let settings = Arc::new(self.services.first_settings(names));
         let region = self.services.geography.region_of(&self.login.host);
         let reading = Reading::new(region, u64::from(self.registered.control().id));
         self.state = State::new(settings, database, reading);
@@ -387,7 +387,7 @@ impl Session {
     /// Begins with a character set.
     fn enter_names(&mut self, names: Names) {
         self.names = names.clone();
-        self.state.enter_settings(Arc::new(Settings::new(names)));
+        self.state.enter_settings(Arc::new(self.services.first_settings(names)));
     }
 
     async fn enter_database(&mut self, name: &[u8]) -> Result<(), End> {

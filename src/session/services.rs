@@ -95,9 +95,22 @@ impl Services {
         &self.pools[placement.server().index()]
     }
 
+    /// The settings of a session that begins with a character set.
+    pub(super) fn first_settings(&self, names: Names) -> Settings {
+        let mut settings = Settings::new(names);
+        let topology = self.topology();
+        let first = topology.keyspaces().next().map(|(keyspace, _)| topology.shard(keyspace, 0));
+        if let Some(server) = first.and_then(|shard| topology.primary(shard))
+            && let Some(defaults) = self.pools[server.index()].dialer().defaults()
+        {
+            defaults.enter(&mut settings);
+        }
+        settings
+    }
+
     /// Settings for statements of Geogate itself.
     pub fn plain_settings(&self) -> Arc<Settings> {
-        Arc::new(Settings::new(Names::utf8mb4()))
+        Arc::new(self.first_settings(Names::utf8mb4()))
     }
 
     /// The error for a client whose statement found no connection.

@@ -6,6 +6,7 @@ use crate::backend::Settings;
 use crate::planner::input::Target;
 use crate::sql::mode::LexMode;
 
+use super::assignment::is_on;
 use super::character_sets::CharacterSets;
 use super::consistency::Reading;
 
@@ -59,10 +60,14 @@ impl State {
         state
     }
 
-    /// Takes settings over, with what follows from their character sets.
+    /// Takes settings over, with what follows from them.
     pub(super) fn enter_settings(&mut self, settings: Arc<Settings>) {
         self.character_sets = CharacterSets::of(&settings);
+        let mode = settings.get("sql_mode").unwrap_or_default();
+        self.lex_mode = self.lex_mode.with_sql_mode(mode);
+        self.oracle_mode = mode.to_ascii_uppercase().windows(6).any(|word| word == b"ORACLE");
         self.lex_mode.charset = self.character_sets.lex_class();
+        self.autocommit = settings.get("autocommit").is_none_or(is_on);
         self.settings = settings;
     }
 }

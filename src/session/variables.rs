@@ -198,7 +198,8 @@ impl Session {
     /// Remembers what a server accepted.
     async fn apply(&mut self, index: usize, changes: Vec<Change>) {
         let mut settings = Settings::clone(&self.state.settings);
-        let (mut asked, mut live, mut renamed) = (Vec::new(), Vec::new(), false);
+        let (mut asked, mut live) = (Vec::new(), Vec::new());
+        let (mut renamed, mut global) = (false, false);
         for change in changes {
             match change {
                 Change::Names(names) => {
@@ -207,7 +208,7 @@ impl Session {
                 }
                 Change::Set(name, literal) => settings.set(&name, literal),
                 Change::Unset(name) => settings.unset(&name),
-                Change::Elsewhere => {}
+                Change::Elsewhere => global = true,
                 Change::StateMarks(marks) => {
                     self.state_marks = marks;
                     let on = b"SET @@session.session_track_state_change = 1";
@@ -236,6 +237,9 @@ impl Session {
         for (name, literal) in asked.into_iter().zip(values) {
             settings.set(&name, literal);
         }
+        if global {
+            self.look_at_defaults(index).await;
+        }
         self.take_settings(index, settings);
         for name in live {
             self.user_variable_may_change(index, name);
@@ -243,12 +247,16 @@ impl Session {
         self.publish_holds();
     }
 
+    /// Asks what new sessions get after a SET GLOBAL.
+    async fn look_at_defaults(&mut self, index: usize) {
+        self.learn_warnings().await;
+        if let Err(error) = self.attached[index].lease.look_at_defaults().await {
+            tracing::warn!(%error, "cannot see what the server gives new sessions");
+        }
+    }
+
     /// Makes settings the session's, which the connection has already.
     fn take_settings(&mut self, index: usize, settings: Settings) {
-        self.state.autocommit = settings.get("autocommit").is_none_or(is_on);
-        let mode = settings.get("sql_mode").unwrap_or_default();
-        self.state.lex_mode = self.state.lex_mode.with_sql_mode(mode);
-        self.state.oracle_mode = mode.to_ascii_uppercase().windows(6).any(|word| word == b"ORACLE");
         let settings = Arc::new(settings);
         self.attached[index].lease.note_settings(&settings);
         self.state.enter_settings(settings);

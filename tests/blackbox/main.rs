@@ -17,6 +17,7 @@ mod compression;
 mod connect;
 mod crowd;
 mod cursors;
+mod defaults;
 mod differential;
 mod dump;
 mod failover;

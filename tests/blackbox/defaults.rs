@@ -1,0 +1,79 @@
+//! Global settings of a server that change how statements are read or when they are committed: new
+//! sessions begin with them, and Geogate reads their statements so.
+
+use std::time::Duration;
+
+use crate::client::{Client, Login, capability};
+use crate::cluster::Cluster;
+use crate::server::wait_until;
+use crate::single;
+
+/// A string that ends elsewhere, and a name in double quotes, among several statements.
+const TEXTS: &[&str] = &[
+    r"SELECT 'a\', 'b'; SELECT 'c'",
+    r#"SELECT "id" FROM "plain" ; SELECT ';'"#,
+    r#"SELECT 1 AS "a\"; SELECT 2"#,
+    "SELECT @@autocommit, @@sql_mode",
+];
+
+fn several(cluster: &Cluster, through: bool) -> Client {
+    let login = Login {
+        capabilities: Login::test("app").capabilities | capability::MULTI_STATEMENTS,
+        ..Login::test("app")
+    };
+    let address = if through {
+        cluster.proxy().socket_address()
+    } else {
+        cluster.shards[0].primary.socket_address()
+    };
+    Client::connect(address, &login).expect("a login")
+}
+
+fn told(client: &mut Client) -> Vec<String> {
+    let tell = |text: &&str| match client.query_all(text) {
+        Ok(answers) => {
+            format!("{text}: {:?}", answers.iter().map(|a| a.texts()).collect::<Vec<_>>())
+        }
+        Err(error) => format!("{text}: error {}", error.errno()),
+    };
+    TEXTS.iter().map(tell).collect()
+}
+
+#[test]
+fn sessions_begin_with_the_servers_settings() {
+    let cluster = single::start("defaults", "[limits]\nmonitor_interval_ms = 100\n");
+    let cluster = cluster.watched();
+    let server = &cluster.shards[0].primary;
+    server.sql("CREATE TABLE app.plain (id INT)");
+    server.sql("INSERT INTO app.plain VALUES (7)");
+    let mut before = several(&cluster, true);
+    let plain = told(&mut before);
+    assert_eq!(plain, told(&mut several(&cluster, false)));
+    server.sql("SET GLOBAL sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'");
+    let seen = |wanted: &str| {
+        let mut client = several(&cluster, true);
+        client.query("SELECT @@sql_mode").expect("ok").scalar().contains(wanted)
+    };
+    assert!(wait_until(Duration::from_secs(20), || seen("ANSI_QUOTES")), "it is not seen");
+    assert_eq!(told(&mut several(&cluster, true)), told(&mut several(&cluster, false)));
+    let mut reset = several(&cluster, true);
+    let mode = before.query("SELECT @@sql_mode").expect("ok").scalar();
+    reset.query(format!("SET sql_mode = '{mode}'")).expect("ok");
+    assert_eq!(told(&mut reset), plain);
+    reset.reset().expect("ok");
+    assert_eq!(told(&mut reset), told(&mut several(&cluster, false)));
+    // Set through the proxy it is seen at once; who is there already stays as it was.
+    reset.query("SET GLOBAL sql_mode = DEFAULT").expect("ok");
+    reset.query("SET GLOBAL autocommit = 0").expect("ok");
+    let mut after = several(&cluster, true);
+    assert_eq!(told(&mut after), told(&mut several(&cluster, false)));
+    after.query("INSERT INTO app.plain VALUES (8)").expect("ok");
+    let rows =
+        |client: &mut Client| client.query("SELECT COUNT(*) FROM app.plain").expect("ok").scalar();
+    assert_eq!(rows(&mut after), "2");
+    assert_eq!(rows(&mut before), "1", "nothing was committed");
+    after.query("ROLLBACK").expect("ok");
+    assert_eq!(rows(&mut after), "1");
+    drop(after);
+    server.sql("SET GLOBAL autocommit = 1");
+}
