@@ -7,6 +7,7 @@ pub mod explain;
 pub mod init;
 mod remote;
 pub mod serve;
+pub mod sessions;
 pub mod user;
 pub mod vindex;
 pub mod vschema;
@@ -31,6 +32,8 @@ enum Command {
     Init(init::Args),
     /// Give a candidate VSchema a share of the sessions.
     Canary(canary::Args),
+    /// Show who is connected to a running proxy.
+    Sessions(sessions::Args),
     /// Accounts.
     #[command(subcommand)]
     User(user::Command),
@@ -57,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Canary(args) => canary::run(&args),
+        Command::Sessions(args) => sessions::run(&args),
         Command::User(command) => user::run(&command),
         Command::Delay(args) => delay::run(&args),
         Command::Check(args) => check::run(&args),

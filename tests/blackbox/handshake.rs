@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::client::capability;
@@ -209,4 +210,12 @@ fn attributes_are_shown() {
         "{body}"
     );
     assert!(!body.contains("zzz") && !body.contains(r#""a":"b""#), "{body}");
+    let listed = Command::new(env!("CARGO_BIN_EXE_geogate"))
+        .args(["sessions", "--token", "admin", "--server"])
+        .arg(format!("http://127.0.0.1:{}", proxy.control_port))
+        .output()
+        .expect("the binary runs");
+    let text = String::from_utf8_lossy(&listed.stdout);
+    let line = text.lines().find(|line| line.contains("orders")).unwrap_or_default();
+    assert!(line.contains("test") && line.contains("127.0.0.1"), "{text}");
 }
