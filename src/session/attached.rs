@@ -87,6 +87,7 @@ impl Attached {
             || self.prepared_once
             || self.insert_id_unknown
             || !self.live.is_empty()
+            || !self.holds.is_empty()
             || self.lease.is_tainted()
     }
 

@@ -45,6 +45,11 @@ pub(super) enum Hold {
 }
 
 impl Hold {
+    /// Whether the server says for sure when it is over, so that nothing of it is left then.
+    fn ends_cleanly(&self) -> bool {
+        !matches!(self, Self::NamedLocks | Self::InsertId | Self::Lasting(_))
+    }
+
     /// Why the connection is kept, for people.
     pub(super) fn reason(&self) -> &'static str {
         match self {
@@ -249,7 +254,9 @@ impl Session {
     /// Keeps a connection for a reason.
     pub(super) fn hold(&mut self, index: Index, hold: Hold) {
         let attached = &mut self.attached[index];
-        attached.lease.taint();
+        if !hold.ends_cleanly() {
+            attached.lease.taint();
+        }
         if hold == Hold::Lasting(PROFILES) {
             attached.lease.retire();
         }
