@@ -418,10 +418,8 @@ impl Session {
                 self.services.monitor.recheck_all();
             }
         }
-        let defines =
-            matches!(kind, StatementKind::Create | StatementKind::Alter | StatementKind::Drop);
-        if defines && !features.contains(Features::TEMPORARY) {
-            self.services.pool(self.attached[index].placement).note_definition();
+        if features.contains(Features::DATABASE_DEFINITION) && !outcome.is_error() {
+            self.databases_changed(index, kind).await;
         }
         if self.pending.is_some() || state_changed == StateChanged::Yes || keeps_state {
             self.leave_behind(index, kind, state_changed, outcome).await;

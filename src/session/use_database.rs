@@ -9,10 +9,32 @@ use crate::topology::KeyspaceIndex;
 use crate::wire::command::code;
 use crate::wire::scanner::Expect;
 
+use super::attached::Index;
+use super::hold::{ascii, first_cell};
 use super::query::Request;
 use super::{End, Session, target};
 
 impl Session {
+    /// A statement on a connection has defined databases or dropped some. Servers do not tell in
+    /// every case that the session's own is gone.
+    #[cold]
+    pub(super) async fn databases_changed(&mut self, index: Index, kind: StatementKind) {
+        self.services.pool(self.attached[index].placement).note_definition();
+        let single = self.services.topology().single_server().is_some();
+        if kind != StatementKind::Drop || !single || self.state.database.is_empty() {
+            return;
+        }
+        self.learn_warnings().await;
+        let lease = &mut self.attached[index].lease;
+        if let Ok(rows) = lease.rows(b"SELECT DATABASE() IS NULL").await
+            && first_cell(rows).is_some_and(|is_null| ascii(&is_null) == "1")
+        {
+            lease.note_database(b"");
+            self.registered.control().set_database(b"");
+            self.state.database.clear();
+        }
+    }
+
     /// USE and COM_INIT_DB; `command` is the packet as it came. `name` may end in a role:
     /// `keyspace@replica`.
     pub(super) async fn use_database(&mut self, name: &[u8], command: Vec<u8>) -> Result<(), End> {

@@ -57,6 +57,8 @@ impl Features {
 
     /// FROM: it may read a table.
     pub const FROM: Self = Self(1 << 21);
+    /// DATABASE or SCHEMA in a CREATE, ALTER or DROP: it defines one.
+    pub const DATABASE_DEFINITION: Self = Self(1 << 23);
     /// LASTVAL(), PREVIOUS VALUE FOR; SEQUENCE is there, too.
     pub const LAST_VALUE: Self = Self(1 << 22);
 

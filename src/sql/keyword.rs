@@ -38,6 +38,8 @@ pub(super) enum Keyword {
     CurrentUser,
     /// FROM.
     From,
+    /// DATABASE, SCHEMA.
+    Database,
     /// PROCEDURE, FUNCTION, TRIGGER, EVENT, PACKAGE.
     StoredProgram,
 }
@@ -62,6 +64,7 @@ impl Keyword {
             (5, b'v') => (b"value", Self::Value),
             (5, b'e') => (b"event", Self::StoredProgram),
             (6, b'u') => (b"update", Self::UpdateOrShare),
+            (6, b's') if is(b"schema") => return Some(Self::Database),
             (6, b's') => (b"select", Self::EndsBy),
             (6, b'h') => (b"having", Self::EndsBy),
             (6, b'v') => (b"values", Self::Value),
@@ -70,6 +73,7 @@ impl Keyword {
             (7, b't') => (b"trigger", Self::StoredProgram),
             (7, b'p') => (b"package", Self::StoredProgram),
             (8, b'p') => (b"previous", Self::Previous),
+            (8, b'd') if is(b"database") => return Some(Self::Database),
             (8, b'd') => (b"dumpfile", Self::File),
             (8, b'f') => (b"function", Self::StoredProgram),
             (9, b't') => (b"temporary", Self::Temporary),

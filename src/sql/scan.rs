@@ -245,6 +245,12 @@ impl Scan {
             Keyword::From => self.features |= Features::FROM,
             Keyword::Temporary => self.features |= Features::TEMPORARY,
             Keyword::CurrentUser => self.features |= Features::USER,
+            Keyword::Database => {
+                use StatementKind::{Alter, Create, Drop};
+                if matches!(self.kind, Create | Alter | Drop) {
+                    self.features |= Features::DATABASE_DEFINITION;
+                }
+            }
             Keyword::StoredProgram => {
                 if matches!(self.kind, StatementKind::Create | StatementKind::Alter) {
                     let is_package = word.eq_ignore_ascii_case(b"package");

@@ -136,6 +136,8 @@ fn features_are_found_by_words() {
         ("select @@version", Features::SYSTEM_VARIABLE),
         ("select next 5 values from seq", Features::SEQUENCE.with(Features::FROM)),
         ("select next value for seq", Features::SEQUENCE),
+        ("create or replace database d", Features::DATABASE_DEFINITION),
+        ("drop schema if exists d", Features::DATABASE_DEFINITION),
         ("select lastval(seq)", Features::SEQUENCE.with(Features::LAST_VALUE)),
         ("select previous value for seq", Features::SEQUENCE.with(Features::LAST_VALUE)),
         ("create temporary table t (a int)", Features::TEMPORARY),
