@@ -245,6 +245,24 @@ fn many_statements() {
     clients[1].execute(&statements[1][0], &[Parameter::Int(1)]).expect("not closed");
 }
 
+/// Goal: a session whose own database is dropped by a prepared statement is in none, as on a server,
+/// and can go into another.
+#[test]
+fn the_sessions_database_is_dropped() {
+    let cluster = SINGLE.watched();
+    for address in [cluster.shards[0].primary.socket_address(), cluster.proxy().socket_address()] {
+        let mut client = Client::connect(address, &Login::test("app")).expect("a login");
+        client.query("CREATE DATABASE doomed").expect("ok");
+        client.query("USE doomed").expect("ok");
+        let drop = client.prepare("DROP DATABASE doomed").expect("a statement");
+        client.execute(&drop, &[]).expect("ok");
+        assert_eq!(client.query("SELECT DATABASE()").expect("a row").texts(), [["NULL"]]);
+        let enter = client.prepare("USE app").map(|statement| client.execute(&statement, &[]));
+        enter.expect("a statement").expect("ok");
+        assert_eq!(client.query("SELECT DATABASE()").expect("a row").texts(), [["app"]]);
+    }
+}
+
 /// Goal: a statement survives DDL on its table and a change of the server connection below it.
 #[test]
 fn statements_outlive_what_is_below() {
