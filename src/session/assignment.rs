@@ -44,8 +44,8 @@ pub(super) fn other_change(text: &[u8]) -> Result<Vec<Change>, SqlError> {
             let what = "SET PASSWORD of one's own account, which is the proxy's at the server";
             return Err(catalog::UNSUPPORTED.with(&[&what]));
         }
-        ["ROLE", ..] => Change::Hold(Hold::Lasting("SET ROLE")),
-        _ => Change::Hold(Hold::Lasting("a SET that is not known")),
+        ["ROLE", ..] => Change::Hold(Hold::Unwipeable("SET ROLE")),
+        _ => Change::Hold(Hold::Unwipeable("a SET that is not known")),
     }])
 }
 
@@ -118,7 +118,7 @@ pub(super) fn system_change(
         None => Change::Hold(Hold::Lasting("a variable that is not known")),
         Some(Keeping::ReadOnly | Keeping::LastInsertId) => Change::LastInsertId,
         Some(Keeping::NextInsert) => Change::Hold(Hold::InsertId),
-        Some(Keeping::Pins(reason)) => Change::Hold(Hold::Lasting(reason)),
+        Some(Keeping::Pins(reason)) => Change::Hold(Hold::of_variable(reason)),
         Some(Keeping::Charset) => ask(),
         // These decide how later statements are read or answered, and what the server made of
         // the value counts.

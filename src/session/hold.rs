@@ -42,12 +42,20 @@ pub(super) enum Hold {
     InsertId,
     /// What cannot be followed; it is over when the session ends or is reset.
     Lasting(&'static str),
+    /// What may outlive even a reset of the connection, which is therefore closed when the session
+    /// is done with it: an active role, or whatever a statement does that is not known.
+    Unwipeable(&'static str),
 }
 
 impl Hold {
+    /// A variable that keeps the connection for this reason.
+    pub(super) fn of_variable(reason: &'static str) -> Self {
+        if reason == PROFILES { Self::Unwipeable(reason) } else { Self::Lasting(reason) }
+    }
+
     /// Whether the server says for sure when it is over, so that nothing of it is left then.
     fn ends_cleanly(&self) -> bool {
-        !matches!(self, Self::NamedLocks | Self::InsertId | Self::Lasting(_))
+        !matches!(self, Self::NamedLocks | Self::InsertId | Self::Lasting(_) | Self::Unwipeable(_))
     }
 
     /// Why the connection is kept, for people.
@@ -60,7 +68,7 @@ impl Hold {
             Self::Handler(_) => "an open HANDLER",
             Self::Xa => "an XA transaction",
             Self::InsertId => "SET insert_id",
-            Self::Lasting(what) => what,
+            Self::Lasting(what) | Self::Unwipeable(what) => what,
         }
     }
 }
@@ -246,7 +254,7 @@ impl Session {
             }
             Effect::Xa => self.hold(index, Hold::Xa),
             Effect::XaEnded => self.release(index, |hold| *hold == Hold::Xa),
-            Effect::Unknown(what) => self.hold(index, Hold::Lasting(what)),
+            Effect::Unknown(what) => self.hold(index, Hold::Unwipeable(what)),
             _ => {}
         }
     }
@@ -257,7 +265,7 @@ impl Session {
         if !hold.ends_cleanly() {
             attached.lease.taint();
         }
-        if hold == Hold::Lasting(PROFILES) {
+        if matches!(hold, Hold::Unwipeable(_)) {
             attached.lease.retire();
         }
         if !attached.holds.contains(&hold) {

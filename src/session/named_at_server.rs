@@ -173,7 +173,7 @@ impl Session {
             return Ok(());
         };
         if kind == StatementKind::Execute && !outcome.is_error() {
-            self.hold(index, Hold::Lasting("EXECUTE of what a procedure has prepared"));
+            self.hold(index, Hold::Unwipeable("EXECUTE of what a procedure has prepared"));
         }
         self.after_statement(index, kind, Features::NONE, &outcome).await;
         Ok(())

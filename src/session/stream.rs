@@ -129,7 +129,7 @@ impl Session {
         if let Some(outcome) = self.relay_answer(index, first_sequence).await? {
             self.hold(
                 index,
-                super::hold::Hold::Lasting("a statement that was not read to its end"),
+                super::hold::Hold::Unwipeable("a statement that was not read to its end"),
             );
             let features = features | Features::LAST_INSERT_ID;
             self.after_statement(index, kind, features, &outcome).await;

@@ -271,7 +271,7 @@ impl Session {
                 Some(Keeping::ByValue | Keeping::Charset) => asked.push(name),
                 Some(Keeping::LastInsertId) => self.attached[index].insert_id_unknown = true,
                 Some(Keeping::NextInsert) => self.hold(index, Hold::InsertId),
-                Some(Keeping::Pins(reason)) => self.hold(index, Hold::Lasting(reason)),
+                Some(Keeping::Pins(reason)) => self.hold(index, Hold::of_variable(reason)),
                 Some(Keeping::ReadOnly) | None => {}
             }
         }

@@ -420,3 +420,26 @@ fn shown(answer: Result<Answer, Error>) -> String {
         Err(error) => error.to_string(),
     }
 }
+
+/// Goal: a role that a session activates ends with it. COM_RESET_CONNECTION of neither product takes
+/// it back.
+#[test]
+fn a_role_is_nobody_elses() {
+    let cluster = single::start("roles", "[limits]\nserver_connections_max = 1\n");
+    let cluster = cluster.watched();
+    let server = &cluster.shards[0].primary;
+    server.sql("CREATE ROLE reader");
+    server.sql("GRANT reader TO geogate@'%'");
+    let role = |client: &mut Client| {
+        client.query("SELECT CURRENT_ROLE()").expect("a row").scalar().to_uppercase()
+    };
+    let mut first = cluster.proxy().client("app");
+    let none = role(&mut first);
+    first.query("SET ROLE reader").expect("it is granted");
+    assert!(role(&mut first).contains("READER"));
+    first.reset().expect("ok");
+    assert_eq!(role(&mut first), none, "a reset ends it");
+    first.query("SET ROLE reader").expect("it is granted");
+    drop(first);
+    assert_eq!(role(&mut cluster.proxy().client("app")), none, "the end of the session ends it");
+}
