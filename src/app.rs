@@ -207,6 +207,7 @@ fn services(
     Ok(Services {
         collations: Collations::default(),
         limits: limits.clone(),
+        consistent_snapshot: config.consistent_snapshot,
         accounts,
         registry: Arc::new(Registry::default()),
         topology,

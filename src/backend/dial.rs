@@ -37,6 +37,8 @@ pub struct Dial {
     offered: Arc<AtomicU64>,
     /// What the server gives new sessions, as it was seen last.
     defaults: Arc<ArcSwapOption<Defaults>>,
+    /// What the server is, as it was seen last.
+    kind: Arc<ArcSwapOption<ServerKind>>,
 }
 
 /// What [`Dial`] needs to know.
@@ -116,12 +118,25 @@ impl Dial {
             settings: Arc::new(settings),
             offered: Arc::new(AtomicU64::new(0)),
             defaults: Arc::default(),
+            kind: Arc::default(),
         }
     }
 
     /// What the server gives new sessions, as it was seen last; `None` before it was reached.
     pub fn defaults(&self) -> Option<Arc<Defaults>> {
         self.defaults.load_full()
+    }
+
+    /// What the server is, as it was seen last; `None` before it was reached.
+    pub fn kind(&self) -> Option<Arc<ServerKind>> {
+        self.kind.load_full()
+    }
+
+    /// Notes what the server is.
+    pub fn note_kind(&self, seen: &ServerKind) {
+        if self.kind.load().as_deref() != Some(seen) {
+            self.kind.store(Some(Arc::new(seen.clone())));
+        }
     }
 
     /// Notes what the server gives new sessions.

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::sql::mode::Versions;
+
 use super::settings::Names;
 
 /// A server product and version.
@@ -44,6 +46,16 @@ impl ServerKind {
         match self.product {
             Product::MySql => self.text.clone(),
             Product::MariaDb => format!("5.5.5-{}", self.text),
+        }
+    }
+
+    /// How this server reads version comments.
+    pub fn versions(&self) -> Versions {
+        let (major, minor, patch) = self.version;
+        let number = u32::from(major) * 10_000 + u32::from(minor) * 100 + u32::from(patch);
+        match self.product {
+            Product::MariaDb => Versions::MariaDb(number),
+            Product::MySql => Versions::MySql(number),
         }
     }
 

@@ -61,6 +61,8 @@ pub struct Limits {
     pub merge_rows_max: usize,
     /// Shards one statement may be sent to.
     pub fan_out_max: usize,
+    /// Milliseconds LOCK TABLES over several servers waits at each of them.
+    pub table_lock_wait_ms: u64,
     /// Milliseconds between two questions of the monitor to a server.
     pub monitor_interval_ms: u64,
     /// Milliseconds in which a server must answer the monitor; two failures make it down.
@@ -94,6 +96,7 @@ impl Default for Limits {
             merge_bytes_max: 256 << 20,
             merge_rows_max: 1_000_000,
             fan_out_max: 1_024,
+            table_lock_wait_ms: 50_000,
             monitor_interval_ms: 500,
             monitor_timeout_ms: 1_000,
             replica_lag_max_ms: 30_000,
@@ -134,6 +137,11 @@ impl Limits {
     /// How long a TCP connection may be silent before its peer is asked.
     pub fn tcp_keepalive(&self) -> Duration {
         Duration::from_millis(self.tcp_keepalive_ms)
+    }
+
+    /// How long LOCK TABLES over several servers waits at each of them.
+    pub fn table_lock_wait(&self) -> Duration {
+        Duration::from_millis(self.table_lock_wait_ms)
     }
 
     /// How often the monitor asks a server.

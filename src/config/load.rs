@@ -98,6 +98,7 @@ impl Checker<'_> {
         Ok(Config {
             region,
             workers,
+            consistent_snapshot: raw.proxy.consistent_snapshot,
             listen,
             control,
             state: self.base.join(raw.control.state.unwrap_or_else(|| "state".into())),

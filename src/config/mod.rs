@@ -31,6 +31,8 @@ pub struct Config {
     pub region: Option<Region>,
     /// Worker threads; default one a core.
     pub workers: usize,
+    /// What START TRANSACTION WITH CONSISTENT SNAPSHOT does over several servers.
+    pub consistent_snapshot: ConsistentSnapshot,
     /// Where clients connect.
     pub listen: Listen,
     /// Where the control API listens.
@@ -146,6 +148,34 @@ pub enum BackendTls {
     Required,
     /// Always; the certificate must be signed by `ca` and name the host.
     VerifyIdentity,
+}
+
+/// What START TRANSACTION WITH CONSISTENT SNAPSHOT does over several servers, whose snapshots
+/// cannot be taken at one moment unless nobody writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsistentSnapshot {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// All tables are locked for reading while the snapshots are taken: they are of one moment.
+    Locked,
+    /// Each server takes its snapshot at another moment; SHOW WARNINGS says so.
+    PerServer,
+}
+
+impl ConsistentSnapshot {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Refuse, Self::Locked, Self::PerServer];
+
+    /// Its name, as in the file and in `SET consistent_snapshot`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Locked => "locked",
+            Self::PerServer => "per_server",
+        }
+    }
 }
 
 /// Someone who may log in.

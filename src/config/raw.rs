@@ -39,6 +39,8 @@ pub(super) struct RawConfig {
 pub(super) struct RawProxy {
     pub(super) region: Option<String>,
     pub(super) workers: Option<usize>,
+    #[serde(default)]
+    pub(super) consistent_snapshot: super::ConsistentSnapshot,
 }
 
 /// `[listen]`

@@ -158,9 +158,16 @@ catalog! {
     IDLE = "GG10003", 4031, b"HY000", Client,
         "the client was disconnected because of inactivity", "see wait_timeout, and limits.client_idle_ms";
 
+    TABLE_LOCK_WAIT = "GG10004", 1205, b"HY000", Client,
+        "lock wait timeout exceeded: the tables on shard {} were not free within {}; none is locked", "end the transactions that write them, or raise limits.table_lock_wait_ms";
+
     // 12: unsupported
     UNSUPPORTED = "GG12001", 1235, b"42000", Client,
         "unsupported: {}", "rewrite the statement, or send it to one shard with USE keyspace:shard";
+    NEW_KEYSPACE = "GG12005", 1235, b"42000", Client,
+        "unsupported: CREATE DATABASE {}, which is no keyspace", "keyspaces and their servers are written in the configuration";
+    SNAPSHOT_REFUSED = "GG12004", 1235, b"42000", Client,
+        "unsupported: START TRANSACTION WITH CONSISTENT SNAPSHOT over several servers, whose snapshots are each of another moment", "SET consistent_snapshot = 'locked' (or proxy.consistent_snapshot) locks all tables for that moment, 'per_server' does without; LOCK TABLES, which dumps use by default, is of one moment too";
     UNSUPPORTED_SETTING = "GG12002", 1235, b"42000", Client,
         "unsupported: {} = {}", "choose another value; this one would change how Geogate must read statements";
     UNSUPPORTED_VALUE = "GG12040", 1235, b"42000", Client,

@@ -127,6 +127,9 @@ impl Watch {
                 self.probe.hang_up();
             }
             let answered = seen.is_ok();
+            if let Some(kind) = self.probe.kind() {
+                self.pool.dialer().note_kind(kind);
+            }
             let health = history.note(seen, clock::now());
             self.publish(health);
             if let Some(looked) = self.looked.take() {

@@ -16,11 +16,13 @@ use crate::config::{Address, Backend, BackendTls};
 pub(super) struct Probe {
     opts: Opts,
     connection: Option<Conn>,
+    /// What the server is, as it said last.
+    kind: Option<ServerKind>,
 }
 
 impl Probe {
     pub(super) fn new(address: &Address, backend: &Backend) -> Self {
-        Self { opts: opts(address, backend), connection: None }
+        Self { opts: opts(address, backend), connection: None, kind: None }
     }
 
     /// Connects if need be, and asks everything once. The error is fit for clients: it names no
@@ -40,6 +42,11 @@ impl Probe {
         Ok(names.next())
     }
 
+    /// What the server is, as it said last.
+    pub(super) fn kind(&self) -> Option<&ServerKind> {
+        self.kind.as_ref()
+    }
+
     /// Closes the connection.
     pub(super) fn hang_up(&mut self) {
         self.connection = None;
@@ -57,6 +64,7 @@ impl Probe {
         let (version, read_only) = first.unwrap_or((String::new(), Value::NULL));
         let kind = ServerKind::parse(version.as_bytes());
         let status = connection.query::<Row, _>(replica_status(&kind)).await;
+        self.kind = Some(kind);
         let replication = match status {
             Ok(rows) => Replication::Channels(rows.iter().map(channel).collect()),
             Err(Error::Server(error)) if NO_PRIVILEGE.contains(&error.code) => {

@@ -93,7 +93,8 @@ impl Session {
             self.consume(&request);
             return self.reply_rows(&table.columns, &table.rows).await;
         }
-        if is_about_sessions(show) && self.services.topology().single_server().is_some() {
+        let single = self.services.topology().single_server().is_some();
+        if is_about_sessions(show) && (single || show.kind == ShowKind::Processlist) {
             return self.show_sessions(request, show).await;
         }
         self.show_on_server(request, show).await

@@ -4,6 +4,7 @@
 //! session is already. Anything else is placed by `geo` with the session's level and region, or
 //! with those of a `/*vt+ .. */` hint.
 
+use crate::config::ConsistentSnapshot;
 use crate::error::{Origin, SqlError, catalog};
 use crate::geo::{self, Access, Consistency, Leaving, Placement};
 use crate::observe::{TransactionMode, Way};
@@ -40,6 +41,8 @@ pub(super) struct Reading {
     pub(super) workload: &'static str,
     /// `transaction_mode`.
     pub(super) transaction_mode: TransactionMode,
+    /// `consistent_snapshot`, if the session has set it.
+    pub(super) snapshot: Option<ConsistentSnapshot>,
     /// The server of the last read.
     pub(super) served: Option<Placement>,
     /// Differs from statement to statement.
@@ -54,6 +57,7 @@ impl Reading {
             target: None,
             workload: "oltp",
             transaction_mode: TransactionMode::Multi,
+            snapshot: None,
             served: None,
             salt,
         }

@@ -36,6 +36,9 @@ impl Session {
             let features = self.scan.features();
             return self.run_statement(request, StatementKind::Show, features).await;
         }
+        if show.kind == ShowKind::CreateDatabase {
+            return self.show_create_database(request, show, &topology).await;
+        }
         if !is_about_definitions(show.kind) {
             let what = "this SHOW over several servers, which would each answer for itself";
             return self.refuse(&request, catalog::UNSUPPORTED.with(&[&what])).await;
@@ -49,6 +52,24 @@ impl Session {
         }
         let keyspace = show.database.as_ref().map(|ident| ident.text.as_str());
         self.ask_keyspace(request, keyspace, text, &topology).await
+    }
+
+    /// SHOW CREATE DATABASE, which names the database as the servers do.
+    async fn show_create_database(
+        &mut self,
+        request: Request,
+        show: &Show,
+        topology: &Arc<Topology>,
+    ) -> Result<(), End> {
+        let name = show.object.as_ref().map(|ident| ident.text.as_str());
+        let keyspace = name.and_then(|name| topology.find_keyspace(name));
+        let keyspace = keyspace.map(|index| topology.keyspace(index));
+        if keyspace.is_some_and(|keyspace| *keyspace.name != *keyspace.database) {
+            let what = "SHOW CREATE DATABASE of a keyspace whose database has another name";
+            return self.refuse(&request, catalog::UNSUPPORTED.with(&[&what])).await;
+        }
+        let text = self.text(&request).to_vec();
+        self.ask_keyspace(request, name, text, topology).await
     }
 
     /// EXPLAIN, DESCRIBE, VEXPLAIN.

@@ -17,6 +17,7 @@ mod canary_statement;
 mod character_sets;
 mod consistency;
 mod cursors;
+mod databases;
 mod diagnostics;
 mod execute;
 mod fill_in;
@@ -25,6 +26,7 @@ mod hold;
 mod inspect;
 mod kill;
 mod last_values;
+mod lock_turns;
 mod login_collation;
 mod merged_cursor;
 mod named_at_server;
@@ -40,16 +42,20 @@ mod reply;
 mod run;
 mod scatter;
 mod sequence;
+mod server_commands;
 mod services;
 mod several;
 mod show_rewritten;
 mod show_topology;
 mod show_vschema;
+mod snapshot;
 mod state;
 mod stream;
+mod table_locks;
 mod tally;
 mod target;
 mod text_prepared;
+mod total;
 mod tracking;
 mod transaction;
 mod use_database;
@@ -174,6 +180,8 @@ impl Session {
         let statements_max = services.limits.client_statements_max;
         let region = services.geography.region_of(&login.host);
         let reading = Reading::new(region, u64::from(registered.control().id));
+        let mut state = State::new(settings.clone(), login.database.clone(), reading);
+        state.lex_mode.versions = services.versions();
         Self {
             profile: Profile::of(client.capabilities),
             services,
@@ -181,7 +189,7 @@ impl Session {
             client,
             registered,
             patience_of: Arc::clone(&settings),
-            state: State::new(settings, login.database.clone(), reading),
+            state,
             login,
             names,
             prepared: Prepared::new(statements_max),

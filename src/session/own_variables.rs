@@ -2,6 +2,7 @@
 //!
 //! They look like system variables of a server, but none of them is sent to one.
 
+use crate::config::ConsistentSnapshot;
 use crate::error::{SqlError, catalog};
 use crate::geo::Leaving;
 use crate::observe::TransactionMode;
@@ -25,6 +26,7 @@ const NAMES: &[&str] = &[
     "client_region",
     "workload",
     "transaction_mode",
+    "consistent_snapshot",
     "write_ack",
     "served_from",
     "served_region",
@@ -163,6 +165,10 @@ impl Session {
             "client_region" => reading.options.region.as_ref().map(Region::to_string),
             "workload" => Some(reading.workload.to_owned()),
             "transaction_mode" => Some(reading.transaction_mode.label().to_owned()),
+            "consistent_snapshot" => {
+                let set = reading.snapshot.unwrap_or(self.services.consistent_snapshot);
+                Some(set.name().to_owned())
+            }
             "write_ack" => Some("async".to_owned()),
             "served_from" => served().map(|server| server.address.to_string()),
             "served_region" => served().and_then(|server| Some(server.region?.to_string())),
@@ -177,6 +183,7 @@ struct Changes {
     options: super::consistency::ReadOptions,
     workload: &'static str,
     transaction_mode: TransactionMode,
+    snapshot: Option<ConsistentSnapshot>,
 }
 
 impl Changes {
@@ -185,6 +192,7 @@ impl Changes {
             options: reading.options.clone(),
             workload: reading.workload,
             transaction_mode: reading.transaction_mode,
+            snapshot: reading.snapshot,
         }
     }
 
@@ -192,6 +200,7 @@ impl Changes {
         reading.options = self.options;
         reading.workload = self.workload;
         reading.transaction_mode = self.transaction_mode;
+        reading.snapshot = self.snapshot;
     }
 
     fn reset(&mut self, name: &str, defaults: &Reading) {
@@ -201,6 +210,7 @@ impl Changes {
             "client_region" => self.options.region.clone_from(&defaults.options.region),
             "workload" => self.workload = defaults.workload,
             "transaction_mode" => self.transaction_mode = defaults.transaction_mode,
+            "consistent_snapshot" => self.snapshot = defaults.snapshot,
             _ => {}
         }
     }
@@ -228,6 +238,10 @@ impl Changes {
                     "twopc" => return Err(refused("single and multi")),
                     _ => return Err(wrong()),
                 };
+            }
+            "consistent_snapshot" => {
+                let known = ConsistentSnapshot::ALL.into_iter().find(|k| k.name() == lower);
+                self.snapshot = Some(known.ok_or_else(wrong)?);
             }
             "write_ack" => match lower.as_str() {
                 "async" => {}

@@ -32,6 +32,7 @@ use crate::wire::scanner::Expect;
 
 use super::consistency::ReadOptions;
 use super::query::Request;
+use super::total::WrittenRows;
 use super::{End, Session};
 
 /// A statement in the form that it came in.
@@ -80,6 +81,11 @@ pub(super) struct Piece {
 impl Session {
     /// Runs a statement by a plan. The request has been consumed.
     pub(super) async fn run_planned(&mut self, statement: Statement) -> Result<(), End> {
+        let says_something = |b: &u8| !b.is_ascii_whitespace() && *b != b';';
+        if statement.kind == StatementKind::Empty && statement.text.iter().any(says_something) {
+            // Nothing but comments, which servers take for a statement.
+            return self.reply_ok(0).await;
+        }
         if statement.kind == StatementKind::Empty {
             let error = SqlError::from_server(1065, *b"42000", "Query was empty");
             return self.reply_error(error).await;
@@ -191,9 +197,7 @@ impl Session {
                 }
             }
         };
-        if parts.len() > self.services.limits.fan_out_max {
-            let reason = format!("{} shards", parts.len());
-            let error = catalog::LIMIT.with(&[&"fan_out_max", &reason]);
+        if let Err(error) = self.check_fan_out(parts.len()) {
             return self.reply_error(error).await;
         }
         let pieces = match self.render(route, statement, &parts, &generated) {
@@ -204,7 +208,9 @@ impl Session {
             self.services.metrics.record_scatter(self.worker);
         }
         let access = geo_access(plan, statement.kind, statement.features);
-        let job = Job { primitive, statement, topology: &topology, keyspace, access, insert_id };
+        let rows = self.rows_of(plan, pieces.len());
+        let job =
+            Job { primitive, statement, topology: &topology, keyspace, access, insert_id, rows };
         if let Some(id) = statement.cursor_of(plan).filter(|_| !pieces.is_empty()) {
             return self.open_merged(&job, &pieces, id).await;
         }
@@ -218,6 +224,13 @@ impl Session {
             _ if plan.access == Access::Write => self.run_write(&job, pieces).await,
             _ => self.run_read(&job, pieces).await,
         }
+    }
+
+    fn check_fan_out(&self, shards: usize) -> Result<(), SqlError> {
+        if shards <= self.services.limits.fan_out_max {
+            return Ok(());
+        }
+        Err(catalog::LIMIT.with(&[&"fan_out_max", &format!("{shards} shards")]))
     }
 
     /// The values of a sequence that the rows of an INSERT get, and the insert id of its answer.
@@ -506,6 +519,8 @@ pub(super) struct Job<'a> {
     pub(super) access: geo::Access,
     /// Where the insert id of the answer comes from.
     pub(super) insert_id: InsertId,
+    /// How the rows that several shards have written are counted.
+    pub(super) rows: WrittenRows,
 }
 
 /// Where the insert id in the answer to an INSERT comes from.

@@ -176,6 +176,8 @@ impl Session {
             Control::Show(show) => self.show(request, &show).await,
             Control::Prepared(statement) => self.text_prepared(request, statement).await,
             Control::Explain(explain) => self.explain(request, explain).await,
+            Control::Database(statement) => self.database_statement(request, statement).await,
+            Control::TableLocks(statement) => self.table_locks(request, statement).await,
         }
     }
 

@@ -283,16 +283,6 @@ impl Session {
         self.flush().await
     }
 
-    /// COM_STATISTICS: one line of text, in the form that servers give it.
-    pub(super) async fn reply_statistics(&mut self) -> Result<(), End> {
-        let registry = &self.services.registry;
-        let line = format!("Uptime: {}  Threads: {}", registry.seconds(), registry.count());
-        build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
-            out.extend_from_slice(line.as_bytes());
-        });
-        self.flush().await
-    }
-
     /// Sends the output buffer.
     pub(super) async fn flush(&mut self) -> Result<(), End> {
         self.client.framed.flush().await.map_err(|_| End::Quit)

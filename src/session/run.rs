@@ -11,7 +11,7 @@ use crate::executor::relay::StateMarks;
 use crate::net::{Packet, ReadError};
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::capability::Capabilities;
-use crate::wire::command::{Command, MultiStatements};
+use crate::wire::command::{Command, MultiStatements, code};
 use crate::wire::handshake::ChangeUser;
 use crate::wire::scanner::Expect;
 
@@ -247,6 +247,7 @@ impl Session {
                 self.fetch(packet, id, rows).await
             }
             Command::Debug => self.forward(packet, Expect::OkOrErr).await,
+            Command::Unknown(code::REFRESH) => self.refresh_command(packet).await,
             Command::Unknown(PROCESS_INFO) => self.process_info(packet).await,
             Command::Unknown(code) => self.unknown_command(packet, code).await,
         }
@@ -288,9 +289,18 @@ impl Session {
 
     /// Forwards a command that is not a statement.
     async fn forward(&mut self, packet: Packet, expect: Expect) -> Result<(), End> {
+        self.forward_to(packet, expect, Judges::Any).await
+    }
+
+    pub(super) async fn forward_to(
+        &mut self,
+        packet: Packet,
+        expect: Expect,
+        judges: Judges,
+    ) -> Result<(), End> {
         let request = Request::Packet(packet);
         let topology = self.services.topology().clone();
-        let (placement, database) = match self.any_server(&topology, Judges::Any) {
+        let (placement, database) = match self.any_server(&topology, judges) {
             Ok(found) => found,
             Err(error) => return self.refuse(&request, error).await,
         };
@@ -380,6 +390,7 @@ impl Session {
         let region = self.services.geography.region_of(&self.login.host);
         let reading = Reading::new(region, u64::from(self.registered.control().id));
         self.state = State::new(settings, database, reading);
+        self.state.lex_mode.versions = self.services.versions();
         self.diagnosed.clear();
         self.last_values.clear();
     }

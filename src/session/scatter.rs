@@ -5,6 +5,7 @@
 //! all or nothing.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 
 use std::time::Duration;
@@ -26,17 +27,9 @@ use crate::wire::scanner::{Expect, Outcome};
 use super::attached::{Attached, DEADLOCK};
 use super::planned::{Form, InsertId, Job, Piece};
 use super::query::kill_on_server;
+use super::total::Total;
 use super::transaction::Transaction;
 use super::{End, Session};
-
-/// What the shards of a write answered, added up.
-#[derive(Debug, Default)]
-struct Total {
-    affected_rows: u64,
-    warnings: u32,
-    last_insert_id: u64,
-    info: Vec<u8>,
-}
 
 /// The savepoint that makes a statement on several shards all or nothing.
 const SAVEPOINT: &str = "_geogate_statement";
@@ -214,7 +207,11 @@ impl Session {
     pub(super) async fn run_write(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Result<(), End> {
         let several = pieces.len() > 1;
         let own = several && !self.in_transaction() && self.state.autocommit;
-        if own {
+        let under_locks = own && self.holds_table_locks();
+        let settings = Arc::clone(&self.state.settings);
+        if under_locks {
+            self.autocommit_off();
+        } else if own {
             let before = std::mem::replace(&mut self.transaction, Transaction::None { next: None });
             self.transaction = Transaction::begun(before);
         }
@@ -228,6 +225,10 @@ impl Session {
             }
             (result, false) => result,
         };
+        if under_locks {
+            self.state.settings = settings;
+            self.state.autocommit = true;
+        }
         match result {
             Ok(mut total) => {
                 match job.insert_id {
@@ -242,6 +243,15 @@ impl Session {
             }
             Err(error) => self.reply_error(error).await,
         }
+    }
+
+    /// START TRANSACTION would end LOCK TABLES, so under it a transaction is made this way; the
+    /// connections that take part are told when they are attached.
+    fn autocommit_off(&mut self) {
+        let mut settings = (*self.state.settings).clone();
+        settings.set("autocommit", b"0".to_vec());
+        self.state.settings = Arc::new(settings);
+        self.state.autocommit = false;
     }
 
     async fn write_pieces(
@@ -259,7 +269,7 @@ impl Session {
                 self.command_on(index, &savepoint).await?;
             }
         }
-        let mut total = Total::default();
+        let mut total = Total { rows: job.rows, ..Total::default() };
         let mut waiting: Vec<ServerId> = Vec::new();
         let mut first_error: Option<SqlError> = None;
         for (piece, placement) in pieces.iter().zip(&placed) {
@@ -505,17 +515,6 @@ impl Session {
     }
 }
 
-impl Total {
-    fn add(&mut self, outcome: &Outcome, info: &[u8]) {
-        self.affected_rows += outcome.affected_rows;
-        self.warnings += u32::from(outcome.warnings);
-        if self.last_insert_id == 0 {
-            self.last_insert_id = outcome.last_insert_id;
-        }
-        self.info = if self.info.is_empty() { info.to_vec() } else { add_info(&self.info, info) };
-    }
-}
-
 /// The rows of each shard: those in memory, and those that its connection is sending.
 fn sources<'a>(
     attached: &'a mut [Attached],
@@ -538,38 +537,4 @@ fn sources<'a>(
         }
     };
     live.iter().enumerate().map(&mut source).collect()
-}
-
-/// Adds up the numbers of two texts like `Rows matched: 3  Changed: 1  Warnings: 0`.
-fn add_info(a: &[u8], b: &[u8]) -> Vec<u8> {
-    let numbers = |text: &[u8]| -> Vec<u64> {
-        let digits = text.split(|byte| !byte.is_ascii_digit()).filter(|part| !part.is_empty());
-        digits.filter_map(|part| std::str::from_utf8(part).ok()?.parse().ok()).collect()
-    };
-    let mut sums = numbers(a).into_iter().zip(numbers(b)).map(|(a, b)| a + b);
-    let mut out = Vec::with_capacity(a.len() + 4);
-    let mut rest = a;
-    while let Some(start) = rest.iter().position(u8::is_ascii_digit) {
-        let digits = rest[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        out.extend_from_slice(&rest[..start]);
-        match sums.next() {
-            Some(sum) => out.extend_from_slice(sum.to_string().as_bytes()),
-            None => out.extend_from_slice(&rest[start..start + digits]),
-        }
-        rest = &rest[start + digits..];
-    }
-    out.extend_from_slice(rest);
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn infos_are_added_number_by_number() {
-        let a = b"Rows matched: 3  Changed: 1  Warnings: 0";
-        let b = b"Rows matched: 9  Changed: 9  Warnings: 2";
-        assert_eq!(add_info(a, b), b"Rows matched: 12  Changed: 10  Warnings: 2");
-    }
 }

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::backend::{CheckoutError, Names, Pool, Settings};
 use crate::canary::{Serving, Steward};
-use crate::config::Limits;
+use crate::config::{ConsistentSnapshot, Limits};
 use crate::error::{SqlError, catalog};
 use crate::executor::registry::Registry;
 use crate::executor::sequence::Sequences;
@@ -15,6 +15,7 @@ use crate::geo::Placement;
 use crate::monitor::Monitor;
 use crate::monitor::columns::ColumnReader;
 use crate::observe::Metrics;
+use crate::sql::mode::Versions;
 use crate::topology::Topology;
 use crate::wire::capability::Capabilities;
 
@@ -48,6 +49,9 @@ pub struct Services {
     pub sequences: Sequences,
     /// The pools, in the order of the topology's servers.
     pub pools: Vec<Arc<Pool>>,
+    /// What START TRANSACTION WITH CONSISTENT SNAPSHOT over several servers does, unless a session
+    /// has set it.
+    pub consistent_snapshot: ConsistentSnapshot,
     /// Collations that servers were asked for.
     pub collations: Collations,
     /// The version text in greetings.
@@ -93,6 +97,16 @@ impl Services {
     /// The pool of the server that a placement allows.
     pub fn pool(&self, placement: Placement) -> &Arc<Pool> {
         &self.pools[placement.server().index()]
+    }
+
+    /// How the servers read version comments. Where there is only one, it is left to it.
+    pub(super) fn versions(&self) -> Versions {
+        if self.topology().single_server().is_some() {
+            return Versions::Unknown;
+        }
+        let kinds = self.pools.iter().map(|pool| pool.dialer().kind());
+        let versions = kinds.map(|kind| kind.map_or(Versions::Unknown, |kind| kind.versions()));
+        versions.reduce(Versions::and).unwrap_or_default()
     }
 
     /// The settings of a session that begins with a character set.

@@ -50,6 +50,10 @@ impl Session {
             Err(error) => return self.reply_error(error).await,
         };
         let rows = match show.kind {
+            // Threads of other servers may have the same numbers.
+            ShowKind::Processlist if self.services.topology().single_server().is_none() => {
+                self.process_rows(&[], show, &text)
+            }
             ShowKind::Processlist => self.process_rows(&answer.all_rows(), show, &text),
             _ => self.status_rows(answer.all_rows(), show),
         };

@@ -123,7 +123,10 @@ impl Session {
             Statement::Begin { access, consistent_snapshot } => {
                 let begun = self.begin(access, consistent_snapshot).await;
                 self.track_transaction();
-                begun
+                match begun {
+                    Ok(warnings) => return self.reply_completed(warnings).await,
+                    Err(error) => Err(error),
+                }
             }
             Statement::Commit(completion) => return self.complete(b"COMMIT", completion).await,
             Statement::Rollback(completion) => return self.complete(b"ROLLBACK", completion).await,
@@ -134,11 +137,12 @@ impl Session {
         self.reply_result(result).await
     }
 
+    /// BEGIN; gives the number of warnings.
     async fn begin(
         &mut self,
         access: Option<Access>,
         consistent_snapshot: bool,
-    ) -> Result<(), SqlError> {
+    ) -> Result<u16, SqlError> {
         // Taken before the commit, which forgets what SET TRANSACTION asked for.
         let characteristics = match &mut self.transaction {
             Transaction::None { next } => next.take().unwrap_or_default(),
@@ -164,19 +168,21 @@ impl Session {
         if consistent_snapshot {
             // The snapshot is taken now, so the servers must take part now.
             let Some(shard) = self.services.topology().single_server() else {
-                self.transaction = Transaction::None { next: None };
-                return Err(catalog::UNSUPPORTED
-                    .with(&[&"START TRANSACTION WITH CONSISTENT SNAPSHOT over several servers"]));
+                let taken = self.take_snapshots().await;
+                if taken.is_err() {
+                    self.rollback_all().await;
+                }
+                return taken;
             };
             let placement = crate::geo::primary(&self.services.topology(), shard)?;
             let database = self.state.database.clone();
             self.attach(placement, &database, false).await?;
         }
-        Ok(())
+        Ok(0)
     }
 
     /// Ends LOCK TABLES where it is held.
-    async fn unlock_tables(&mut self) -> Result<(), SqlError> {
+    pub(super) async fn unlock_tables(&mut self) -> Result<(), SqlError> {
         for index in (0..self.attached.len()).rev() {
             if self.attached[index].holds.contains(&Hold::TableLocks) {
                 if let Err(failure) = self.attached[index].lease.execute(b"UNLOCK TABLES").await {

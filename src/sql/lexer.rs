@@ -7,7 +7,7 @@ use memchr::{memchr, memchr2, memmem};
 
 use super::byte_class::{self, SPACE, WORD, WORD_START};
 use super::charset::is_charset;
-use super::mode::{Backslash, DoubleQuote, LexMode};
+use super::mode::{Backslash, DoubleQuote, LexMode, VersionComment};
 use super::token::{LexError, LexProblem, Token, TokenKind};
 
 /// Splits a statement text into tokens, comments included.
@@ -347,14 +347,12 @@ impl<'a> Lexer<'a> {
 
     fn block_comment(&mut self, start: usize) -> Result<TokenKind, LexError> {
         let body = &self.text[start + 2..];
-        if body.first() == Some(&b'!') {
+        let for_mariadb = body.starts_with(b"M!") || body.starts_with(b"m!");
+        if (for_mariadb || body.first() == Some(&b'!'))
+            && let Some(opened) = self.version_comment(start, for_mariadb)
+        {
             self.in_version_comment = true;
-            return Ok(self.version_open(start + 3));
-        }
-        if body.starts_with(b"M!") || body.starts_with(b"m!") {
-            self.in_version_comment = true;
-            self.at = self.digits_end(start + 4);
-            return Ok(TokenKind::ServerSpecificOpen);
+            return Ok(opened);
         }
         let Some(length) = memmem::find(body, b"*/") else {
             return Err(error(LexProblem::UnterminatedComment, start));
@@ -367,22 +365,29 @@ impl<'a> Lexer<'a> {
         })
     }
 
-    /// The version digits of `/*!40101`, which begin at `at`.
-    ///
-    /// MySQL 8 and MariaDB 10 read everything below 50700 as code; MariaDB skips 50700 to 50999,
-    /// and above that the two count versions differently.
-    fn version_open(&mut self, at: usize) -> TokenKind {
+    /// `/*!40101` or `/*M!100100` up to the code in it; `None` if it is a plain comment.
+    fn version_comment(&mut self, start: usize, for_mariadb: bool) -> Option<TokenKind> {
+        let at = start + if for_mariadb { 4 } else { 3 };
         let digits = (self.digits_end(at) - at).min(6);
-        if digits < 5 {
-            self.at = at;
-            return TokenKind::VersionOpen;
-        }
-        let number = &self.text[at..at + digits];
+        let digits = if digits < 5 { 0 } else { digits };
+        let text = &self.text[at..at + digits];
+        let number = text.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+        let versions = self.mode.versions;
+        let comment = match for_mariadb {
+            // No server has this version; dumps of MariaDB begin with it.
+            _ if number == 999_999 => VersionComment::Comment,
+            true => versions.of_mariadb_comment(number),
+            false => versions.of_comment(number, digits),
+        };
+        // One with another comment in it ends where the inner one does on some servers only.
+        let rest = &self.text[at..];
+        let end = memmem::find(rest, b"*/").unwrap_or(rest.len());
+        let nests = memmem::find(&rest[..end], b"/*").is_some();
         self.at = at + digits;
-        if digits == 5 && number < b"50700".as_slice() {
-            TokenKind::VersionOpen
-        } else {
-            TokenKind::ServerSpecificOpen
+        match comment {
+            VersionComment::Code => Some(TokenKind::VersionOpen),
+            VersionComment::Comment if !nests => None,
+            _ => Some(TokenKind::ServerSpecificOpen),
         }
     }
 

@@ -12,6 +12,8 @@ pub struct LexMode {
     pub backslash: Backslash,
     /// The family of `character_set_client`.
     pub charset: CharsetClass,
+    /// Who reads version comments.
+    pub versions: Versions,
 }
 
 impl LexMode {
@@ -24,6 +26,65 @@ impl LexMode {
         let literal = has(b"NO_BACKSLASH_ESCAPES");
         let backslash = if literal { Backslash::Literal } else { Backslash::Escape };
         Self { double_quote, backslash, ..self }
+    }
+}
+
+/// The servers that read version comments (`/*!80000 .. */`), as far as they are known to read them
+/// alike. A version is five or six digits: 80406 is 8.4.6, 101119 is 10.11.19.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Versions {
+    /// Not known, or of both products.
+    #[default]
+    Unknown,
+    /// MariaDB from this version on.
+    MariaDb(u32),
+    /// MySQL from this version on.
+    MySql(u32),
+}
+
+/// What a version comment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VersionComment {
+    /// Every server runs it.
+    Code,
+    /// Every server skips it.
+    Comment,
+    /// Some may run it.
+    ServerSpecific,
+}
+
+impl Versions {
+    /// How two servers read them, as far as they do it alike.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::MariaDb(a), Self::MariaDb(b)) => Self::MariaDb(a.min(b)),
+            (Self::MySql(a), Self::MySql(b)) => Self::MySql(a.min(b)),
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What `/*!` with this number, of so many digits, is. Both products have always run what is
+    /// below 5.7; from there on five digits are MySQL's alone, and MariaDB, which counts from
+    /// 10.0 in six, skips them.
+    pub(crate) fn of_comment(self, number: u32, digits: usize) -> VersionComment {
+        match self {
+            _ if digits < 5 || digits == 5 && number < 50_700 => VersionComment::Code,
+            Self::MariaDb(_) if digits == 5 => VersionComment::Comment,
+            Self::MariaDb(version) if number <= version => VersionComment::Code,
+            Self::MySql(version) if number <= version => VersionComment::Code,
+            Self::MySql(_) if number >= 100_000 => VersionComment::Comment,
+            _ => VersionComment::ServerSpecific,
+        }
+    }
+
+    /// What `/*M!` with this number is; 0 is none.
+    pub(crate) fn of_mariadb_comment(self, number: u32) -> VersionComment {
+        match self {
+            Self::MySql(_) => VersionComment::Comment,
+            Self::MariaDb(version) if number <= version => VersionComment::Code,
+            _ => VersionComment::ServerSpecific,
+        }
     }
 }
 
@@ -107,5 +168,35 @@ impl CharsetClass {
                     && matches!(trail, 0x40..=0x7e | 0x80..=0xfc)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use VersionComment::{Code, Comment, ServerSpecific};
+
+    #[test]
+    fn version_comments_are_read_as_the_servers_do() {
+        let maria = Versions::MariaDb(101_119);
+        let mysql = Versions::MySql(80_406);
+        for (number, digits, of_unknown, of_maria, of_mysql) in [
+            (0, 0, Code, Code, Code),
+            (40_101, 5, Code, Code, Code),
+            (50_717, 5, ServerSpecific, Comment, Code),
+            (80_000, 5, ServerSpecific, Comment, Code),
+            (90_000, 5, ServerSpecific, Comment, ServerSpecific),
+            (100_100, 6, ServerSpecific, Code, Comment),
+            (110_400, 6, ServerSpecific, ServerSpecific, Comment),
+        ] {
+            assert_eq!(Versions::Unknown.of_comment(number, digits), of_unknown, "{number}");
+            assert_eq!(maria.of_comment(number, digits), of_maria, "{number}");
+            assert_eq!(mysql.of_comment(number, digits), of_mysql, "{number}");
+        }
+        assert_eq!(maria.of_mariadb_comment(0), Code);
+        assert_eq!(maria.of_mariadb_comment(110_400), ServerSpecific);
+        assert_eq!(mysql.of_mariadb_comment(100_100), Comment);
+        assert_eq!(maria.and(Versions::MariaDb(100_600)), Versions::MariaDb(100_600));
+        assert_eq!(maria.and(mysql), Versions::Unknown);
     }
 }

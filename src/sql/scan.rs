@@ -251,14 +251,16 @@ impl Scan {
                     self.features |= Features::DATABASE_DEFINITION;
                 }
             }
-            Keyword::StoredProgram => {
-                if matches!(self.kind, StatementKind::Create | StatementKind::Alter) {
-                    let is_package = word.eq_ignore_ascii_case(b"package");
-                    context.compound.get_or_insert_with(|| {
-                        if is_package { Compound::endless() } else { Compound::with_header() }
-                    });
-                }
-            }
+            Keyword::StoredProgram => self.stored_program(context, word),
+        }
+    }
+
+    fn stored_program(&self, context: &mut Context, word: &[u8]) {
+        if matches!(self.kind, StatementKind::Create | StatementKind::Alter) {
+            let is_package = word.eq_ignore_ascii_case(b"package");
+            context.compound.get_or_insert_with(|| {
+                if is_package { Compound::endless() } else { Compound::with_header() }
+            });
         }
     }
 

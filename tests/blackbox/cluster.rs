@@ -21,6 +21,7 @@ pub(crate) struct Layout {
     regions: Vec<String>,
     keyspaces: Vec<KeyspaceLayout>,
     vschema: Vec<(String, String)>,
+    proxy: String,
     extra: String,
 }
 
@@ -50,6 +51,13 @@ impl Layout {
         let replicas = replicas.iter().map(|region| (*region).to_owned()).collect();
         let keyspace = self.keyspaces.last_mut().expect("a keyspace comes before its shards");
         keyspace.shards.push((range.into(), primary.into(), replicas));
+        self
+    }
+
+    /// Adds lines to `[proxy]`.
+    pub(crate) fn proxy(mut self, text: &str) -> Self {
+        self.proxy.push_str(text);
+        self.proxy.push('\n');
         self
     }
 
@@ -150,6 +158,7 @@ impl Cluster {
     fn configuration(&self) -> String {
         let mut text = String::new();
         let _ = writeln!(text, "[proxy]\nregion = \"{}\"", self.layout.regions[0]);
+        text.push_str(&self.layout.proxy);
         for region in &self.layout.regions {
             let _ = writeln!(text, "[[region]]\nname = \"{region}\"");
         }

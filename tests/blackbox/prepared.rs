@@ -245,8 +245,8 @@ fn many_statements() {
     clients[1].execute(&statements[1][0], &[Parameter::Int(1)]).expect("not closed");
 }
 
-/// Goal: a session whose own database is dropped by a prepared statement is in none, as on a server,
-/// and can go into another.
+/// Goal: a session whose own database is dropped by a prepared statement is in none, as on a
+/// server, and can go into another.
 #[test]
 fn the_sessions_database_is_dropped() {
     let cluster = SINGLE.watched();

@@ -421,8 +421,8 @@ fn shown(answer: Result<Answer, Error>) -> String {
     }
 }
 
-/// Goal: a role that a session activates ends with it. COM_RESET_CONNECTION of neither product takes
-/// it back.
+/// Goal: a role that a session activates ends with it. COM_RESET_CONNECTION of neither product
+/// takes it back.
 #[test]
 fn a_role_is_nobody_elses() {
     let cluster = single::start("roles", "[limits]\nserver_connections_max = 1\n");

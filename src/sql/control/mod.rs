@@ -1,15 +1,18 @@
 //! Statements about the session and not about rows: SET, SHOW, USE, transactions, KILL, EXPLAIN,
-//! prepared statements in text, directives.
+//! prepared statements in text, table locks, definitions of databases,
+//! directives.
 //!
 //! Only their syntax is read here; what they mean is the session's business. A statement that is
 //! not understood is an error value, and the caller passes it through or refuses it.
 
+pub mod database;
 pub mod directive;
 pub mod explain;
 pub mod kill;
 pub mod prepare;
 pub mod set;
 pub mod show;
+pub mod table_locks;
 pub mod transaction;
 pub mod use_target;
 
@@ -40,6 +43,10 @@ pub enum Control {
     Explain(explain::Explain),
     /// PREPARE, EXECUTE, DEALLOCATE PREPARE.
     Prepared(prepare::Prepared),
+    /// CREATE, ALTER, DROP DATABASE.
+    Database(database::Database),
+    /// LOCK TABLES, UNLOCK TABLES.
+    TableLocks(table_locks::TableLocks),
 }
 
 /// Why a control statement is not understood.
@@ -68,6 +75,10 @@ pub fn parse(text: &[u8], mode: LexMode, scan: &Scan) -> Result<Option<Control>,
     if scan.has_own_settings() {
         return Ok(None);
     }
+    if matches!(scan.kind(), Kind::Create | Kind::Alter | Kind::Drop) {
+        let database = database::parse(&mut Cursor::new(text, mode, scan)?)?;
+        return Ok(database.map(Control::Database));
+    }
     if !matches!(
         scan.kind(),
         Kind::Set
@@ -85,6 +96,8 @@ pub fn parse(text: &[u8], mode: LexMode, scan: &Scan) -> Result<Option<Control>,
             | Kind::Prepare
             | Kind::Execute
             | Kind::Deallocate
+            | Kind::LockTables
+            | Kind::UnlockTables
     ) {
         return Ok(None);
     }
@@ -103,6 +116,7 @@ pub fn parse(text: &[u8], mode: LexMode, scan: &Scan) -> Result<Option<Control>,
         Kind::Prepare | Kind::Execute | Kind::Deallocate => {
             Control::Prepared(prepare::parse(cursor)?)
         }
+        Kind::LockTables | Kind::UnlockTables => Control::TableLocks(table_locks::parse(cursor)?),
         _ => Control::Transaction(transaction::parse(cursor)?),
     };
     Ok(Some(control))

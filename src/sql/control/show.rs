@@ -50,7 +50,7 @@ pub enum ShowKind {
     CreateTable,
     CreateView,
     CreateDatabase,
-    /// CREATE PROCEDURE, FUNCTION, TRIGGER, EVENT, USER, SEQUENCE.
+    /// CREATE PROCEDURE, FUNCTION, PACKAGE, TRIGGER, EVENT, USER, SEQUENCE.
     CreateOther,
     Variables,
     Status,
@@ -131,6 +131,10 @@ const KINDS: &[(&[&str], ShowKind, Shape)] = &[
     (&["CREATE", "VIEW"], ShowKind::CreateView, Shape::Object),
     (&["CREATE", "DATABASE"], ShowKind::CreateDatabase, Shape::Object),
     (&["CREATE", "SCHEMA"], ShowKind::CreateDatabase, Shape::Object),
+    (&["PACKAGE", "BODY", "STATUS"], ShowKind::FunctionStatus, Shape::Filter),
+    (&["PACKAGE", "STATUS"], ShowKind::FunctionStatus, Shape::Filter),
+    (&["CREATE", "PACKAGE", "BODY"], ShowKind::CreateOther, Shape::Object),
+    (&["CREATE", "PACKAGE"], ShowKind::CreateOther, Shape::Object),
     (&["CREATE", "PROCEDURE"], ShowKind::CreateOther, Shape::Object),
     (&["CREATE", "FUNCTION"], ShowKind::CreateOther, Shape::Object),
     (&["CREATE", "TRIGGER"], ShowKind::CreateOther, Shape::Object),

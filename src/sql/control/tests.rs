@@ -8,6 +8,7 @@ use super::show::ShowKind;
 use super::transaction::{Choice, Completion, Transaction};
 use super::use_target::{Target, TargetPlace, TargetRole};
 use super::*;
+use crate::sql::ast::Ident;
 
 fn read(text: &str) -> Control {
     try_read(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -336,4 +337,59 @@ fn other_control_statements() {
     let found = directive::directives(text, LexMode::default());
     let found: Vec<_> = found.iter().map(|d| format!("{}={}", d.key, d.value)).collect();
     assert_eq!(found, ["ALLOW_SCATTER=true", "QUERY_TIMEOUT_MS=100", "X=y"]);
+}
+
+#[test]
+fn table_locks() {
+    use super::table_locks::TableLocks;
+    let summary = |text: &str| match read(text) {
+        Control::TableLocks(TableLocks::Unlock) => "unlock".to_owned(),
+        Control::TableLocks(TableLocks::Lock { tables, wait }) => {
+            let name = |ident: &Option<Ident>| ident.as_ref().map_or("", |i| &i.text).to_owned();
+            let one = |table: &super::table_locks::LockedTable| {
+                let (database, alias) = (name(&table.database), name(&table.alias));
+                format!("{database}.{} {alias} {}", table.name.text, table.lock)
+            };
+            let tables = tables.iter().map(one).collect::<Vec<_>>().join(", ");
+            format!("{tables} {wait:?}")
+        }
+        other => panic!("{text}: {other:?}"),
+    };
+    for (text, expected) in [
+        ("UNLOCK TABLES", "unlock"),
+        (
+            "LOCK TABLES `a b` READ /*!32311 LOCAL */,s.t as x WRITE",
+            ".a b  READ LOCAL, s.t x WRITE None",
+        ),
+        ("lock table t alias low_priority write nowait", ".t alias LOW_PRIORITY WRITE Some(0)"),
+        ("LOCK TABLES t WRITE CONCURRENT WAIT 5", ".t  WRITE CONCURRENT Some(5)"),
+    ] {
+        assert_eq!(summary(text), expected, "{text}");
+    }
+    for text in ["LOCK TABLES t", "LOCK INSTANCE FOR BACKUP", "LOCK TABLES t READ, ", "UNLOCK"] {
+        assert!(try_read(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn databases() {
+    let summary = |text: &str| match read(text) {
+        Control::Database(database) => {
+            let name = database.name.map_or(String::new(), |name| name.text);
+            let place = &text[database.place.start as usize..database.place.end as usize];
+            format!("{:?} {name} {place} {}", database.verb, database.conditional)
+        }
+        other => panic!("{text}: {other:?}"),
+    };
+    for (text, expected) in [
+        (
+            "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `a` /*!80016 DEFAULT ENCRYPTION='N' */",
+            "Create a `a` true",
+        ),
+        ("drop schema if exists b", "Drop b b true"),
+        ("ALTER DATABASE c COMMENT 'x'", "Alter c c false"),
+        ("ALTER DATABASE CHARACTER SET utf8mb4", "Alter   false"),
+    ] {
+        assert_eq!(summary(text), expected, "{text}");
+    }
 }

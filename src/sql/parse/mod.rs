@@ -98,6 +98,12 @@ impl Parser<'_> {
             Kind::Do => self.unsupported("DO"),
             Kind::LoadData => self.unsupported("LOAD DATA"),
             Kind::Handler => self.unsupported("HANDLER"),
+            Kind::Flush => self.unsupported(
+                "FLUSH, RESET and PURGE over several servers; LOCK TABLES locks tables on all of them",
+            ),
+            Kind::Maintain => self.unsupported(
+                "CHECK, ANALYZE, OPTIMIZE, REPAIR and CHECKSUM TABLE over several servers",
+            ),
             Kind::Empty => self.syntax("a statement"),
             _ => self.unsupported("this kind of statement"),
         }

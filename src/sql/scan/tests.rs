@@ -145,6 +145,9 @@ fn features_are_found_by_words() {
         ("select /*!80000 1 */", Features::SERVER_SPECIFIC),
         ("select /*!40000 1 */", Features::NONE),
         ("select /*M! 1 */", Features::SERVER_SPECIFIC),
+        ("/*M!999999\\- enable the sandbox mode */ select 1", Features::NONE),
+        ("/*!999999 never */ select 1", Features::NONE),
+        ("/*!999999 /* never */ */ select 1", Features::SERVER_SPECIFIC),
     ];
     for (text, features) in cases {
         let found = scan(text.as_bytes()).features();

@@ -19,6 +19,7 @@ fn mode() -> impl Strategy<Value = LexMode> {
         double_quote,
         backslash,
         charset,
+        ..LexMode::default()
     })
 }
 

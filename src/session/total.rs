@@ -1,0 +1,102 @@
+//! What the shards of a write answered, added up: one answer for the client.
+
+use crate::engine::plan::{Plan, TableUse};
+use crate::vschema::TableKind;
+use crate::wire::scanner::Outcome;
+
+use super::Session;
+
+/// What the rows that several shards have written are to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum WrittenRows {
+    /// Each shard has rows of its own.
+    #[default]
+    Distinct,
+    /// Each shard has a copy of the same rows: those of a reference table.
+    Copies,
+}
+
+/// What the shards of a write answered, added up.
+#[derive(Debug, Default)]
+pub(super) struct Total {
+    pub(super) rows: WrittenRows,
+    pub(super) affected_rows: u64,
+    pub(super) warnings: u32,
+    pub(super) last_insert_id: u64,
+    pub(super) info: Vec<u8>,
+}
+
+impl Session {
+    /// Whether the shards have copies of the rows that a write meets.
+    pub(super) fn rows_of(&self, plan: &Plan, shards: usize) -> WrittenRows {
+        let generation = self.generation.held().filter(|_| shards > 1);
+        let Some(generation) = generation else { return WrittenRows::Distinct };
+        let is_reference = |table: &TableUse| {
+            let found = generation.vschema().find_unrouted(Some(&table.keyspace), &table.table);
+            found.is_ok_and(|table| matches!(table.kind(), TableKind::Reference { .. }))
+        };
+        if !plan.tables.is_empty() && plan.tables.iter().all(is_reference) {
+            WrittenRows::Copies
+        } else {
+            WrittenRows::Distinct
+        }
+    }
+}
+
+impl Total {
+    pub(super) fn add(&mut self, outcome: &Outcome, info: &[u8]) {
+        match self.rows {
+            WrittenRows::Distinct => self.affected_rows += outcome.affected_rows,
+            WrittenRows::Copies => {
+                self.affected_rows = self.affected_rows.max(outcome.affected_rows);
+            }
+        }
+        self.warnings += u32::from(outcome.warnings);
+        if self.last_insert_id == 0 {
+            self.last_insert_id = outcome.last_insert_id;
+        }
+        self.info = if self.info.is_empty() { info.to_vec() } else { self.with_info(info) };
+    }
+
+    /// The texts of all shards so far and of one more.
+    fn with_info(&self, info: &[u8]) -> Vec<u8> {
+        match self.rows {
+            WrittenRows::Distinct => add_info(&self.info, info),
+            WrittenRows::Copies => self.info.clone(),
+        }
+    }
+}
+
+/// Adds up the numbers of two texts like `Rows matched: 3  Changed: 1  Warnings: 0`.
+fn add_info(a: &[u8], b: &[u8]) -> Vec<u8> {
+    let numbers = |text: &[u8]| -> Vec<u64> {
+        let digits = text.split(|byte| !byte.is_ascii_digit()).filter(|part| !part.is_empty());
+        digits.filter_map(|part| std::str::from_utf8(part).ok()?.parse().ok()).collect()
+    };
+    let mut sums = numbers(a).into_iter().zip(numbers(b)).map(|(a, b)| a + b);
+    let mut out = Vec::with_capacity(a.len() + 4);
+    let mut rest = a;
+    while let Some(start) = rest.iter().position(u8::is_ascii_digit) {
+        let digits = rest[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        out.extend_from_slice(&rest[..start]);
+        match sums.next() {
+            Some(sum) => out.extend_from_slice(sum.to_string().as_bytes()),
+            None => out.extend_from_slice(&rest[start..start + digits]),
+        }
+        rest = &rest[start + digits..];
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn infos_are_added_number_by_number() {
+        let a = b"Rows matched: 3  Changed: 1  Warnings: 0";
+        let b = b"Rows matched: 9  Changed: 9  Warnings: 2";
+        assert_eq!(add_info(a, b), b"Rows matched: 12  Changed: 10  Warnings: 2");
+    }
+}
