@@ -31,6 +31,10 @@ use crate::wire::capability::Capabilities;
 use crate::wire::charset::{Collation, UTF8MB4_0900_COLLATION, UTF8MB4_COLLATION};
 use crate::{clock, net};
 
+/// How long the start waits for servers to say what they can do; later ones are asked again.
+const OFFERS_WAIT: Duration = Duration::from_secs(1);
+/// How often servers that never were reached are asked, in seconds.
+const OFFERS_EVERY: u64 = 5;
 /// How long sessions in a transaction may go on after the proxy was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -264,6 +268,7 @@ fn ask_server(pools: &[Arc<Pool>]) -> ServerFacts {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return unknown() };
     runtime.block_on(async {
+        let mut facts = None;
         for pool in pools {
             match pool.dialer().connect(Profile::of(Capabilities::EMPTY)).await {
                 Ok(mut connection) => {
@@ -271,13 +276,30 @@ fn ask_server(pools: &[Arc<Pool>]) -> ServerFacts {
                     let answer = connection.rows(b"SELECT @@skip_name_resolve + 0").await;
                     let off = vec![vec![Some(b"0".to_vec())]];
                     let resolves_names = answer.is_ok_and(|rows| rows == off);
-                    return ServerFacts { version, resolves_names };
+                    facts = Some(ServerFacts { version, resolves_names });
+                    break;
                 }
                 Err(error) => tracing::warn!(%error, "cannot ask a server for its version"),
             }
         }
-        unknown()
+        if facts.is_some() {
+            let _ = tokio::time::timeout(OFFERS_WAIT, learn_offers(pools)).await;
+        }
+        facts.unwrap_or_else(unknown)
     })
+}
+
+/// Asks the servers that were not reached yet what they can do: clients are offered what all can.
+async fn learn_offers(pools: &[Arc<Pool>]) {
+    let mut asked = tokio::task::JoinSet::new();
+    for pool in pools.iter().filter(|pool| pool.dialer().offered() == Capabilities::EMPTY) {
+        let pool = Arc::clone(pool);
+        asked.spawn(async move {
+            // Who is unreachable is the monitor's to tell.
+            let _ = pool.dialer().connect(Profile::of(Capabilities::EMPTY)).await;
+        });
+    }
+    asked.join_all().await;
 }
 
 /// A thread with a runtime of its own, its sessions and its idle connections.
@@ -388,6 +410,10 @@ async fn housekeeping(services: Arc<Services>, worker: usize) {
         if worker == 0 {
             let seconds = clock::now().saturating_duration_since(start).as_secs();
             services.registry.tick(seconds);
+            if seconds.is_multiple_of(OFFERS_EVERY) {
+                let services = Arc::clone(&services);
+                tokio::spawn(async move { learn_offers(&services.pools).await });
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use super::defaults::Defaults;
 use super::dial::Dial;
 use super::last_use::LastUse;
 use super::named::NamedStatements;
-use super::server_kind::ServerKind;
+use super::server_kind::{Product, ServerKind};
 use super::settings::Settings;
 use super::several::Several;
 use super::statements::Statements;
@@ -24,12 +24,12 @@ use crate::wire::command::code;
 use crate::wire::cursor::Malformed;
 use crate::wire::err::ErrPacket;
 use crate::wire::ok::OkPacket;
-use crate::wire::packet::{build_packet, write_packet};
 use crate::wire::scanner::{Expect, Outcome, ResponseScanner, Scan};
 use crate::wire::session_track::SessionChanges;
 use crate::wire::status::StatusFlags;
 
 mod prepare;
+mod send;
 
 pub use prepare::reading_key;
 
@@ -48,6 +48,7 @@ impl Profile {
         .union(Capabilities::MULTI_RESULTS)
         .union(Capabilities::PS_MULTI_RESULTS)
         .union(Capabilities::IGNORE_SPACE)
+        .union(Capabilities::QUERY_ATTRIBUTES)
         .union(Capabilities::MARIADB_EXTENDED_METADATA);
 
     /// What matters of a client's capabilities.
@@ -194,6 +195,13 @@ impl Connection {
     /// Whose statement ran last, and whether the server still remembers it.
     pub fn last_use(&self) -> LastUse {
         self.last_use
+    }
+
+    /// Whether the server still has the warnings of the last statement of `session`, which used
+    /// the connection last: MySQL forgets them with every other statement, MariaDB with one that
+    /// uses a table, which questions of Geogate's own do not.
+    pub fn has_warnings_of(&self, session: u32) -> bool {
+        self.kind.product == Product::MariaDb || self.last_use.has_warnings_of(session)
     }
 
     /// Notes which session has the connection from now on.
@@ -429,8 +437,8 @@ impl Connection {
         expect: Expect,
     ) -> Result<Vec<u8>, Failure> {
         let mut answer = Vec::new();
-        self.send_command(command, argument).await?;
-        self.expect(expect, first_answer_sequence(argument.len() + 1));
+        let sent = self.send_command(command, argument).await?;
+        self.expect(expect, first_answer_sequence(sent));
         self.collect(Some(&mut answer)).await?;
         Ok(answer)
     }
@@ -460,56 +468,6 @@ impl Connection {
     /// The sequence id after the last packet of the last answer.
     pub fn next_sequence(&self) -> u8 {
         self.scanner.next_seq()
-    }
-
-    /// Sends one command packet by its number.
-    pub async fn send_command(&mut self, command: u8, argument: &[u8]) -> Result<(), Failure> {
-        self.require_rest()?;
-        if matches!(command, code::QUERY | code::INIT_DB | code::RESET_CONNECTION) {
-            self.last_use.question();
-        }
-        let mut sequence = 0;
-        build_packet(&mut self.framed.out, &mut sequence, |out| {
-            out.push(command);
-            out.extend_from_slice(argument);
-        });
-        Ok(self.framed.flush().await?)
-    }
-
-    /// Sends a command and reads its whole answer, of which only the outcome is kept.
-    pub async fn command(
-        &mut self,
-        command: u8,
-        argument: &[u8],
-        expect: Expect,
-    ) -> Result<Outcome, Failure> {
-        self.send_command(command, argument).await?;
-        self.expect(expect, first_answer_sequence(argument.len() + 1));
-        self.collect(None).await
-    }
-
-    /// Sends a command payload of any length.
-    pub async fn send_payload(&mut self, payload: &[u8]) -> Result<(), Failure> {
-        self.require_rest()?;
-        self.last_use.statement();
-        let mut sequence = 0;
-        write_packet(&mut self.framed.out, &mut sequence, payload);
-        Ok(self.framed.flush().await?)
-    }
-
-    /// Sends framed bytes as they are.
-    pub async fn send(&mut self, framed: &[u8]) -> Result<(), Failure> {
-        self.require_rest()?;
-        self.last_use.statement();
-        Ok(self.framed.write_all(framed).await?)
-    }
-
-    /// A command behind an unread answer would take that answer for its own.
-    fn require_rest(&self) -> io::Result<()> {
-        if self.answer_due {
-            return Err(io::Error::other("the answer before this command is unread"));
-        }
-        Ok(())
     }
 
     /// Reads the rest of the answer that the scanner follows.

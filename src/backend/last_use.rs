@@ -17,6 +17,8 @@ pub struct LastUse {
     fresh_at: Instant,
     /// A statement of Geogate's own came after the session's.
     is_covered: bool,
+    /// One that did not ask for warnings.
+    is_wiped: bool,
 }
 
 /// A connection is made fresh again at most this often.
@@ -25,23 +27,30 @@ const REFRESH_EVERY: Duration = Duration::from_millis(50);
 impl LastUse {
     /// A connection just made or reset.
     pub(super) fn fresh() -> Self {
-        Self { session: 0, fresh_at: clock::now(), is_covered: true }
+        Self { session: 0, fresh_at: clock::now(), is_covered: true, is_wiped: true }
     }
 
     /// A session takes the connection.
     pub(super) fn take(&mut self, session: u32) {
         if self.session != session {
-            *self = Self { session, is_covered: true, ..*self };
+            *self = Self { session, is_covered: true, is_wiped: true, ..*self };
         }
     }
 
     /// A statement of the session's client is sent.
     pub(super) fn statement(&mut self) {
         self.is_covered = false;
+        self.is_wiped = false;
     }
 
     /// A statement of Geogate's own is sent.
     pub(super) fn question(&mut self) {
+        self.is_covered = true;
+        self.is_wiped = true;
+    }
+
+    /// The same that asks for the warnings of the statement before, which leaves them there.
+    pub(super) fn diagnostic_question(&mut self) {
         self.is_covered = true;
     }
 
@@ -54,6 +63,11 @@ impl LastUse {
     /// Whether this session used the connection last.
     pub fn is_of(&self, session: u32) -> bool {
         self.session == session
+    }
+
+    /// Whether nothing but questions for its warnings came after this session's last statement.
+    pub(super) fn has_warnings_of(&self, session: u32) -> bool {
+        self.session == session && !self.is_wiped
     }
 
     /// Whether the last statement was one of this session's client.

@@ -111,10 +111,17 @@ impl Pool {
         self.databases_changed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The idle connection with this thread id, if nobody but `session` has used it since. Does not
-    /// wait.
-    pub fn reclaim(self: &Arc<Self>, worker: usize, thread: u32, session: u32) -> Option<Lease> {
-        self.take_if(worker, |c| c.thread_id() == thread && c.last_use().is_of(session))
+    /// The idle connection with this thread id, if nobody but `session` has used it since and it
+    /// is as `wanted`. Does not wait.
+    pub fn reclaim(
+        self: &Arc<Self>,
+        worker: usize,
+        thread: u32,
+        session: u32,
+        wanted: impl Fn(&Connection) -> bool,
+    ) -> Option<Lease> {
+        let mine = |c: &Connection| c.thread_id() == thread && c.last_use().is_of(session);
+        self.take_if(worker, |c| mine(c) && wanted(c))
     }
 
     /// The idle connection that `session` was the last to use: it agrees with the session already,

@@ -15,10 +15,11 @@ use super::local_file::{FileError, LocalFile};
 use super::registry::{Control, Interrupt};
 use crate::backend::{Connection, Failure};
 use crate::config::Manner;
-use crate::net::Framed;
+use crate::net::{Framed, Packet};
 use crate::wire::capability::Capabilities;
 use crate::wire::ok::{OkHeader, OkPacket};
 use crate::wire::packet::build_packet;
+use crate::wire::query_attributes::text_start;
 use crate::wire::scanner::{MoreResults, Outcome, Rewrite, Scan};
 use crate::wire::session_track::SessionChange;
 use crate::wire::status::StatusFlags;
@@ -39,6 +40,19 @@ impl Client {
     pub fn manner(&self) -> Manner {
         let interactive = self.capabilities.contains(Capabilities::INTERACTIVE);
         if interactive { Manner::Interactive } else { Manner::Program }
+    }
+
+    /// Whether it sends attributes with its statements.
+    pub fn sends_attributes(&self) -> bool {
+        self.capabilities.contains(Capabilities::QUERY_ATTRIBUTES)
+    }
+
+    /// The text of a COM_QUERY that stands in the read buffer and is well-formed.
+    pub fn text(&self, packet: Packet) -> &[u8] {
+        let payload = self.framed.payload(packet);
+        let start =
+            if self.sends_attributes() { text_start(payload).unwrap_or(payload.len()) } else { 1 };
+        payload.get(start..).unwrap_or_default()
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use crate::backend::{Connection, Product};
 use crate::error::{SqlError, catalog};
 use crate::geo::Placement;
 use crate::sql::control::show::{Show, ShowKind};
@@ -74,11 +75,12 @@ pub(super) fn is_diagnostic(show: ShowKind) -> bool {
     matches!(show, Of::Warnings | Of::Errors | Of::WarningCount | Of::ErrorCount)
 }
 
-/// Whether a statement without warnings leaves those of the statement before it: servers forget
-/// them when a statement uses a table.
-fn leaves_warnings(kind: StatementKind, features: Features) -> bool {
+/// Whether a statement without warnings leaves those of the statement before it: MariaDB forgets
+/// them when a statement uses a table, MySQL whenever it does not ask for them.
+fn leaves_warnings(kind: StatementKind, features: Features, product: Product) -> bool {
     use StatementKind as Of;
     match kind {
+        kind if product == Product::MySql => kind == Of::Diagnostics,
         Of::Select => !features.contains(Features::FROM),
         kind => matches!(kind, Of::Set | Of::Use | Of::Do | Of::Deallocate | Of::Diagnostics),
     }
@@ -93,6 +95,15 @@ impl Diagnosed {
     /// The last statement was answered by the session itself, with this error.
     pub(super) fn fail(&mut self, error: SqlError) {
         *self = Self { warnings: Warnings::Error(error), ..Self::default() };
+    }
+
+    /// The last statement was answered by the session itself, without warnings; whether those of
+    /// the statement before are still there depends on the product.
+    pub(super) fn answer_here(&mut self, product: Product) {
+        match product {
+            Product::MySql => self.clear(),
+            Product::MariaDb => self.count_here(),
+        }
     }
 
     /// The counts are what the session says; the warnings stay.
@@ -117,12 +128,13 @@ impl Session {
         outcome: &Outcome,
     ) {
         let home = self.attached[index].home();
+        let product = self.attached[index].lease.kind().product;
         self.diagnosed.counts_at = Some(home);
         if outcome.is_error() || outcome.warnings > 0 {
             self.forget_warnings();
             self.diagnosed.warnings_at = Some(home);
             self.attached[index].has_warnings = true;
-        } else if !leaves_warnings(kind, features) {
+        } else if !leaves_warnings(kind, features, product) {
             self.diagnosed.clean_at = Some(home);
             if self.diagnosed.warnings_at == Some(home) {
                 // Only the server knows whether it has forgotten them.
@@ -180,7 +192,9 @@ impl Session {
 
     /// Goes back to the connection that remembers the warnings, for a statement that asks for them.
     pub(super) fn go_to_warnings(&mut self) -> Option<Index> {
-        let index = self.go_home(self.diagnosed.warnings_at?)?;
+        let home = self.diagnosed.warnings_at?;
+        let session = self.registered.control().id;
+        let index = self.go_home_if(home, |connection| connection.has_warnings_of(session))?;
         self.attached[index].held = true;
         Some(index)
     }
@@ -226,15 +240,21 @@ impl Session {
 
     /// The connection of `home`, if it is attached or nobody else has used it since.
     pub(super) fn go_home(&mut self, home: Home) -> Option<Index> {
+        self.go_home_if(home, |_| true)
+    }
+
+    /// The same if the connection is as `wanted`.
+    fn go_home_if(&mut self, home: Home, wanted: impl Fn(&Connection) -> bool) -> Option<Index> {
         if let Some(index) = self.attached.iter().position(|attached| attached.home() == home) {
-            return Some(index);
+            return wanted(&self.attached[index].lease).then_some(index);
         }
         let server = home.placement.server();
         if self.attached.iter().any(|attached| attached.placement.server() == server) {
             return None;
         }
         let pool = self.services.pool(home.placement);
-        let lease = pool.reclaim(self.worker, home.thread, self.registered.control().id)?;
+        let session = self.registered.control().id;
+        let lease = pool.reclaim(self.worker, home.thread, session, wanted)?;
         self.attached.push(Attached::new(lease, home.placement));
         Some(self.attached.len() - 1)
     }
@@ -267,7 +287,12 @@ impl Session {
             let name =
                 if errors_only { "@@session.error_count" } else { "@@session.warning_count" };
             let column = Column { name, kind: Kind::Count };
-            return self.reply_rows(&[column], &[vec![Some(rows.len().to_string())]]).await;
+            let diagnosed = std::mem::take(&mut self.diagnosed);
+            let count = vec![Some(rows.len().to_string())];
+            let replied = self.reply_rows(&[column], &[count]).await;
+            self.diagnosed = diagnosed;
+            self.diagnosed.count_here();
+            return replied;
         }
         let columns = [
             Column { name: "Level", kind: Kind::Filled(7) },
@@ -275,8 +300,11 @@ impl Session {
             Column { name: "Message", kind: Kind::Filled(512) },
         ];
         let found_rows = self.state.found_rows;
+        let diagnosed = std::mem::take(&mut self.diagnosed);
         let replied = self.reply_cells(&columns, &rows).await;
         self.state.found_rows = found_rows;
+        self.diagnosed = diagnosed;
+        self.diagnosed.count_here();
         replied
     }
 
@@ -284,8 +312,10 @@ impl Session {
     /// is asked what would make it forget them.
     pub(super) async fn learn_warnings(&mut self) {
         let home = self.diagnosed.warnings_at.take();
+        let session = self.registered.control().id;
         let remembers = |attached: &&mut Attached| {
-            attached.has_warnings || home.is_some_and(|home| attached.home() == home)
+            (attached.has_warnings || home.is_some_and(|home| attached.home() == home))
+                && attached.lease.has_warnings_of(session)
         };
         let Some(attached) = self.attached.iter_mut().find(remembers) else { return };
         attached.has_warnings = false;

@@ -123,14 +123,19 @@ impl Session {
             argument.extend_from_slice(data);
             lease.send_command(code::STMT_SEND_LONG_DATA, &argument).await?;
         }
+        let attributes = self.client.sends_attributes().then_some(&self.attributes);
         let payload = self.client.framed.payload_mut(packet);
         let mut sent = packet.len;
-        if execute.types == TypesCarried::Yes && packet.len < MAX_PAYLOAD {
+        if execute.types == TypesCarried::Yes {
             patch_statement_id(payload, server_id)?;
-            lease.send(self.client.framed.framed(packet)).await?;
+            if packet.len < MAX_PAYLOAD {
+                lease.send(self.client.framed.framed(packet)).await?;
+            } else {
+                lease.send_payload(payload).await?;
+            }
         } else {
-            let mut changed = Vec::with_capacity(payload.len() + 2 * statement.bound.len());
-            execute.encode(&mut changed, server_id, payload, &statement.bound);
+            let mut changed = Vec::with_capacity(payload.len() + 4 * statement.bound.len());
+            execute.encode(&mut changed, server_id, payload, &statement.bound, attributes);
             lease.send_payload(&changed).await?;
             sent = changed.len();
         }

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::backend::Product;
 use crate::sql::features::Features;
 use crate::sql::fill::{Filled, fill};
 use crate::sql::scan::Scan;
@@ -100,6 +101,12 @@ impl Session {
         let kill = scan.kind() == StatementKind::Kill;
         let as_server = self.is_as_server_knows_it();
         let state = &self.state;
+        let product = self.services.product();
+        // To MySQL a signed and an unsigned number together are a decimal one.
+        let unsigned = |number: &str| match product {
+            Product::MySql => format!("CAST({number} AS UNSIGNED)"),
+            Product::MariaDb => number.to_owned(),
+        };
         let warnings = |errors_only: bool| {
             self.diagnosed.warnings.count(errors_only, &state.character_sets).to_string()
         };
@@ -117,10 +124,11 @@ impl Session {
             }
             Filled::FoundRows => Some(typed(&state.found_rows.to_string(), "FOUND_ROWS()")),
             Filled::RowCount => Some(typed(&state.row_count.to_string(), "ROW_COUNT()")),
-            Filled::WarningCount => Some(typed(&warnings(false), "@@warning_count")),
-            Filled::ErrorCount => Some(typed(&warnings(true), "@@error_count")),
+            Filled::WarningCount => Some(typed(&unsigned(&warnings(false)), "@@warning_count")),
+            Filled::ErrorCount => Some(typed(&unsigned(&warnings(true)), "@@error_count")),
             Filled::InsertId => {
-                Some(typed(&state.last_insert_id.to_string(), "@@session.last_insert_id"))
+                let id = unsigned(&state.last_insert_id.to_string());
+                Some(typed(&id, "@@session.last_insert_id"))
             }
             Filled::User if as_server => None,
             Filled::User => {

@@ -138,9 +138,7 @@ impl Session {
     fn read_pending(&mut self, text: Text<'_>) {
         let mode = self.state.lex_mode;
         let effects = match text {
-            Text::Command(packet) => {
-                effects(&self.client.framed.payload(packet)[1..], mode, &self.scan)
-            }
+            Text::Command(packet) => effects(self.client.text(packet), mode, &self.scan),
             Text::Payload(payload) => effects(&payload[1..], mode, &self.scan),
             Text::Plain(text) => effects(text, mode, &self.scan),
             Text::Named(text, mode, scan) => effects(text, mode, scan),

@@ -73,6 +73,7 @@ use crate::geo::{self, Placement};
 use crate::sql::scan::Scan;
 use crate::topology::Topology;
 use crate::wire::auth::Nonce;
+use crate::wire::query_attributes::QueryAttributes;
 
 pub use services::{Collations, Services};
 
@@ -99,6 +100,8 @@ pub struct Session {
     /// The character set that the client asked for when it logged in.
     names: Names,
     state: State,
+    /// What the client sent along with the command that runs.
+    attributes: QueryAttributes,
     prepared: Prepared,
     transaction: Transaction,
     attached: Vec<Attached>,
@@ -192,6 +195,7 @@ impl Session {
             state,
             login,
             names,
+            attributes: QueryAttributes::default(),
             prepared: Prepared::new(statements_max),
             transaction: Transaction::None { next: None },
             attached: Vec::new(),

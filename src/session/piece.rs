@@ -39,7 +39,8 @@ impl Session {
         let values: Vec<Value<'_>> =
             piece.placeholders.iter().map(|hole| bindings.value(*hole)).collect();
         let mut payload = Vec::new();
-        encode_execute(&mut payload, id, flags, &values);
+        let attributes = self.client.sends_attributes().then_some(&self.attributes);
+        encode_execute(&mut payload, id, flags, &values, attributes);
         payload
     }
 }

@@ -304,7 +304,7 @@ impl Session {
     pub(super) fn cached_route(&mut self, packet: Packet) -> Option<OneShard> {
         self.generation.hold(&self.services.serving).ok()?;
         let plan = self.cached_plan(&self.scan)?;
-        let text = &self.client.framed.payload(packet)[1..];
+        let text = self.client.text(packet);
         let found = self.one_shard(&plan, text, &self.scan, &[])?;
         self.note_route(&plan, &found);
         Some(found)

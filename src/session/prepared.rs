@@ -32,7 +32,7 @@ use super::execute::Handle;
 use super::hold::{self, Text};
 use super::planned::OneShard;
 use super::prepared_under::PreparedUnder;
-use super::query::{Request, asks_for_warnings};
+use super::query::{Request, asks_for_warnings, malformed_attributes};
 use super::reply::Rows;
 use super::text_prepared::Named;
 use super::{End, Session, planned};
@@ -305,11 +305,13 @@ impl Session {
             return self.refuse(&Request::Packet(packet), error).await;
         }
         let long_data = &statement.long_data;
-        let parsed = Execute::parse(payload, statement.params, &mut statement.bound, |param| {
+        let attributes = self.client.sends_attributes().then_some(&mut self.attributes);
+        let bound = &mut statement.bound;
+        let parsed = Execute::parse(payload, statement.params, bound, attributes, |param| {
             long_data.contains_key(&(param as u16))
         });
         let Ok(execute) = parsed else {
-            let error = catalog::WRONG_PARAMETERS.with(&[&"EXECUTE"]);
+            let error = self.wrong_execution();
             return self.refuse(&Request::Packet(packet), error).await;
         };
         let (kind, features) = (statement.kind, statement.features);
@@ -357,6 +359,15 @@ impl Session {
         }
         self.end_tally();
         result
+    }
+
+    /// Why an execution cannot be read, which whoever sends attributes is told as MySQL does.
+    fn wrong_execution(&self) -> SqlError {
+        if self.client.sends_attributes() {
+            malformed_attributes()
+        } else {
+            catalog::WRONG_PARAMETERS.with(&[&"EXECUTE"])
+        }
     }
 
     /// Exchanges the session's target with that of a statement: its tables are found where they
@@ -535,7 +546,7 @@ impl Session {
         }
         self.prepared.clear_long_data(id);
         self.close_cursor(id).await;
-        self.reply_ok(0).await
+        self.reply_alive().await
     }
 
     /// COM_STMT_CLOSE, which is never answered.

@@ -43,7 +43,12 @@ const READ_ONLY_SERVER: &[u16] = &[1290, 1836];
 impl Session {
     /// COM_QUERY.
     pub(super) async fn query(&mut self, packet: Packet) -> Result<(), End> {
-        let text = &self.client.framed.payload(packet)[1..];
+        if self.client.sends_attributes()
+            && self.attributes.read_query(self.client.framed.payload(packet)).is_err()
+        {
+            return self.refuse(&Request::Packet(packet), malformed_attributes()).await;
+        }
+        let text = self.client.text(packet);
         let scanned = self.scan.run(text, self.state.lex_mode);
         if scanned.is_ok() && (self.scan.end() as usize) < text.len() {
             let several = several::split(text, &self.scan);
@@ -99,7 +104,7 @@ impl Session {
             self.pending.get_or_insert_default().explains_change = true;
         }
         let text = match &request {
-            Request::Packet(packet) => &self.client.framed.payload(*packet)[1..],
+            Request::Packet(packet) => self.client.text(*packet),
             Request::Payload(payload) => &payload[1..],
             Request::Execution(text) => text,
         };
@@ -124,7 +129,7 @@ impl Session {
         features: Features,
     ) -> Result<(), End> {
         let text = match &request {
-            Request::Packet(packet) => &self.client.framed.payload(*packet)[1..],
+            Request::Packet(packet) => self.client.text(*packet),
             Request::Payload(payload) => &payload[1..],
             Request::Execution(text) => text,
         };
@@ -168,7 +173,7 @@ impl Session {
             Control::Use(_) => {
                 let text = self.text(&request).to_vec();
                 self.consume(&request);
-                let name = use_argument(&text);
+                let name = use_argument(&text, self.state.lex_mode);
                 let command = [&[code::QUERY], &text[..]].concat();
                 self.use_database(&name, command).await
             }
@@ -285,7 +290,8 @@ impl Session {
             Request::Execution(text) => match attached.lease.prepare(&text, &text).await {
                 Ok(statement) => {
                     let mut payload = Vec::new();
-                    encode_execute(&mut payload, statement.id, CURSOR_NONE, &[]);
+                    let attributes = self.client.sends_attributes().then_some(&self.attributes);
+                    encode_execute(&mut payload, statement.id, CURSOR_NONE, &[], attributes);
                     Request::Payload(payload)
                 }
                 Err(failure) => {
@@ -296,26 +302,29 @@ impl Session {
             },
             request => request,
         };
-        let (sent, payload_len) = match &request {
+        let sent = match &request {
             Request::Execution(_) => return Ok(None),
             Request::Packet(packet) if packet.len < MAX_PAYLOAD => {
-                let sent = attached.lease.send(self.client.framed.framed(*packet)).await;
-                (sent, packet.len)
+                let framed = self.client.framed.framed(*packet);
+                attached.lease.send(framed).await.map(|()| packet.len)
             }
             Request::Packet(packet) => {
                 let payload = self.client.framed.payload(*packet);
-                (attached.lease.send_payload(payload).await, payload.len())
+                attached.lease.send_payload(payload).await.map(|()| packet.len)
             }
             Request::Payload(payload) => {
-                (attached.lease.send_payload(payload).await, payload.len())
+                attached.lease.send_statement(payload, &self.attributes).await
             }
         };
         self.consume(&request);
-        if let Err(failure) = sent {
-            let error = self.lose(index, &failure);
-            self.reply_error(error).await?;
-            return Ok(None);
-        }
+        let payload_len = match sent {
+            Ok(payload_len) => payload_len,
+            Err(failure) => {
+                let error = self.lose(index, &failure);
+                self.reply_error(error).await?;
+                return Ok(None);
+            }
+        };
         let first_sequence = first_answer_sequence(payload_len);
         self.attached[index].lease.expect(expect, first_sequence);
         self.relay_answer(index, first_sequence).await
@@ -433,7 +442,7 @@ impl Session {
     /// The text of a COM_QUERY.
     pub(super) fn text<'a>(&'a self, request: &'a Request) -> &'a [u8] {
         match request {
-            Request::Packet(packet) => &self.client.framed.payload(*packet)[1..],
+            Request::Packet(packet) => self.client.text(*packet),
             Request::Payload(payload) => &payload[1..],
             Request::Execution(text) => text,
         }
@@ -505,4 +514,9 @@ pub(super) fn kill_on_server(connection: &mut Connection) {
             tracing::warn!(%error, "cannot kill a statement");
         }
     });
+}
+
+/// As MySQL says it, which goes on with the next packet.
+pub(super) fn malformed_attributes() -> SqlError {
+    SqlError::from_server(1835, *b"HY000", "Malformed communication packet.")
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::backend::{Product, ServerKind};
+use crate::backend::Product;
 use crate::error::SqlError;
 use crate::wire::capability::Capabilities;
 use crate::wire::charset::UTF8MB4_COLLATION;
@@ -134,8 +134,30 @@ impl Session {
         let ok = OkPacket { affected_rows, status: self.status(), ..OkPacket::default() };
         self.write_ok(&ok);
         self.state.row_count = affected_rows as i64;
+        self.diagnosed.answer_here(self.services.product());
+        self.flush().await
+    }
+
+    /// Answers OK to a command that is no statement and leaves the warnings of the last one there.
+    pub(super) async fn reply_alive(&mut self) -> Result<(), End> {
+        let ok = OkPacket {
+            status: self.status(),
+            warnings: self.shown_warnings(),
+            ..OkPacket::default()
+        };
+        self.write_ok(&ok);
+        self.state.row_count = 0;
         self.diagnosed.count_here();
         self.flush().await
+    }
+
+    /// The number of warnings in an answer to what is no statement: MySQL counts what is there.
+    fn shown_warnings(&self) -> u16 {
+        let count = match self.services.product() {
+            Product::MySql => self.diagnosed.warnings.count(false, &self.state.character_sets),
+            Product::MariaDb => 0,
+        };
+        count.min(usize::from(u16::MAX)) as u16
     }
 
     /// Answers COMMIT and ROLLBACK.
@@ -226,7 +248,7 @@ impl Session {
         build_packet(out, sequence, |out| end.encode_result_end(out, capabilities));
         self.state.found_rows = rows.len() as u64;
         self.state.row_count = -1;
-        self.diagnosed.count_here();
+        self.diagnosed.answer_here(self.services.product());
         self.flush().await
     }
 
@@ -261,7 +283,7 @@ impl Session {
     /// How text columns of this session's answers are described.
     fn text_form(&self) -> TextForm {
         let sets = &self.state.character_sets;
-        let product = ServerKind::parse(self.services.server_version.as_bytes()).product;
+        let product = self.services.product();
         let of_utf8mb4 = match product {
             Product::MySql => UTF8MB4_0900,
             Product::MariaDb => u16::from(UTF8MB4_COLLATION),
@@ -275,7 +297,8 @@ impl Session {
 
     /// Answers EOF, or the OK that replaces it.
     pub(super) async fn reply_end(&mut self) -> Result<(), End> {
-        let end = OkPacket { status: self.status(), ..OkPacket::default() };
+        let warnings = self.shown_warnings();
+        let end = OkPacket { status: self.status(), warnings, ..OkPacket::default() };
         let capabilities = self.client.capabilities;
         build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
             end.encode_result_end(out, capabilities);

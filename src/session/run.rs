@@ -187,6 +187,7 @@ impl Session {
     /// Does one command.
     async fn command(&mut self, packet: Packet) -> Result<(), End> {
         self.sequence = crate::backend::first_answer_sequence(packet.len);
+        self.attributes.clear();
         let command = match Command::parse(self.client.framed.payload(packet)) {
             Ok(command) => command,
             Err(malformed) => return self.malformed(packet, &malformed.to_string()).await,
@@ -216,7 +217,10 @@ impl Session {
             }
             Command::ChangeUser(_) => self.change_user(packet).await,
             Command::FieldList { .. } => self.forward(packet, Expect::FieldList).await,
-            Command::Ping => self.answer_ok(packet).await,
+            Command::Ping => {
+                self.client.framed.consume_packet(packet);
+                self.reply_alive().await
+            }
             Command::ResetConnection => self.reset_connection(packet).await,
             Command::SetOption(option) => {
                 let multi = Capabilities::MULTI_STATEMENTS;
@@ -267,17 +271,13 @@ impl Session {
         let target = self.state.target.clone();
         self.reset_session(self.names.clone(), database).await;
         self.state.target = target;
-        self.answer_ok(packet).await
+        self.client.framed.consume_packet(packet);
+        self.reply_ok(0).await
     }
 
     pub(super) async fn unknown_command(&mut self, packet: Packet, code: u8) -> Result<(), End> {
         let error = catalog::UNKNOWN_COMMAND.with(&[&format!("0x{code:02x}")]);
         self.refuse(&Request::Packet(packet), error).await
-    }
-
-    async fn answer_ok(&mut self, packet: Packet) -> Result<(), End> {
-        self.client.framed.consume_packet(packet);
-        self.reply_ok(0).await
     }
 
     /// A command whose fields make no sense: told, and the connection closed.

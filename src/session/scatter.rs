@@ -453,10 +453,10 @@ impl Session {
             Err(failure) => return Err(self.fail(index, failure).await),
         };
         let lease = &mut self.attached[index].lease;
-        if let Err(failure) = lease.send_payload(&payload).await {
-            return Err(self.lose(index, &failure));
+        match lease.send_statement(&payload, &self.attributes).await {
+            Ok(sent) => lease.expect(Expect::Query, crate::backend::first_answer_sequence(sent)),
+            Err(failure) => return Err(self.lose(index, &failure)),
         }
-        lease.expect(Expect::Query, crate::backend::first_answer_sequence(payload.len()));
         Ok(())
     }
 

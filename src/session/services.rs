@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 
-use crate::backend::{CheckoutError, Names, Pool, Settings};
+use crate::backend::{CheckoutError, Names, Pool, Product, Settings};
 use crate::canary::{Serving, Steward};
 use crate::config::{ConsistentSnapshot, Limits};
 use crate::error::{SqlError, catalog};
@@ -86,12 +86,19 @@ impl Services {
     pub fn offered_by_servers(&self) -> Capabilities {
         let common = self.pools.iter().map(|pool| pool.dialer().offered());
         let common = common.reduce(|a, b| a & b).unwrap_or_default();
-        let mut wanted = Capabilities::MARIADB_EXTENDED_METADATA;
+        let mut wanted =
+            Capabilities::MARIADB_EXTENDED_METADATA.union(Capabilities::QUERY_ATTRIBUTES);
         // A bulk execution goes to one server as it comes.
         if self.topology().single_server().is_some() {
             wanted.insert(Capabilities::MARIADB_STMT_BULK_OPERATIONS);
         }
         common & wanted
+    }
+
+    /// What clients take the servers for.
+    pub fn product(&self) -> Product {
+        let mariadb = self.server_version.contains("MariaDB");
+        if mariadb { Product::MariaDb } else { Product::MySql }
     }
 
     /// The pool of the server that a placement allows.

@@ -19,6 +19,7 @@ use crate::sql::statement_kind::StatementKind;
 use crate::wire::capability::Capabilities;
 use crate::wire::command::code;
 use crate::wire::packet::{HEADER_LEN, MAX_PAYLOAD};
+use crate::wire::query_attributes::text_start;
 use crate::wire::scanner::Expect;
 
 use super::attached::Index;
@@ -77,7 +78,14 @@ impl Session {
         let Some(text) = framed.buffered().get(HEADER_LEN..HEADER_LEN + len.min(PREFIX)) else {
             return Front::Wait;
         };
-        let Some((&code::QUERY, text)) = text.split_first() else { return Front::Buffer };
+        if text.first() != Some(&code::QUERY) {
+            return Front::Buffer;
+        }
+        let start = if self.client.sends_attributes() { text_start(text) } else { Ok(1) };
+        // Attributes that are malformed are told, and so long ones are not worth a stream.
+        let Some(text) = start.ok().and_then(|start| text.get(start..)) else {
+            return Front::Buffer;
+        };
         if self.services.topology().single_server().is_none() {
             return Front::Buffer;
         }

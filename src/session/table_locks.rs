@@ -172,8 +172,8 @@ impl Session {
         let database = Arc::clone(&topology.keyspace(order.keyspace).database);
         let index = self.attach(order.placement, database.as_bytes(), false).await?;
         let answer = match self.attached[index].lease.send_command(code::QUERY, &order.text).await {
-            Ok(()) => {
-                let first = crate::backend::first_answer_sequence(order.text.len() + 1);
+            Ok(sent) => {
+                let first = crate::backend::first_answer_sequence(sent);
                 self.attached[index].lease.expect(Expect::Query, first);
                 self.lock_answer(index, patience.unwrap_or(Duration::MAX)).await
             }

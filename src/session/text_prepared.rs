@@ -103,6 +103,13 @@ impl Session {
                     None => self.reply_error(unknown_handler(&name, "EXECUTE")).await,
                 }
             }
+            Prepared::Immediate { .. } if self.services.product() == Product::MySql => {
+                if self.services.topology().single_server().is_some() {
+                    return self.run_at_server(command, StatementKind::Execute).await;
+                }
+                let what = "EXECUTE IMMEDIATE, which is MariaDB's";
+                self.reply_error(catalog::SYNTAX.with(&[&what])).await
+            }
             Prepared::Immediate { source, using } => {
                 self.execute_immediate(command, source, &using).await
             }

@@ -4,6 +4,7 @@
 //! statement of Geogate's (the GTID of a COMMIT) or what no server knows (a transaction that was
 //! begun, a keyspace in use) is collected here and goes with the next OK.
 
+use crate::backend::Product;
 use crate::wire::capability::Capabilities;
 use crate::wire::session_track::SessionChange;
 
@@ -39,10 +40,21 @@ impl Session {
 
     /// A transaction was begun or has ended here.
     pub(super) fn track_transaction(&mut self) {
-        let info = self.transaction_info();
-        if !self.tracks() || info == TransactionInfo::Off {
-            return;
+        if self.tracks() && self.transaction_info() != TransactionInfo::Off {
+            self.tell_transaction();
         }
+    }
+
+    /// The same by BEGIN, or after it: MySQL tells this to whoever tracks anything at all.
+    pub(super) fn track_begun_transaction(&mut self) {
+        if self.tracks() && self.services.product() == Product::MySql {
+            self.tell_transaction();
+        } else {
+            self.track_transaction();
+        }
+    }
+
+    fn tell_transaction(&mut self) {
         let open = matches!(self.transaction, Transaction::Open(_));
         let state = if open { BEGUN } else { NONE };
         SessionChange::TransactionState(state).encode(&mut self.tracked);

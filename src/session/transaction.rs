@@ -12,6 +12,7 @@ use crate::sql::control::set::Access;
 use crate::sql::control::transaction::{self as control, Choice, Completion};
 use crate::wire::scanner::Expect;
 
+use super::assignment::is_on;
 use super::attached::Index;
 use super::hold::Hold;
 use super::{End, Session};
@@ -40,6 +41,8 @@ pub(super) struct Open {
     characteristics: Vec<Vec<u8>>,
     /// BEGIN or START TRANSACTION READ ONLY.
     begin: Vec<u8>,
+    /// Whether it may write, by whatever was said before or in BEGIN.
+    access: Access,
     /// Savepoints in order, as they were written (quotes included).
     savepoints: Vec<Vec<u8>>,
 }
@@ -55,6 +58,7 @@ impl Transaction {
         Self::Open(Open {
             characteristics,
             begin: b"START TRANSACTION".to_vec(),
+            access: Access::ReadWrite,
             savepoints: Vec::new(),
         })
     }
@@ -74,9 +78,9 @@ impl Transaction {
 }
 
 impl Open {
-    /// Whether it was begun as READ ONLY.
+    /// Whether it may not write.
     pub(super) fn is_read_only(&self) -> bool {
-        self.begin.ends_with(b"READ ONLY")
+        self.access == Access::ReadOnly
     }
 
     /// What a server that joins must run first.
@@ -122,7 +126,7 @@ impl Session {
         let result = match statement {
             Statement::Begin { access, consistent_snapshot } => {
                 let begun = self.begin(access, consistent_snapshot).await;
-                self.track_transaction();
+                self.track_begun_transaction();
                 match begun {
                     Ok(warnings) => return self.reply_completed(warnings).await,
                     Err(error) => Err(error),
@@ -152,6 +156,7 @@ impl Session {
         self.commit_all().await?;
         self.unlock_tables().await?;
         let mut begin = b"START TRANSACTION".to_vec();
+        let effective = access.unwrap_or_else(|| self.access_by_default(&characteristics));
         let access = match access {
             Some(Access::ReadOnly) => "READ ONLY",
             Some(Access::ReadWrite) => "READ WRITE",
@@ -163,7 +168,7 @@ impl Session {
             begin.push(b' ');
             begin.extend(parts.join(", ").as_bytes());
         }
-        let open = Open { characteristics, begin, savepoints: Vec::new() };
+        let open = Open { characteristics, begin, access: effective, savepoints: Vec::new() };
         self.transaction = Transaction::Open(open);
         if consistent_snapshot {
             // The snapshot is taken now, so the servers must take part now.
@@ -179,6 +184,20 @@ impl Session {
             self.attach(placement, &database, false).await?;
         }
         Ok(0)
+    }
+
+    /// Whether a transaction may write that BEGIN says nothing about.
+    fn access_by_default(&self, characteristics: &[Vec<u8>]) -> Access {
+        for statement in characteristics.iter().rev() {
+            if statement.ends_with(b"READ ONLY") {
+                return Access::ReadOnly;
+            }
+            if statement.ends_with(b"READ WRITE") {
+                return Access::ReadWrite;
+            }
+        }
+        let setting = self.state.settings.get("transaction_read_only");
+        if setting.is_some_and(is_on) { Access::ReadOnly } else { Access::ReadWrite }
     }
 
     /// Ends LOCK TABLES where it is held.
@@ -199,6 +218,7 @@ impl Session {
     /// COMMIT and ROLLBACK.
     async fn complete(&mut self, verb: &[u8], completion: Completion) -> Result<(), End> {
         let was_open = self.in_transaction();
+        let was_begun = matches!(self.transaction, Transaction::Open(_));
         let chain = completion.chain == Some(Choice::Yes);
         let again = match &self.transaction {
             Transaction::Open(open) if chain => {
@@ -221,7 +241,9 @@ impl Session {
         if let (Some(open), Ok(_)) = (again, &result) {
             self.transaction = Transaction::Open(open);
         }
-        if was_open {
+        if was_begun {
+            self.track_begun_transaction();
+        } else if was_open {
             self.track_transaction();
         }
         let release = completion.release == Some(Choice::Yes) && result.is_ok();

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::backend::Product;
 use crate::planner::input::Target;
 use crate::sql::features::Features;
+use crate::sql::mode::{DoubleQuote, LexMode};
 use crate::sql::statement_kind::StatementKind;
 use crate::topology::KeyspaceIndex;
 use crate::wire::command::code;
@@ -83,6 +85,10 @@ impl Session {
         };
         let command = if role.is_some() { init_db(name) } else { command };
         let name = known.as_deref().unwrap_or(name);
+        // MySQL keeps the warnings of the statement before a COM_INIT_DB.
+        let keeps =
+            command.first() == Some(&code::INIT_DB) && self.services.product() == Product::MySql;
+        let kind = if keeps { StatementKind::Diagnostics } else { StatementKind::Use };
         let outcome = self.exchange(index, Request::Payload(command), Expect::OkOrErr).await?;
         if let Some(outcome) = outcome {
             if !outcome.is_error() {
@@ -98,7 +104,7 @@ impl Session {
                     ..Target::default()
                 };
             }
-            self.after_statement(index, StatementKind::Use, Features::NONE, &outcome).await;
+            self.after_statement(index, kind, Features::NONE, &outcome).await;
         }
         Ok(())
     }
@@ -110,17 +116,20 @@ pub(super) fn init_db(name: &[u8]) -> Vec<u8> {
 }
 
 /// The name in a USE statement as the servers read it.
-pub(super) fn use_argument(text: &[u8]) -> Vec<u8> {
+pub(super) fn use_argument(text: &[u8], mode: LexMode) -> Vec<u8> {
     let text = text.trim_ascii();
     let rest = text.get(3..).unwrap_or_default().trim_ascii();
     let rest = rest.strip_suffix(b";").unwrap_or(rest).trim_ascii();
     match rest {
-        [b'`', inner @ .., b'`'] => {
+        [quote @ (b'`' | b'"'), inner @ .., last]
+            if quote == last
+                && (*quote == b'`' || mode.double_quote == DoubleQuote::Identifier) =>
+        {
             let mut name = Vec::with_capacity(inner.len());
             let mut bytes = inner.iter().copied();
             while let Some(byte) = bytes.next() {
                 name.push(byte);
-                if byte == b'`' {
+                if byte == *quote {
                     bytes.next();
                 }
             }

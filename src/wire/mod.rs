@@ -33,6 +33,7 @@ pub mod err;
 pub mod handshake;
 pub mod ok;
 pub mod packet;
+pub mod query_attributes;
 #[cfg(test)]
 mod recorded;
 pub mod row_binary;

@@ -13,7 +13,8 @@ use super::binary_value::{BinaryType, Sign, decode, encode, take_raw};
 use super::column_type::ColumnType;
 use super::command::code;
 use super::cursor::{Cursor, Malformed};
-use super::encode::{put_u16, put_u32};
+use super::encode::{put_lenenc_bytes, put_lenenc_int, put_u16, put_u32};
+use super::query_attributes::{QueryAttributes, read_count, take_value};
 use super::row_binary::{bit, set_bit};
 use crate::sql::value::Value;
 
@@ -66,7 +67,8 @@ pub const CURSOR_NONE: u8 = 0;
 pub const CURSOR_READ_ONLY: u8 = 1;
 /// All flags that ask for a cursor of some kind.
 pub const CURSOR_MASK: u8 = 0x07;
-/// The flag for a count of parameters; only with QUERY_ATTRIBUTES, which is never agreed on.
+/// In `flags` of COM_STMT_EXECUTE, where QUERY_ATTRIBUTES is agreed on: the number of parameters
+/// and attributes follows even for a statement without parameters.
 const PARAMETER_COUNT_AVAILABLE: u8 = 0x08;
 
 /// In a parameter's type: an unsigned integer.
@@ -95,12 +97,7 @@ impl ExecuteHeader {
         if cursor.u8()? != code::STMT_EXECUTE {
             return Err(Malformed::new("COM_STMT_EXECUTE", 0));
         }
-        let statement_id = cursor.u32()?;
-        let flags = cursor.u8()?;
-        if flags & PARAMETER_COUNT_AVAILABLE != 0 {
-            return Err(cursor.malformed("execution without query attributes"));
-        }
-        Ok(Self { statement_id, flags, iterations: cursor.u32()? })
+        Ok(Self { statement_id: cursor.u32()?, flags: cursor.u8()?, iterations: cursor.u32()? })
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -190,16 +187,25 @@ impl Execute {
     ///
     /// On entry `params` holds those of the statement's last execution, whose types count when
     /// this one brings none; `has_long_data` says for which parameters COM_STMT_SEND_LONG_DATA
-    /// came, because their values are not in the payload. After an error `params` is empty.
+    /// came, because their values are not in the payload. `attributes`, if QUERY_ATTRIBUTES is
+    /// agreed on, get those of this execution. After an error `params` and `attributes` are empty.
     pub fn parse(
         payload: &[u8],
         count: u16,
         params: &mut Vec<Param>,
+        mut attributes: Option<&mut QueryAttributes>,
         has_long_data: impl Fn(usize) -> bool,
     ) -> Result<Self, Malformed> {
-        let read = Self::read(payload, usize::from(count), params, has_long_data);
+        if let Some(attributes) = &mut attributes {
+            attributes.clear();
+        }
+        let given = attributes.as_deref_mut();
+        let read = Self::read(payload, usize::from(count), params, given, has_long_data);
         if read.is_err() {
             params.clear();
+            if let Some(attributes) = attributes {
+                attributes.clear();
+            }
         }
         read
     }
@@ -208,27 +214,45 @@ impl Execute {
         payload: &[u8],
         count: usize,
         params: &mut Vec<Param>,
+        attributes: Option<&mut QueryAttributes>,
         has_long_data: impl Fn(usize) -> bool,
     ) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(payload);
         let header = ExecuteHeader::read(&mut cursor)?;
-        if count == 0 {
+        let counted = count > 0 || header.flags & PARAMETER_COUNT_AVAILABLE != 0;
+        let total = match &attributes {
+            Some(_) if counted => read_count(&mut cursor)?,
+            _ => count,
+        };
+        if total < count {
+            return Err(cursor.malformed("as many parameters as the statement has"));
+        }
+        if total == 0 {
             params.clear();
             return Ok(Self { header, types: TypesCarried::Yes });
         }
-        let bitmap = cursor.bytes(count.div_ceil(8))?;
+        let bitmap = cursor.bytes(total.div_ceil(8))?;
         let types = match cursor.u8()? {
             0 => TypesCarried::Remembered,
             1 => TypesCarried::Yes,
             _ => return Err(cursor.malformed("a flag that says whether types follow")),
         };
+        let mut attribute_types = cursor;
         if types == TypesCarried::Yes {
             params.clear();
-            for _ in 0..count {
+            for index in 0..total {
+                if index == count {
+                    attribute_types = cursor;
+                }
                 let kind = ColumnType::from_code(cursor.u8()?);
                 let unsigned = cursor.u8()? & UNSIGNED != 0;
                 let sign = if unsigned { Sign::Unsigned } else { Sign::Signed };
-                params.push(Param { of: BinaryType { kind, sign }, place: ParamPlace::Null });
+                if attributes.is_some() {
+                    cursor.lenenc_bytes()?;
+                }
+                if index < count {
+                    params.push(Param { of: BinaryType { kind, sign }, place: ParamPlace::Null });
+                }
             }
         } else if params.len() != count {
             return Err(cursor.malformed("parameter types, which no execution brought yet"));
@@ -245,6 +269,10 @@ impl Execute {
                 ParamPlace::At(start..cursor.position())
             };
         }
+        if let Some(attributes) = attributes {
+            let nulls = (count..total).map(|index| bit(bitmap, index));
+            read_attributes(attributes, nulls, types, &mut attribute_types, &mut cursor)?;
+        }
         if !cursor.is_empty() {
             return Err(cursor.malformed("the end of the parameters"));
         }
@@ -252,18 +280,53 @@ impl Execute {
     }
 
     /// Appends the same execution for another statement id, with types, from the payload that
-    /// `params` were found in. Long data must have been sent for the same parameters.
-    pub fn encode(&self, out: &mut Vec<u8>, statement_id: u32, payload: &[u8], params: &[Param]) {
-        ExecuteHeader { statement_id, ..self.header }.encode(out);
-        put_params(out, params, |out, param| {
+    /// `params` were found in. Long data must have been sent for the same parameters. `attributes`
+    /// are those that were found there, if QUERY_ATTRIBUTES is agreed on.
+    pub fn encode(
+        &self,
+        out: &mut Vec<u8>,
+        statement_id: u32,
+        payload: &[u8],
+        params: &[Param],
+        attributes: Option<&QueryAttributes>,
+    ) {
+        let header = ExecuteHeader { statement_id, ..self.header };
+        put_execution(out, header, params, attributes, |out, param| {
             out.extend_from_slice(param.raw(payload).unwrap_or_default());
         });
     }
 }
 
-/// Appends a COM_STMT_EXECUTE with these cursor flags for `values`.
-pub fn encode_execute(out: &mut Vec<u8>, statement_id: u32, flags: u8, values: &[Value<'_>]) {
-    ExecuteHeader { statement_id, flags, iterations: 1 }.encode(out);
+/// Reads the attributes behind a statement's own parameters.
+fn read_attributes(
+    attributes: &mut QueryAttributes,
+    nulls: impl Iterator<Item = bool>,
+    carried: TypesCarried,
+    types: &mut Cursor<'_>,
+    values: &mut Cursor<'_>,
+) -> Result<(), Malformed> {
+    for null in nulls {
+        // Types are remembered for a statement's own parameters only.
+        let (kind, name): (u16, &[u8]) = match carried {
+            TypesCarried::Yes => (types.u16()?, types.lenenc_bytes()?),
+            TypesCarried::Remembered if null => (u16::from(ColumnType::Null.code()), b""),
+            TypesCarried::Remembered => return Err(values.malformed("types of query attributes")),
+        };
+        let value = if null { None } else { Some(take_value(values, kind)?) };
+        attributes.push(name, kind, value);
+    }
+    Ok(())
+}
+
+/// Appends a COM_STMT_EXECUTE with these cursor flags for `values`, with `attributes` if
+/// QUERY_ATTRIBUTES is agreed on.
+pub fn encode_execute(
+    out: &mut Vec<u8>,
+    statement_id: u32,
+    flags: u8,
+    values: &[Value<'_>],
+    attributes: Option<&QueryAttributes>,
+) {
     let mut raws = Vec::new();
     let params: Vec<Param> = values
         .iter()
@@ -277,17 +340,33 @@ pub fn encode_execute(out: &mut Vec<u8>, statement_id: u32, flags: u8, values: &
             Param { of, place }
         })
         .collect();
-    put_params(out, &params, |out, param| {
+    let header = ExecuteHeader { statement_id, flags, iterations: 1 };
+    put_execution(out, header, &params, attributes, |out, param| {
         out.extend_from_slice(param.raw(&raws).unwrap_or_default());
     });
 }
 
-fn put_params(out: &mut Vec<u8>, params: &[Param], put_value: impl Fn(&mut Vec<u8>, &Param)) {
-    if params.is_empty() {
+fn put_execution(
+    out: &mut Vec<u8>,
+    header: ExecuteHeader,
+    params: &[Param],
+    attributes: Option<&QueryAttributes>,
+    put_value: impl Fn(&mut Vec<u8>, &Param),
+) {
+    let more = attributes.map_or(0, QueryAttributes::len);
+    let total = params.len() + more;
+    let flag = if more > 0 { PARAMETER_COUNT_AVAILABLE } else { 0 };
+    let header = ExecuteHeader { flags: header.flags | flag, ..header };
+    header.encode(out);
+    let counted = total > 0 || header.flags & PARAMETER_COUNT_AVAILABLE != 0;
+    if attributes.is_some() && counted {
+        put_lenenc_int(out, total as u64);
+    }
+    if total == 0 {
         return;
     }
     let bitmap = out.len();
-    out.resize(bitmap + params.len().div_ceil(8), 0);
+    out.resize(bitmap + total.div_ceil(8), 0);
     out.push(1);
     for (index, param) in params.iter().enumerate() {
         if param.place == ParamPlace::Null {
@@ -295,9 +374,19 @@ fn put_params(out: &mut Vec<u8>, params: &[Param], put_value: impl Fn(&mut Vec<u
         }
         out.push(param.of.kind.code());
         out.push(if param.of.sign == Sign::Unsigned { UNSIGNED } else { 0 });
+        if attributes.is_some() {
+            put_lenenc_bytes(out, b"");
+        }
+    }
+    if let Some(attributes) = attributes {
+        attributes.put_nulls(out, bitmap, params.len());
+        attributes.put_types(out);
     }
     for param in params {
         put_value(out, param);
+    }
+    if let Some(attributes) = attributes {
+        attributes.put_values(out);
     }
 }
 

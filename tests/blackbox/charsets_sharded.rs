@@ -4,6 +4,7 @@
 use crate::client::{Client, Parameter};
 use crate::compare::Outcome;
 use crate::shop::{self, RowOrder, SHOP};
+use crate::software::SOFTWARE;
 
 /// ER_NOT_SUPPORTED_YET, with which the proxy refuses.
 const REFUSED: u16 = 1235;
@@ -126,7 +127,9 @@ fn rows_are_found_in_every_charset() {
                 client.query("SET NAMES utf8mb4").expect("ok");
                 client.query(&set).expect("ok");
             }
-            let statements = READS.iter().chain(&WRITES);
+            // MySQL itself refuses names that it cannot convert.
+            let refused = |sql: &&str| SOFTWARE.is_mysql() && sql.contains(" AS ");
+            let statements = READS.iter().chain(&WRITES).filter(|sql| !refused(sql));
             for template in statements {
                 let sql = filled(&template.replace("scratch", &table), city, character);
                 found.run(&mut plain, &mut proxy, &set, &sql);

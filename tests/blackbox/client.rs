@@ -37,6 +37,8 @@ pub(crate) mod capability {
 
 /// More results follow this one.
 pub(crate) const SERVER_MORE_RESULTS: u16 = 8;
+/// The rows are OUT parameters.
+const SERVER_PS_OUT_PARAMS: u16 = 0x1000;
 /// The session is inside a transaction.
 pub(crate) const SERVER_IN_TRANS: u16 = 1;
 
@@ -397,8 +399,14 @@ impl Client {
             columns.push(Column::read(&self.read_packet()?)?);
         }
         let deprecate_eof = self.capabilities & capability::DEPRECATE_EOF != 0;
+        // MySQL says only here that an OK follows OUT parameters.
+        let mut more = 0;
         if !deprecate_eof {
-            self.read_packet()?;
+            let eof = self.read_packet()?;
+            let status = Reader::new(eof.get(3..).unwrap_or_default()).u16()?;
+            if status & SERVER_PS_OUT_PARAMS != 0 {
+                more = status & SERVER_MORE_RESULTS;
+            }
         }
         let mut rows = Vec::new();
         loop {
@@ -406,6 +414,7 @@ impl Client {
             if packet[0] == 0xfe && packet.len() < 0xff_ffff && (deprecate_eof || packet.len() < 9)
             {
                 let mut answer = self.final_packet(&packet)?;
+                answer.status |= more;
                 answer.columns = columns;
                 answer.rows = rows;
                 return Ok(answer);

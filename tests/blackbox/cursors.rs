@@ -9,6 +9,7 @@ use crate::packet::{Column, Reader, lenenc};
 use crate::server::wait_until;
 use crate::shop::{SHOP, scratch_table};
 use crate::single::{self, SINGLE};
+use crate::software::SOFTWARE;
 
 const CURSOR_EXISTS: u16 = 0x40;
 const LAST_ROW_SENT: u16 = 0x80;
@@ -169,7 +170,8 @@ fn what_closes_a_cursor() {
     let mut other = proxy.client("app");
     for way in 0..6 {
         let mut looking = Looking::new(proxy.socket_address(), "app", capability::DEPRECATE_EOF);
-        let statement = looking.client.prepare("SELECT seq FROM seq_1_to_9").expect("a statement");
+        let rows = format!("SELECT seq FROM {} s", SOFTWARE.series(9));
+        let statement = looking.client.prepare(rows).expect("a statement");
         let (columns, _) = looking.open(&statement).expect("a cursor");
         looking.fetch(&statement, &columns, 2).expect("rows");
         assert!(other.query("SELECT 1 + 1").is_err(), "the only connection is taken");
@@ -223,7 +225,8 @@ fn closed_statements_leave_the_server() {
         }
     }
     clients[0].query("PREPARE named FROM 'SELECT ? * 2'").expect("ok");
-    let doubled = clients[0].query("EXECUTE named USING 21").expect("a row");
+    clients[0].query("SET @n = 21").expect("ok");
+    let doubled = clients[0].query("EXECUTE named USING @n").expect("a row");
     assert_eq!(doubled.scalar(), "42");
     drop(clients);
     let gone = wait_until(Duration::from_secs(10), || statements_on(server) == 0);
@@ -234,6 +237,10 @@ fn closed_statements_leave_the_server() {
 /// number means the statement prepared last.
 #[test]
 fn bulk_executions() {
+    if SOFTWARE.is_mysql() {
+        println!("skipped: bulk executions are MariaDB's");
+        return;
+    }
     let cluster = SINGLE.watched();
     let mut recorded = Vec::new();
     for address in [cluster.shards[0].primary.socket_address(), cluster.proxy().socket_address()] {
@@ -292,7 +299,7 @@ fn session_state_is_tracked() {
     let cluster = SINGLE.watched();
     let statements = [
         "USE app",
-        "CREATE OR REPLACE TABLE tracked (id INT)",
+        "CREATE TABLE tracked (id INT)",
         "SET NAMES latin1",
         "SET time_zone = '+01:00'",
         "SET autocommit = 0",
@@ -326,6 +333,7 @@ fn session_state_is_tracked() {
         let capabilities = capability::SESSION_TRACK | capability::DEPRECATE_EOF;
         let login = Login { capabilities, ..Login::test("app") };
         let mut client = Client::connect(address, &login).expect("a login");
+        cluster.shards[0].primary.sql("DROP TABLE IF EXISTS app.tracked");
         let mut told = Vec::new();
         for statement in statements {
             client.query(statement).unwrap_or_else(|error| panic!("{error}: {statement}"));
@@ -333,7 +341,14 @@ fn session_state_is_tracked() {
         }
         recorded.push(told);
     }
-    for (theirs, ours) in recorded[0].iter().zip(&recorded[1]) {
-        assert_eq!(ours, theirs);
+    for (mut theirs, ours) in recorded.swap_remove(0).into_iter().zip(&recorded[0]) {
+        // MySQL says here that something has changed, and nothing of what.
+        let empty = theirs.0.contains("TRANSACTION") || theirs.0.contains("_info");
+        if SOFTWARE.is_mysql() && empty {
+            theirs.1 = theirs
+                .1
+                .map(|told| told.replace("\\x02@\\x00\\x00\\x00\\x00", "\\x02\\x00\\x00\\x00"));
+        }
+        assert_eq!(*ours, theirs);
     }
 }

@@ -35,6 +35,7 @@ mod limits;
 mod listen;
 mod local_infile;
 mod multitude;
+mod mysql;
 mod odd_packets;
 mod packet;
 mod placement;

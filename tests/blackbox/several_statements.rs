@@ -4,6 +4,7 @@
 use crate::client::{Client, Login, Parameter, SERVER_MORE_RESULTS, capability};
 use crate::recorded::Sides;
 use crate::single::{self, SINGLE};
+use crate::software::SOFTWARE;
 
 /// Statements whose error text has the rest of the command behind `near`, of which the proxy sends
 /// the server one statement.
@@ -59,6 +60,8 @@ const STATEMENTS: &[&str] = &[
      SELECT \"v\"",
     "SET NAMES latin1; SELECT 'x'; SET NAMES utf8mb4; SELECT 'x'",
     "USE app_a; SELECT DATABASE(); USE app; SELECT DATABASE()",
+    "SET sql_mode = 'ANSI_QUOTES'; USE \"app_a\"; SELECT DATABASE(); USE `app`; SET sql_mode = DEFAULT; \
+     SELECT DATABASE()",
     "USE nowhere; SELECT 1",
     "DO 1; DO 2; SELECT 3",
     "CALL three()",
@@ -130,7 +133,12 @@ fn answers_are_the_servers() {
         (0, capability::MULTI_RESULTS),
     ] {
         let login = Login { capabilities, without, ..Login::test("app") };
-        for difference in sides.differences(&login, None, STATEMENTS) {
+        // Programs without a name are MariaDB's; MySQL's error quotes the text to its end.
+        let is_program =
+            |sql: &&str| sql.starts_with("BEGIN NOT ATOMIC") || sql.starts_with("IF 1");
+        let known = |sql: &&str| !(SOFTWARE.is_mysql() && is_program(sql));
+        let statements: Vec<&str> = STATEMENTS.iter().copied().filter(known).collect();
+        for difference in sides.differences(&login, None, &statements) {
             wrong.push(format!("[{capabilities:#x} without {without:#x}] {difference}"));
         }
     }

@@ -62,7 +62,7 @@ impl Connection {
 
     /// Closes a statement at the server; there is no answer.
     pub async fn close_statement(&mut self, id: u32) -> Result<(), Failure> {
-        self.send_command(code::STMT_CLOSE, &id.to_le_bytes()).await
+        self.send_command(code::STMT_CLOSE, &id.to_le_bytes()).await.map(drop)
     }
 
     /// Closes the statements that no client has open any more, on a connection at rest. Does not

@@ -37,6 +37,8 @@ pub(super) enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
     MoreResults,
+    /// It does, but MySQL says it only before these rows, if EOF packets are used.
+    OutParams,
     Nothing,
 }
 
@@ -238,7 +240,9 @@ impl ResponseScanner {
         if self.cursor_asked && eof.status.contains(StatusFlags::CURSOR_EXISTS) {
             return self.end_result(After::MoreResults);
         }
-        self.phase = Phase::Rows(After::MoreResults);
+        let are_outs = eof.status.contains(StatusFlags::PS_OUT_PARAMS)
+            && eof.status.contains(StatusFlags::MORE_RESULTS);
+        self.phase = Phase::Rows(if are_outs { After::OutParams } else { After::MoreResults });
         Ok(())
     }
 
@@ -253,6 +257,9 @@ impl ResponseScanner {
     fn end_result(&mut self, after: After) -> Result<(), Malformed> {
         let ok = OkPacket::parse_result_end(&self.kept, self.capabilities)?;
         Self::record(&mut self.outcome, &mut self.session_state, &ok)?;
+        if after == After::OutParams {
+            self.outcome.status.insert(StatusFlags::MORE_RESULTS);
+        }
         self.next_result(after);
         Ok(())
     }
@@ -277,7 +284,7 @@ impl ResponseScanner {
     fn next_result(&mut self, after: After) {
         let more = self.outcome.status.contains(StatusFlags::MORE_RESULTS);
         self.phase = match after {
-            After::MoreResults if more => Phase::Start(Expect::Query),
+            After::MoreResults | After::OutParams if more => Phase::Start(Expect::Query),
             _ => Phase::Done,
         };
     }

@@ -215,6 +215,23 @@ fn nonsense_is_refused() {
     assert!(scanner.feed(&endless).is_err(), "nothing is kept without bound");
 }
 
+/// MySQL's OUT parameters without DEPRECATE_EOF: their end does not say that an OK follows.
+#[test]
+fn an_ok_follows_out_parameters() {
+    let (mut bytes, mut seq) = (Vec::new(), 1);
+    let column = b"\x03def\0\0\0\x01b\x01b\x0c\x3f\0\x0b\0\0\0\x03\0\0\0\0\0";
+    let eof = b"\xfe\0\0\x0a\x10";
+    for payload in
+        [b"\x01", &column[..], eof, b"\0\0\x05\0\0\0", b"\xfe\0\0\x02\0", b"\0\0\0\x02\0\0\0"]
+    {
+        write_packet(&mut bytes, &mut seq, payload);
+    }
+    for cut in 1..bytes.len() {
+        let scanner = scan_cut(&bytes, Expect::Query, EOFS, &[cut]);
+        assert_eq!((scanner.outcome().results, scanner.next_seq()), (2, 7));
+    }
+}
+
 #[test]
 fn a_farewell_of_an_idle_server_is_an_error_packet() {
     let mut bytes = recorded::ERR.to_vec();

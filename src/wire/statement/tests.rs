@@ -6,7 +6,7 @@ use super::*;
 use crate::wire::recorded;
 
 fn located(payload: &[u8], count: u16, params: &mut Vec<Param>) -> Result<Execute, Malformed> {
-    Execute::parse(payload, count, params, |_| false)
+    Execute::parse(payload, count, params, None, |_| false)
 }
 
 fn values(payload: &[u8], params: &[Param]) -> Vec<Value<'static>> {
@@ -36,7 +36,7 @@ fn a_second_execution_has_the_types_of_the_first() {
     assert_eq!(execute.types, TypesCarried::Remembered);
     assert_eq!(values(second, &params), [Value::Int(43)]);
     let mut out = Vec::new();
-    execute.encode(&mut out, 9, second, &params);
+    execute.encode(&mut out, 9, second, &params, None);
     assert_eq!(out, b"\x17\x09\0\0\0\0\x01\0\0\0\0\x01\x03\0\x2b\0\0\0");
 }
 
@@ -44,17 +44,62 @@ fn a_second_execution_has_the_types_of_the_first() {
 fn long_data_is_not_in_the_payload() {
     let payload = b"\x17\x01\0\0\0\0\x01\0\0\0\0\x01\xfc\0\x01\0\x07";
     let mut params = Vec::new();
-    let execute = Execute::parse(payload, 2, &mut params, |index| index == 0).unwrap();
+    let execute = Execute::parse(payload, 2, &mut params, None, |index| index == 0).unwrap();
     assert_eq!(params[0].value(payload, b"piece"), Ok(Value::Bytes(b"piece"[..].into())));
     assert_eq!(params[1].value(payload, b""), Ok(Value::Int(7)));
     let mut out = Vec::new();
-    execute.encode(&mut out, 1, payload, &params);
+    execute.encode(&mut out, 1, payload, &params, None);
     assert_eq!(out, payload);
 }
 
+/// What servers do: the flag means nothing where QUERY_ATTRIBUTES was not agreed on.
 #[test]
-fn query_attributes_were_not_agreed_on() {
-    assert!(ExecuteHeader::parse(b"\x17\x01\0\0\0\x08\x01\0\0\0").is_err());
+fn attributes_that_were_not_agreed_on_are_not_read() {
+    let payload = b"\x17\x01\0\0\0\x08\x01\0\0\0\0\x01\x01\0\x07";
+    assert!(located(payload, 1, &mut Vec::new()).is_ok());
+    assert!(located(&payload[..10], 0, &mut Vec::new()).is_ok());
+}
+
+/// What the mysql client sends for a statement of one parameter with two attributes, one NULL.
+#[test]
+fn attributes_stand_behind_the_parameters() {
+    let mut payload = b"\x17\x01\0\0\0\x08\x01\0\0\0".to_vec();
+    payload.extend_from_slice(b"\x03\x02\x01\xfd\0\0\x08\x80\x02n1\xfe\0\x02n2\x01a\x02v2");
+    // The second one, n1, is NULL.
+    let mut params = Vec::new();
+    let mut attributes = QueryAttributes::default();
+    let parse = |payload: &[u8], count, params: &mut Vec<Param>, into: &mut QueryAttributes| {
+        Execute::parse(payload, count, params, Some(into), |_| false)
+    };
+    let execute = parse(&payload, 1, &mut params, &mut attributes).unwrap();
+    assert_eq!(values(&payload, &params), [Value::Text(b"a"[..].into())]);
+    assert_eq!(attributes.len(), 2);
+    let mut again = Vec::new();
+    execute.encode(&mut again, 1, &payload, &params, Some(&attributes));
+    assert_eq!(again, payload);
+    // The same two with the text of a COM_QUERY.
+    let mut front = Vec::new();
+    attributes.put_query(&mut front);
+    assert_eq!(front, b"\x02\x01\x01\x01\x08\x80\x02n1\xfe\0\x02n2\x02v2");
+    // Types are remembered for parameters, not for attributes.
+    let again = b"\x17\x01\0\0\0\x08\x01\0\0\0\x01\0\0\x01b";
+    let execute = parse(again, 1, &mut params, &mut attributes).unwrap();
+    assert_eq!((execute.types, attributes.len()), (TypesCarried::Remembered, 0));
+    let mut out = Vec::new();
+    execute.encode(&mut out, 2, again, &params, Some(&attributes));
+    assert_eq!(out, b"\x17\x02\0\0\0\x08\x01\0\0\0\x01\0\x01\xfd\0\0\x01b");
+    let nameless = b"\x17\x01\0\0\0\x08\x01\0\0\0\x02\0\0\x01b\x01c";
+    assert!(parse(nameless, 1, &mut params, &mut attributes).is_err());
+    assert!(params.is_empty() && attributes.is_empty());
+    // Without parameters the flag says whether there is a count.
+    let bare = b"\x17\x01\0\0\0\0\x01\0\0\0";
+    let execute = parse(bare, 0, &mut params, &mut attributes).unwrap();
+    let mut out = Vec::new();
+    execute.encode(&mut out, 1, bare, &params, Some(&attributes));
+    assert_eq!(out, bare);
+    for end in 10..payload.len() {
+        assert!(parse(&payload[..end], 1, &mut params, &mut attributes).is_err(), "{end}");
+    }
 }
 
 #[test]
@@ -82,14 +127,14 @@ proptest! {
     #[test]
     fn executions_come_back(given in prop::collection::vec(any_value(), 0..20)) {
         let mut payload = Vec::new();
-        encode_execute(&mut payload, 7, CURSOR_NONE, &given);
+        encode_execute(&mut payload, 7, CURSOR_NONE, &given, None);
         let mut params = Vec::new();
         let count = given.len() as u16;
         let execute = located(&payload, count, &mut params).unwrap();
         prop_assert_eq!(execute.header.statement_id, 7);
         prop_assert_eq!(values(&payload, &params), given);
         let mut again = Vec::new();
-        execute.encode(&mut again, 7, &payload, &params);
+        execute.encode(&mut again, 7, &payload, &params, None);
         prop_assert_eq!(&again, &payload);
         for end in 0..payload.len() {
             let mut params = Vec::new();
