@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -198,6 +199,8 @@ fn services(
     let pools: Vec<Arc<Pool>> = topology.servers().map(|(_, server)| pool(server)).collect();
     let facts = ask_server(&pools);
     let server_version = config.listen.server_version.clone().unwrap_or(facts.version);
+    let socket = config.listen.socket.as_ref().map(|socket| socket.path.display().to_string());
+    let socket = socket.unwrap_or_default();
     let keyspaces = topology.keyspaces().map(|(_, keyspace)| keyspace.name.to_string()).collect();
     let steward = Arc::new(steward(config, &topology)?);
     let topology = Arc::new(ArcSwap::from_pointee(topology));
@@ -223,7 +226,9 @@ fn services(
         steward,
         sequences: Sequences::default(),
         pools,
+        globals_changed: AtomicU32::new(0),
         server_version,
+        socket,
         resolves_names: facts.resolves_names,
     })
 }

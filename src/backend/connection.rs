@@ -33,12 +33,14 @@ mod send;
 
 pub use prepare::reading_key;
 
-/// The capabilities of a client that change how a server frames its answers, counts rows or what it
-/// allows. A
-/// client's statements run only on connections with the same ones, so that answers can be
-/// relayed as they are.
+/// What must be the same of a client and of the connections that its statements run on: the
+/// capabilities that change how a server frames its answers, counts rows or what it allows, so that
+/// answers can be relayed as they are; and the global variables that both have begun with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Profile(Capabilities);
+pub struct Profile {
+    capabilities: Capabilities,
+    globals: u32,
+}
 
 impl Profile {
     /// The capabilities that must be equal on both sides.
@@ -47,18 +49,24 @@ impl Profile {
         .union(Capabilities::LOCAL_FILES)
         .union(Capabilities::MULTI_RESULTS)
         .union(Capabilities::PS_MULTI_RESULTS)
-        .union(Capabilities::IGNORE_SPACE)
         .union(Capabilities::QUERY_ATTRIBUTES)
         .union(Capabilities::MARIADB_EXTENDED_METADATA);
 
     /// What matters of a client's capabilities.
     pub fn of(client: Capabilities) -> Self {
-        Self(Capabilities::from_bits(client.bits() & Self::MIRRORED.bits()))
+        let capabilities = Capabilities::from_bits(client.bits() & Self::MIRRORED.bits());
+        Self { capabilities, globals: 0 }
+    }
+
+    /// The same for a session that begins after so many changes of global variables.
+    #[must_use]
+    pub fn after_changes(self, globals: u32) -> Self {
+        Self { globals, ..self }
     }
 
     /// The capabilities to ask a server for.
     pub fn capabilities(self) -> Capabilities {
-        self.0
+        self.capabilities
     }
 }
 

@@ -5,6 +5,7 @@
 //! or servers; whoever calls it holds the connections.
 
 mod local_file;
+pub mod near;
 pub mod registry;
 pub mod relay;
 pub mod scatter;

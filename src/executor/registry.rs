@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// Why a session is interrupted. Later ones are more urgent; each is kept by itself, so that a
 /// KILL QUERY that is done with does not take a shutdown with it.
@@ -24,6 +26,9 @@ pub enum Interrupt {
     /// End: KILL CONNECTION.
     Connection = 8,
 }
+
+/// How long a KILL QUERY waits for its effect.
+const KILL_WAIT: Duration = Duration::from_secs(1);
 
 /// The outside handle of one session.
 #[derive(Debug)]
@@ -46,6 +51,8 @@ pub struct Control {
     /// Seconds that it may be idle.
     idle_max: AtomicU64,
     waker: Mutex<Option<Waker>>,
+    /// Told when a KILL QUERY has had its effect, or has come too late for one.
+    query_killed: Notify,
     /// Why the session keeps a server connection to itself.
     pin: Mutex<Option<&'static str>>,
 }
@@ -97,17 +104,38 @@ impl Control {
         }
     }
 
+    /// Asks the session to stop its statement, and waits until the server was told so: as servers
+    /// do, whoever gets the answer to a KILL QUERY can rely on it.
+    pub async fn kill_query(&self) {
+        let mut killed = std::pin::pin!(self.query_killed.notified());
+        killed.as_mut().enable();
+        self.raise(Interrupt::Query);
+        if self.idle_since.load(Ordering::Relaxed) == 0 {
+            // A server that hangs must not make its victims' killers hang.
+            let _ = tokio::time::timeout(KILL_WAIT, killed).await;
+        }
+    }
+
+    /// Notes that the server has been told to stop the statement.
+    pub fn note_query_killed(&self) {
+        self.query_killed.notify_waiters();
+    }
+
     /// Forgets a KILL QUERY at the start of a command: it was meant for the one before.
     pub fn clear_query(&self) {
         let query = Interrupt::Query as u8;
         if self.interrupts.load(Ordering::Relaxed) & query != 0 {
             self.interrupts.fetch_and(!query, Ordering::AcqRel);
+            self.note_query_killed();
         }
     }
 
     /// Notes that the session waits for its client since `seconds` of the coarse clock.
     pub fn set_idle(&self, seconds: u64) {
         self.idle_since.store(seconds.max(1), Ordering::Relaxed);
+        if self.interrupts.load(Ordering::Relaxed) & Interrupt::Query as u8 != 0 {
+            self.note_query_killed();
+        }
     }
 
     /// For how many seconds the session has waited for its client at `now`; `None` while it runs.
@@ -116,7 +144,7 @@ impl Control {
         (since != 0).then(|| now.saturating_sub(since))
     }
 
-    /// Notes the server's id of the connection that the session has now.
+    /// Notes the server's id of the connection that the session has now; 0 for none.
     pub fn set_thread(&self, id: u32) {
         self.thread.store(id, Ordering::Relaxed);
     }
@@ -148,6 +176,10 @@ impl Control {
         self.idle_since.store(0, Ordering::Relaxed);
     }
 }
+
+/// Ids of sessions are above this, and servers' are hardly ever: where a client has read an id from
+/// a server's tables (`information_schema.processlist`), it is known for one.
+const IDS_ABOVE: u32 = 1 << 30;
 
 /// All sessions.
 #[derive(Debug, Default)]
@@ -197,8 +229,9 @@ impl Registry {
     /// A connection id that no open session has.
     pub fn next_id(&self) -> u32 {
         loop {
-            let id = self.last_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-            if id != 0 && !self.sessions.lock().contains_key(&id) {
+            let count = self.last_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            let id = IDS_ABOVE | count & (IDS_ABOVE - 1);
+            if id != IDS_ABOVE && !self.sessions.lock().contains_key(&id) {
                 return id;
             }
         }
@@ -218,6 +251,7 @@ impl Registry {
             database: Mutex::new(Vec::new()),
             idle_max: AtomicU64::new(newcomer.idle_seconds_max.max(1)),
             waker: Mutex::new(None),
+            query_killed: Notify::new(),
             pin: Mutex::new(None),
         });
         let mut sessions = self.sessions.lock();
@@ -255,6 +289,15 @@ impl Registry {
     /// A session by its id.
     pub fn find(&self, id: u32) -> Option<Arc<Control>> {
         self.sessions.lock().get(&id).cloned()
+    }
+
+    /// The session that has the connection of this id to the only server.
+    pub fn find_by_thread(&self, thread: u32) -> Option<Arc<Control>> {
+        let sessions = self.sessions.lock();
+        let mut found = sessions.values().filter(|control| control.thread() == thread);
+        // One that has just given it back may still be noted with it.
+        let only = found.next().filter(|_| thread != 0)?;
+        found.next().is_none().then(|| Arc::clone(only))
     }
 
     /// All sessions, in order of their ids.
@@ -375,6 +418,23 @@ mod tests {
         assert_eq!(early.control().interrupt(), Some(Interrupt::Drain));
         let late = register(&registry, 2, "u").unwrap();
         assert_eq!(late.control().interrupt(), Some(Interrupt::Drain));
+    }
+
+    #[test]
+    fn a_session_is_found_by_its_connection_only_while_it_alone_has_it() {
+        let registry = Arc::new(Registry::default());
+        let (first, second) = (registry.next_id(), registry.next_id());
+        assert!(first > IDS_ABOVE && second > first);
+        let first = register(&registry, first, "u").unwrap();
+        let second = register(&registry, second, "u").unwrap();
+        let found = |thread| registry.find_by_thread(thread).map(|control| control.id);
+        assert_eq!(found(0), None);
+        first.control().set_thread(7);
+        assert_eq!(found(7), Some(first.control().id));
+        second.control().set_thread(7);
+        assert_eq!(found(7), None);
+        first.control().set_thread(0);
+        assert_eq!(found(7), Some(second.control().id));
     }
 
     #[test]

@@ -12,11 +12,13 @@ use std::io;
 use std::task::Poll;
 
 use super::local_file::{FileError, LocalFile};
+use super::near;
 use super::registry::{Control, Interrupt};
 use crate::backend::{Connection, Failure};
 use crate::config::Manner;
 use crate::net::{Framed, Packet};
 use crate::wire::capability::Capabilities;
+use crate::wire::err::ErrPacket;
 use crate::wire::ok::{OkHeader, OkPacket};
 use crate::wire::packet::build_packet;
 use crate::wire::query_attributes::text_start;
@@ -92,7 +94,7 @@ pub enum Forwarded {
 
 /// How an answer fits into what the client expects.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Place {
+pub struct Place<'a> {
     /// Added to every sequence id: answers before this one to the same command.
     pub sequence_offset: u8,
     /// Another answer to the same command follows.
@@ -101,6 +103,8 @@ pub struct Place {
     pub status: StatusFlags,
     /// Whether the client sees the mark that some state has changed.
     pub state_marks: StateMarks,
+    /// What stands behind the statement in the client's command.
+    pub rest: &'a [u8],
 }
 
 /// The mark that some session state has changed: Geogate asks servers for it, few clients do.
@@ -113,7 +117,7 @@ pub enum StateMarks {
     Passed,
 }
 
-impl Place {
+impl Place<'_> {
     /// Whether the bytes can go as they are.
     fn is_verbatim(self) -> bool {
         self.sequence_offset == 0 && !self.more_follows
@@ -132,7 +136,7 @@ pub async fn relay(
     client: &mut Client,
     connection: &mut Connection,
     control: &Control,
-    place: Place,
+    place: Place<'_>,
     on_interrupt: impl Fn(&mut Connection),
 ) -> Result<Outcome, RelayError> {
     let forwarded = Forwarded::Nothing;
@@ -156,7 +160,7 @@ struct Answer<'a> {
     client: &'a mut Client,
     connection: &'a mut Connection,
     control: &'a Control,
-    place: Place,
+    place: Place<'a>,
     forwarded: Forwarded,
     /// Bytes at the front of the read buffer that were scanned but are held back.
     held: usize,
@@ -335,6 +339,10 @@ impl Answer<'_> {
     /// interrupt.
     async fn wait(&mut self) -> Event {
         poll_fn(|cx| {
+            // A server that always has more to send must not hide an interrupt.
+            if let Some(event) = self.due(self.control.interrupt()) {
+                return Poll::Ready(event);
+            }
             let (framed, _) = self.connection.relay_parts();
             match framed.poll_fill(cx) {
                 Poll::Ready(Ok(0)) => {
@@ -352,19 +360,26 @@ impl Answer<'_> {
                     Poll::Pending => break,
                 }
             }
-            match self.control.poll_interrupt(cx) {
-                // A KILL QUERY is passed on once; a KILL CONNECTION may follow it.
-                Poll::Ready(Interrupt::Query) if !self.interrupted => {
-                    self.interrupted = true;
-                    Poll::Ready(Event::Interrupt(Interrupt::Query))
-                }
-                Poll::Ready(interrupt) if interrupt > Interrupt::Query => {
-                    Poll::Ready(Event::Interrupt(interrupt))
-                }
-                _ => Poll::Pending,
-            }
+            let interrupt = match self.control.poll_interrupt(cx) {
+                Poll::Ready(interrupt) => Some(interrupt),
+                Poll::Pending => None,
+            };
+            self.due(interrupt).map_or(Poll::Pending, Poll::Ready)
         })
         .await
+    }
+
+    /// What is to be done about an interrupt now: a KILL QUERY is passed on once, a KILL
+    /// CONNECTION may follow it.
+    fn due(&mut self, interrupt: Option<Interrupt>) -> Option<Event> {
+        match interrupt? {
+            Interrupt::Query if self.interrupted => None,
+            Interrupt::Drain => None,
+            interrupt => {
+                self.interrupted |= interrupt == Interrupt::Query;
+                Some(Event::Interrupt(interrupt))
+            }
+        }
     }
 }
 
@@ -383,14 +398,25 @@ struct Changed {
 }
 
 /// Writes the last packet as this client must see it, if that differs from what the server sent.
-fn changed_end(client: &mut Client, connection: &mut Connection, place: Place) -> Option<Changed> {
-    let server = connection.capabilities();
+fn changed_end(
+    client: &mut Client,
+    connection: &mut Connection,
+    place: Place<'_>,
+) -> Option<Changed> {
+    let (server, product) = (connection.capabilities(), connection.kind().product);
     let (_, scanner) = connection.relay_parts();
     let payload = scanner.last_payload();
     let sequence = scanner.next_seq().wrapping_sub(1).wrapping_add(place.sequence_offset);
     let outcome = scanner.outcome();
     if outcome.is_error() {
-        return None;
+        let error = ErrPacket::parse(payload).ok()?;
+        let message = near::with_rest(&error, place.rest, product)?;
+        let error = ErrPacket { message: &message, ..error };
+        let mut sequence = sequence;
+        build_packet(&mut client.framed.out, &mut sequence, |out| {
+            error.encode(out, client.capabilities);
+        });
+        return Some(Changed { original: 4 + payload.len() });
     }
     let rows = payload.first() == Some(&0xfe);
     let mut ok = if rows {

@@ -280,7 +280,12 @@ impl<'a> Watch<'a> {
 
     /// Reads once from a server, unless the client leaves or the session is interrupted.
     pub async fn fill(&mut self, server: &mut Framed) -> Result<(), StreamError> {
+        let interrupted = |interrupt: Interrupt| interrupt >= Interrupt::Query;
         poll_fn(|cx| {
+            // A server that always has more to send must not hide it.
+            if self.control.interrupt().is_some_and(interrupted) {
+                return Poll::Ready(Err(StreamError::Interrupted));
+            }
             match server.poll_fill(cx) {
                 Poll::Ready(Ok(0)) => {
                     let error = io::Error::from(io::ErrorKind::UnexpectedEof);
@@ -302,7 +307,7 @@ impl<'a> Watch<'a> {
                 }
             }
             match self.control.poll_interrupt(cx) {
-                Poll::Ready(interrupt) if interrupt >= Interrupt::Query => {
+                Poll::Ready(interrupt) if interrupted(interrupt) => {
                     Poll::Ready(Err(StreamError::Interrupted))
                 }
                 _ => Poll::Pending,

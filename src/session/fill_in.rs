@@ -81,14 +81,19 @@ impl Session {
 
     /// The text with the session's values in it; `None` if it asks for none.
     pub(super) async fn filled(&mut self, text: &[u8], features: Features) -> Option<Vec<u8>> {
-        if !asks_session(features) || self.services.topology().single_server().is_none() {
+        if !asks_session(features) {
+            return None;
+        }
+        let has =
+            |word: &[u8]| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+        // Over several servers the planner knows the others.
+        let several = self.services.topology().single_server().is_none();
+        if several && !has(b"socket") {
             return None;
         }
         let mode = self.state.lex_mode;
         let mut scan = Scan::new();
         scan.run(text, mode).ok()?;
-        let has =
-            |word: &[u8]| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
         // What the server remembers itself, with the session's connection in our hands.
         let held = self.attached.iter().any(|attached| attached.held);
         if !held && has(b"_count") {
@@ -111,6 +116,12 @@ impl Session {
             self.diagnosed.warnings.count(errors_only, &state.character_sets).to_string()
         };
         fill(text, mode, &scan, |what| match what {
+            Filled::Socket => {
+                let path = Some(&self.services.socket).filter(|path| is_plain(path));
+                let path = path.map_or("", String::as_str);
+                Some(typed(&format!("CONVERT('{path}' USING utf8)"), "@@socket"))
+            }
+            _ if several => None,
             Filled::ConnectionId if by_server_id => None,
             Filled::ConnectionId if kill => Some(self.registered.control().id.to_string().into()),
             Filled::FoundRows | Filled::RowCount | Filled::WarningCount | Filled::ErrorCount
@@ -133,13 +144,15 @@ impl Session {
             Filled::User if as_server => None,
             Filled::User => {
                 let user = format!("{}@{}", self.login.user, self.login.host);
-                let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '\\' | '\'');
-                user.chars()
-                    .all(plain)
-                    .then(|| typed(&format!("CONVERT('{user}' USING utf8)"), "USER()"))
+                is_plain(&user).then(|| typed(&format!("CONVERT('{user}' USING utf8)"), "USER()"))
             }
         })
     }
+}
+
+/// Whether a text can stand between quotes as it is, whatever the session's settings.
+fn is_plain(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '\\' | '\''))
 }
 
 /// A value with the type of what it stands for, which a column that is made of it takes.

@@ -1,10 +1,14 @@
-//! KILL and COM_PROCESS_KILL, with the ids of the proxy's own sessions.
+//! KILL and COM_PROCESS_KILL, with the ids of the proxy's own sessions. In front of one server the
+//! id of a session's connection there means the session, too: that is what a client reads from
+//! `information_schema.processlist`.
 //!
 //! The answers are those of MariaDB: who is killed while it runs a statement or waits sees the
 //! connection close, who kills itself is told.
 
+use std::sync::Arc;
+
 use crate::error::{Origin, SqlError};
-use crate::executor::registry::Interrupt;
+use crate::executor::registry::{Control, Interrupt};
 use crate::sql::control::kill::{Kill, KillId, KillTarget};
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
@@ -59,9 +63,18 @@ impl Session {
         Ok(text.parse().unwrap_or_default())
     }
 
+    /// The session of an id: of the proxy, or of its connection to the only server.
+    fn victim(&self, id: u32) -> Option<Arc<Control>> {
+        let registry = &self.services.registry;
+        registry.find(id).or_else(|| {
+            let only = self.services.topology().servers().len() == 1;
+            only.then(|| registry.find_by_thread(id)).flatten()
+        })
+    }
+
     /// Interrupts a session, or the statement that it runs.
     pub(super) async fn kill(&mut self, target: KillTarget, id: u64) -> Result<(), End> {
-        let found = u32::try_from(id).ok().and_then(|id| self.services.registry.find(id));
+        let found = u32::try_from(id).ok().and_then(|id| self.victim(id));
         let Some(victim) = found else {
             let error = SqlError::from_server(1094, *b"HY000", format!("Unknown thread id: {id}"));
             return self.reply_error(error).await;
@@ -84,7 +97,7 @@ impl Session {
                 let _ = self.reply_error(error).await;
                 return Err(End::Abort);
             }
-            (KillTarget::Query, false) => victim.raise(Interrupt::Query),
+            (KillTarget::Query, false) => victim.kill_query().await,
             (KillTarget::Connection, false) => victim.raise(Interrupt::Connection),
         }
         self.reply_ok(0).await

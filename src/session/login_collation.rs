@@ -4,9 +4,12 @@
 //! As servers do (`thd_init_client_charset` in MariaDB's `sql/sql_connect.cc`): a number that the
 //! server does not know gives its own default, one of a charset that no client can have an error.
 
-use crate::backend::{Lease, Names, Product};
+use std::sync::Arc;
+
+use crate::backend::{Lease, Names, Product, Settings};
 use crate::error::SqlError;
 use crate::sql::mode::CharsetClass;
+use crate::wire::capability::Capabilities;
 use crate::wire::charset::{Charset, Collation};
 
 use super::{Judges, Session};
@@ -17,6 +20,16 @@ const SHARED_BELOW: u16 = 248;
 const OF_ONE_PRODUCT: [u16; 3] = [76, 213, 245];
 
 impl Session {
+    /// Begins as a client asks whose functions may have a space before their parenthesis. As at
+    /// servers the login alone does that; COM_RESET_CONNECTION and COM_CHANGE_USER put it back.
+    pub(super) fn ignore_spaces(&mut self) {
+        if self.client.capabilities.contains(Capabilities::IGNORE_SPACE) {
+            let mut settings = Settings::clone(&self.state.settings);
+            settings.set("sql_mode", with_ignore_space(settings.get("sql_mode")));
+            self.state.enter_settings(Arc::new(settings));
+        }
+    }
+
     /// The character set with which a session begins.
     pub(super) async fn names_of_collation(&mut self, id: u16) -> Result<Names, SqlError> {
         let known =
@@ -90,4 +103,13 @@ async fn names(lease: &mut Lease, sql: &str) -> Option<Names> {
         .is_some_and(|found| Some(found) == Charset::by_name(charset.as_bytes()));
     let collation = same.then(|| collation.as_str().into());
     Some(Names { charset: charset.as_str().into(), collation })
+}
+
+/// The literal of an sql_mode, or the server's, with IGNORE_SPACE.
+fn with_ignore_space(literal: Option<&[u8]>) -> Vec<u8> {
+    match literal.and_then(|literal| literal.strip_prefix(b"'")) {
+        Some(rest) if !rest.starts_with(b"'") => [b"'IGNORE_SPACE,", rest].concat(),
+        Some(_) => b"'IGNORE_SPACE'".to_vec(),
+        None => b"CONCAT(@@global.sql_mode, ',IGNORE_SPACE')".to_vec(),
+    }
 }

@@ -14,6 +14,7 @@ mod attached;
 mod builtin;
 mod bulk;
 mod canary_statement;
+mod change_user;
 mod character_sets;
 mod consistency;
 mod cursors;
@@ -50,6 +51,7 @@ mod show_topology;
 mod show_vschema;
 mod snapshot;
 mod state;
+mod statement_counts;
 mod stream;
 mod table_locks;
 mod tally;
@@ -85,6 +87,7 @@ use last_values::LastValues;
 use prepared::Prepared;
 use reply::Rows;
 use state::State;
+use statement_counts::StatementCounts;
 use tally::Tally;
 use transaction::Transaction;
 
@@ -107,12 +110,18 @@ pub struct Session {
     attached: Vec<Attached>,
     /// The settings that the idle limit was last taken from.
     patience_of: Arc<Settings>,
+    /// Prepared statements it has used, for SHOW STATUS.
+    statement_counts: StatementCounts,
+    /// How often COM_CHANGE_USER was refused.
+    refused_changes: u8,
     /// Reused for every statement.
     scan: Scan,
     /// Sequence id of the next packet to the client.
     sequence: u8,
     /// Another answer to the same command follows.
     more_follows: bool,
+    /// The beginning of what follows the statement in the client's command.
+    rest: Vec<u8>,
     /// The last answer was an error.
     failed: bool,
     /// Session state changes that go with the next OK of Geogate's own.
@@ -186,7 +195,7 @@ impl Session {
         let mut state = State::new(settings.clone(), login.database.clone(), reading);
         state.lex_mode.versions = services.versions();
         Self {
-            profile: Profile::of(client.capabilities),
+            profile: services.profile(client.capabilities),
             services,
             worker,
             client,
@@ -199,9 +208,12 @@ impl Session {
             prepared: Prepared::new(statements_max),
             transaction: Transaction::None { next: None },
             attached: Vec::new(),
+            statement_counts: StatementCounts::default(),
+            refused_changes: 0,
             scan: Scan::new(),
             sequence: 0,
             more_follows: false,
+            rest: Vec::new(),
             failed: false,
             tracked: Vec::new(),
             state_marks: StateMarks::Dropped,

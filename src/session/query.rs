@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::backend::{Connection, Failure, Several, first_answer_sequence};
 use crate::error::{SqlError, catalog};
+use crate::executor::registry;
 use crate::executor::relay::{Forwarded, Place, RelayError, relay};
 use crate::geo;
 use crate::net::Packet;
 use crate::observe::Route;
 use crate::sql::ast::Ident;
-use crate::sql::control::{self, Control};
+use crate::sql::control::{self, Control, use_target};
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::capability::Capabilities;
@@ -23,7 +24,6 @@ use super::attached::Index;
 use super::hold::{StateChanged, Text};
 use super::planned::{OneShard, Statement};
 use super::several::{self, Split};
-use super::use_database::use_argument;
 use super::{End, Session};
 
 /// Where the bytes of a command are.
@@ -173,7 +173,7 @@ impl Session {
             Control::Use(_) => {
                 let text = self.text(&request).to_vec();
                 self.consume(&request);
-                let name = use_argument(&text, self.state.lex_mode);
+                let name = use_target::argument(&text, self.state.lex_mode, &self.scan);
                 let command = [&[code::QUERY], &text[..]].concat();
                 self.use_database(&name, command).await
             }
@@ -195,6 +195,11 @@ impl Session {
     ) -> Result<(), End> {
         let topology = self.services.topology.load_full();
         let Some(shard) = topology.single_server() else {
+            let request = if features.contains(Features::SYSTEM_VARIABLE) {
+                self.filled_request(request, features).await
+            } else {
+                request
+            };
             return self.route_statement(request, kind, features).await;
         };
         let request = self.filled_request(request, features).await;
@@ -340,6 +345,7 @@ impl Session {
             sequence_offset: self.sequence.wrapping_sub(first_sequence),
             more_follows: self.more_follows,
             state_marks: self.state_marks,
+            rest: &self.rest,
             ..Place::default()
         };
         let attached = &mut self.attached[index];
@@ -348,7 +354,7 @@ impl Session {
             &mut attached.lease,
             self.registered.control(),
             place,
-            kill_on_server,
+            |connection| kill_for(connection, Some(self.registered.control())),
         )
         .await;
         match relayed {
@@ -507,11 +513,20 @@ fn may_hide_insert_id(kind: StatementKind, features: Features, outcome: &Outcome
 
 /// Stops the statement that runs on a connection, over another one.
 pub(super) fn kill_on_server(connection: &mut Connection) {
+    kill_for(connection, None);
+}
+
+/// The same, and tells who waits for it at a session.
+fn kill_for(connection: &mut Connection, session: Option<&Arc<registry::Control>>) {
     connection.note_kill();
+    let session = session.cloned();
     let (dialer, thread_id) = (connection.dialer().clone(), connection.thread_id());
     tokio::spawn(async move {
         if let Err(error) = dialer.kill_query(thread_id).await {
             tracing::warn!(%error, "cannot kill a statement");
+        }
+        if let Some(session) = session {
+            session.note_query_killed();
         }
     });
 }

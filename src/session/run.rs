@@ -4,21 +4,20 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::backend::{Names, Profile};
+use crate::backend::Names;
 use crate::error::catalog;
-use crate::executor::registry::{Interrupt, TooMany};
+use crate::executor::registry::Interrupt;
 use crate::executor::relay::StateMarks;
 use crate::net::{Packet, ReadError};
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::capability::Capabilities;
 use crate::wire::command::{Command, MultiStatements, code};
-use crate::wire::handshake::ChangeUser;
 use crate::wire::scanner::Expect;
 
-use super::accounts::{AuthError, Claim, Occasion, Switching};
 use super::consistency::Reading;
 use super::query::Request;
 use super::state::State;
+use super::statement_counts::StatementCounts;
 use super::stream::Front;
 use super::use_database::init_db;
 use super::{End, Judges, Services, Session};
@@ -38,7 +37,10 @@ impl Session {
     /// Serves the client until it leaves or must leave.
     pub async fn run(mut self) {
         match self.names_of_collation(u16::from(self.login.collation)).await {
-            Ok(names) => self.enter_names(names),
+            Ok(names) => {
+                self.enter_names(names);
+                self.ignore_spaces();
+            }
             Err(error) => {
                 self.sequence = self.login.sequence;
                 let _ = self.reply_error(error).await;
@@ -63,6 +65,9 @@ impl Session {
             self.note_patience();
             let control = self.registered.control();
             control.set_idle(self.services.registry.seconds());
+            if self.attached.is_empty() {
+                control.set_thread(0);
+            }
             let Ok(incoming) = self.next_command().await else { break };
             let control = self.registered.control();
             control.set_busy();
@@ -192,6 +197,7 @@ impl Session {
             Ok(command) => command,
             Err(malformed) => return self.malformed(packet, &malformed.to_string()).await,
         };
+        self.statement_counts.command(&command);
         match command {
             Command::Query(_) => self.query(packet).await,
             Command::StmtExecute(_) => self.execute(packet).await,
@@ -200,6 +206,7 @@ impl Session {
             Command::StmtClose(id) => {
                 let id = self.prepared.named_by(id);
                 self.client.framed.consume_packet(packet);
+                self.statement_counts.close += u64::from(self.prepared.get(id).is_some());
                 self.close_statement(id).await;
                 Ok(())
             }
@@ -222,15 +229,7 @@ impl Session {
                 self.reply_alive().await
             }
             Command::ResetConnection => self.reset_connection(packet).await,
-            Command::SetOption(option) => {
-                let multi = Capabilities::MULTI_STATEMENTS;
-                match option {
-                    MultiStatements::On => self.client.capabilities.insert(multi),
-                    MultiStatements::Off => self.client.capabilities.remove(multi),
-                }
-                self.client.framed.consume_packet(packet);
-                self.reply_end().await
-            }
+            Command::SetOption(option) => self.set_option(packet, option).await,
             Command::Statistics => {
                 self.client.framed.consume_packet(packet);
                 self.reply_statistics().await
@@ -257,6 +256,16 @@ impl Session {
         }
     }
 
+    async fn set_option(&mut self, packet: Packet, option: MultiStatements) -> Result<(), End> {
+        let multi = Capabilities::MULTI_STATEMENTS;
+        match option {
+            MultiStatements::On => self.client.capabilities.insert(multi),
+            MultiStatements::Off => self.client.capabilities.remove(multi),
+        }
+        self.client.framed.consume_packet(packet);
+        self.reply_end().await
+    }
+
     async fn process_info(&mut self, packet: Packet) -> Result<(), End> {
         self.client.framed.consume_packet(packet);
         let text = b"SHOW PROCESSLIST";
@@ -266,13 +275,17 @@ impl Session {
     }
 
     async fn reset_connection(&mut self, packet: Packet) -> Result<(), End> {
-        // As servers do: a reset keeps the database.
+        self.reset_keeping_database().await;
+        self.client.framed.consume_packet(packet);
+        self.reply_ok(0).await
+    }
+
+    /// Puts the session into the state after login, but for the database: as servers do.
+    pub(super) async fn reset_keeping_database(&mut self) {
         let database = std::mem::take(&mut self.state.database);
         let target = self.state.target.clone();
         self.reset_session(self.names.clone(), database).await;
         self.state.target = target;
-        self.client.framed.consume_packet(packet);
-        self.reply_ok(0).await
     }
 
     pub(super) async fn unknown_command(&mut self, packet: Packet, code: u8) -> Result<(), End> {
@@ -314,77 +327,17 @@ impl Session {
         Ok(())
     }
 
-    /// COM_CHANGE_USER: log in anew on the same connection.
-    async fn change_user(&mut self, packet: Packet) -> Result<(), End> {
-        let payload = self.client.framed.payload(packet).to_vec();
-        let Ok(change) = ChangeUser::parse(&payload, self.client.capabilities) else {
-            return self.malformed(packet, "COM_CHANGE_USER").await;
-        };
-        self.client.framed.consume_packet(packet);
-        let claim = Claim {
-            user: change.user,
-            plugin: change.auth_plugin,
-            answer: change.auth_data,
-            // A host without address is the Unix socket's.
-            address: self.login.host.parse().ok(),
-            switching: Switching::of(self.client.capabilities),
-            occasion: Occasion::ChangeUser,
-        };
-        let services = Arc::clone(&self.services);
-        let framed = &mut self.client.framed;
-        let nonce = self.login.nonce;
-        let account =
-            match services.accounts.authenticate(framed, &mut self.sequence, nonce, claim).await {
-                Ok(account) => account,
-                Err(AuthError::Refused(error)) => {
-                    // As servers do: who fails to change user is shown out.
-                    let _ = self.reply_error(error).await;
-                    return Err(End::Abort);
-                }
-                Err(AuthError::Lost) => return Err(End::Quit),
-            };
-        if let Err(TooMany { limit }) =
-            self.registered.change_user(&account.name, account.connections_max)
-        {
-            let _ = self.reply_error(catalog::USER_LIMIT.with(&[&account.name, &limit])).await;
-            return Err(End::Abort);
-        }
-        self.login.user = Arc::clone(&account.name);
-        let mut names = self.names.clone();
-        let database = match (change.database, &account.keyspace) {
-            (b"", Some(keyspace)) => keyspace.clone().into_bytes(),
-            (named, _) => named.to_vec(),
-        };
-        self.reset_session(Names::utf8mb4(), Vec::new()).await;
-        if let Some(collation) = change.collation {
-            names = match self.names_of_collation(collation).await {
-                Ok(names) => names,
-                Err(error) => {
-                    let _ = self.reply_error(error).await;
-                    return Err(End::Abort);
-                }
-            };
-        }
-        self.enter_names(names);
-        self.login.database.clone_from(&database);
-        self.registered.control().set_database(b"");
-        if database.is_empty() {
-            self.reply_ok(0).await
-        } else {
-            self.enter_database(&database).await
-        }
-    }
-
     /// Puts the session into the state after login.
-    async fn reset_session(&mut self, names: Names, database: Vec<u8>) {
+    pub(super) async fn reset_session(&mut self, names: Names, database: Vec<u8>) {
         self.detach_all().await;
         if !self.prepared.by_name.is_empty() {
             let session = self.registered.control().id;
             refresh_used(&self.services, self.worker, session).await;
         }
         self.prepared.clear();
+        self.statement_counts = StatementCounts::default();
         self.state_marks = StateMarks::Dropped;
-        self.profile = Profile::of(self.client.capabilities);
+        self.profile = self.services.profile(self.client.capabilities);
         self.names = names.clone();
         let settings = Arc::new(self.services.first_settings(names));
         let region = self.services.geography.region_of(&self.login.host);
@@ -396,12 +349,12 @@ impl Session {
     }
 
     /// Begins with a character set.
-    fn enter_names(&mut self, names: Names) {
+    pub(super) fn enter_names(&mut self, names: Names) {
         self.names = names.clone();
         self.state.enter_settings(Arc::new(self.services.first_settings(names)));
     }
 
-    async fn enter_database(&mut self, name: &[u8]) -> Result<(), End> {
+    pub(super) async fn enter_database(&mut self, name: &[u8]) -> Result<(), End> {
         self.use_database(name, init_db(name)).await
     }
 }

@@ -1,11 +1,12 @@
 //! What all sessions share: limits, accounts, pools, and the state of the servers.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 
-use crate::backend::{CheckoutError, Names, Pool, Product, Settings};
+use crate::backend::{CheckoutError, Names, Pool, Product, Profile, Settings};
 use crate::canary::{Serving, Steward};
 use crate::config::{ConsistentSnapshot, Limits};
 use crate::error::{SqlError, catalog};
@@ -54,8 +55,12 @@ pub struct Services {
     pub consistent_snapshot: ConsistentSnapshot,
     /// Collations that servers were asked for.
     pub collations: Collations,
+    /// How often a client has changed global variables, with which later sessions begin.
+    pub globals_changed: AtomicU32,
     /// The version text in greetings.
     pub server_version: String,
+    /// The path of the Unix socket that Geogate listens on; empty for none.
+    pub socket: String,
     /// Whether servers look up the names of hosts (`skip_name_resolve` is off).
     pub resolves_names: bool,
 }
@@ -114,6 +119,11 @@ impl Services {
         let kinds = self.pools.iter().map(|pool| pool.dialer().kind());
         let versions = kinds.map(|kind| kind.map_or(Versions::Unknown, |kind| kind.versions()));
         versions.reduce(Versions::and).unwrap_or_default()
+    }
+
+    /// The profile of a session that begins now.
+    pub(super) fn profile(&self, client: Capabilities) -> Profile {
+        Profile::of(client).after_changes(self.globals_changed.load(Ordering::Relaxed))
     }
 
     /// The settings of a session that begins with a character set.

@@ -6,6 +6,7 @@
 //! have made.
 
 use crate::error::catalog;
+use crate::executor::near::QUOTED_MAX;
 use crate::net::Packet;
 use crate::sql::features::Features;
 use crate::sql::scan::Scan;
@@ -81,6 +82,11 @@ impl Session {
                 }
                 Split::Only | Split::Nothing => (rest, None),
             };
+            self.rest.clear();
+            if next.is_some() {
+                let rest = &rest[statement.trim_ascii_end().len()..];
+                self.rest.extend_from_slice(&rest[..rest.len().min(QUOTED_MAX)]);
+            }
             let payload = [b"\x03", statement].concat();
             let request = Request::Payload(payload);
             if split == Split::Nothing {
@@ -95,6 +101,7 @@ impl Session {
             }
         }
         self.more_follows = false;
+        self.rest.clear();
         Ok(())
     }
 

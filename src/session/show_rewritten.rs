@@ -103,6 +103,12 @@ impl Session {
                 }
                 b"Compression" if of_session => if compressed { "ON" } else { "OFF" }.to_owned(),
                 b"Threads_connected" => self.services.registry.count().to_string(),
+                name if of_session && name.starts_with(b"Com_stmt_") => {
+                    match self.statement_counts.named(name) {
+                        Some(count) => count.to_string(),
+                        None => continue,
+                    }
+                }
                 _ => continue,
             };
             if let Some(cell) = row.get_mut(1) {

@@ -61,6 +61,9 @@ struct Position {
     sequence: u8,
 }
 
+/// ER_NET_PACKET_TOO_LARGE: the server read over the rest of the packet, or gave up.
+const TOO_LARGE: u16 = 1153;
+
 impl Session {
     /// Judges a command by its header and its first bytes. `is_looked_at`: it was said already
     /// that this one is held.
@@ -135,6 +138,17 @@ impl Session {
         let first_sequence = self.sequence;
         self.attached[index].lease.expect(Expect::Query, first_sequence);
         if let Some(outcome) = self.relay_answer(index, first_sequence).await? {
+            if outcome.error == Some(TOO_LARGE)
+                && self.attached[index]
+                    .lease
+                    .command(code::PING, &[], Expect::OkOrErr)
+                    .await
+                    .is_err()
+            {
+                // The server has closed its connection, as it does to a client of its own.
+                self.attached.swap_remove(index);
+                return Err(End::Abort);
+            }
             self.hold(
                 index,
                 super::hold::Hold::Unwipeable("a statement that was not read to its end"),

@@ -60,6 +60,15 @@ impl Session {
         self.consume(&request);
         // What an EXECUTE leaves behind is told by the text that it runs.
         self.pending = None;
+        let is_known = match &statement {
+            Prepared::Prepare { name, .. }
+            | Prepared::Execute { name, .. }
+            | Prepared::Deallocate(name) => {
+                self.prepared.by_name.contains_key(&name.to_lowercase())
+            }
+            Prepared::Immediate { .. } => false,
+        };
+        self.statement_counts.text(&statement, is_known);
         match statement {
             Prepared::Prepare { name, source } => {
                 let name = name.to_lowercase();
@@ -103,13 +112,6 @@ impl Session {
                     None => self.reply_error(unknown_handler(&name, "EXECUTE")).await,
                 }
             }
-            Prepared::Immediate { .. } if self.services.product() == Product::MySql => {
-                if self.services.topology().single_server().is_some() {
-                    return self.run_at_server(command, StatementKind::Execute).await;
-                }
-                let what = "EXECUTE IMMEDIATE, which is MariaDB's";
-                self.reply_error(catalog::SYNTAX.with(&[&what])).await
-            }
             Prepared::Immediate { source, using } => {
                 self.execute_immediate(command, source, &using).await
             }
@@ -123,6 +125,13 @@ impl Session {
         using: &Using,
     ) -> Result<(), End> {
         let single = self.services.topology().single_server().is_some();
+        if self.services.product() == Product::MySql {
+            if single {
+                return self.run_at_server(command, StatementKind::Execute).await;
+            }
+            let what = "EXECUTE IMMEDIATE, which is MariaDB's";
+            return self.reply_error(catalog::SYNTAX.with(&[&what])).await;
+        }
         // Servers refuse subqueries there, each in its own words.
         if single
             && let Source::Expression(span) = &source

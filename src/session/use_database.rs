@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::backend::Product;
 use crate::planner::input::Target;
 use crate::sql::features::Features;
-use crate::sql::mode::{DoubleQuote, LexMode};
 use crate::sql::statement_kind::StatementKind;
 use crate::topology::KeyspaceIndex;
 use crate::wire::command::code;
@@ -113,28 +112,4 @@ impl Session {
 /// COM_INIT_DB.
 pub(super) fn init_db(name: &[u8]) -> Vec<u8> {
     [&[code::INIT_DB], name].concat()
-}
-
-/// The name in a USE statement as the servers read it.
-pub(super) fn use_argument(text: &[u8], mode: LexMode) -> Vec<u8> {
-    let text = text.trim_ascii();
-    let rest = text.get(3..).unwrap_or_default().trim_ascii();
-    let rest = rest.strip_suffix(b";").unwrap_or(rest).trim_ascii();
-    match rest {
-        [quote @ (b'`' | b'"'), inner @ .., last]
-            if quote == last
-                && (*quote == b'`' || mode.double_quote == DoubleQuote::Identifier) =>
-        {
-            let mut name = Vec::with_capacity(inner.len());
-            let mut bytes = inner.iter().copied();
-            while let Some(byte) = bytes.next() {
-                name.push(byte);
-                if byte == *quote {
-                    bytes.next();
-                }
-            }
-            name
-        }
-        plain => plain.to_vec(),
-    }
 }

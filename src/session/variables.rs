@@ -6,9 +6,11 @@
 //! [`crate::sql::system_variable`].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::backend::{Names, Settings};
 use crate::error::{SqlError, catalog};
+use crate::executor::relay::StateMarks;
 use crate::geo::Placement;
 use crate::sql::ast::Span;
 use crate::sql::control::set::{Access, Isolation, Scope, Set, SetItem, SetValue};
@@ -107,9 +109,14 @@ impl Session {
             Ok(index) => index,
             Err(error) => return self.refuse(&request, error).await,
         };
-        let Some(outcome) = self.exchange(index, request, Expect::Query).await? else {
-            return Ok(());
-        };
+        // The answer to the SET itself is marked too.
+        let marks_before = self.state_marks;
+        self.state_marks = state_marks(&changes).unwrap_or(marks_before);
+        let outcome = self.exchange(index, request, Expect::Query).await?;
+        if outcome.is_none_or(|outcome| outcome.is_error()) {
+            self.state_marks = marks_before;
+        }
+        let Some(outcome) = outcome else { return Ok(()) };
         if !outcome.is_error() {
             if outcome.warnings > 0 {
                 self.forget_warnings();
@@ -238,6 +245,7 @@ impl Session {
             settings.set(&name, literal);
         }
         if global {
+            self.services.globals_changed.fetch_add(1, Ordering::Relaxed);
             self.look_at_defaults(index).await;
         }
         self.take_settings(index, settings);
@@ -350,4 +358,12 @@ impl Session {
             SetItem::Other(span) => return other_change(bytes(span)),
         }])
     }
+}
+
+/// Whether a SET asks for the mark that some state has changed.
+fn state_marks(changes: &[Change]) -> Option<StateMarks> {
+    changes.iter().rev().find_map(|change| match change {
+        Change::StateMarks(marks) => Some(*marks),
+        _ => None,
+    })
 }

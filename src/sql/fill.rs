@@ -1,7 +1,8 @@
 //! Functions that only the session can answer, written into a statement as values.
 //!
 //! On a pooled connection CONNECTION_ID(), FOUND_ROWS(), ROW_COUNT(), USER() and the counts of
-//! warnings are the connection's and not the session's. Each is replaced by its value wherever it
+//! warnings are the connection's and not the session's; a server's own socket leads around the
+//! proxy. Each is replaced by its value wherever it
 //! stands, and an element of a select list that has no name of its own gets the one that it would
 //! have had: its text.
 
@@ -31,6 +32,8 @@ pub enum Filled {
     ErrorCount,
     /// `@@last_insert_id`, `@@identity`.
     InsertId,
+    /// `@@socket`: some drivers move to it as soon as they have read it.
+    Socket,
 }
 
 /// Names longer than this are cut by servers.
@@ -87,6 +90,7 @@ fn eat_filled(cursor: &mut Cursor<'_>) -> Option<Filled> {
             "warning_count" => Filled::WarningCount,
             "error_count" => Filled::ErrorCount,
             "identity" | "last_insert_id" => Filled::InsertId,
+            "socket" => Filled::Socket,
             _ => return None,
         };
         // An assignment sets it.
@@ -360,6 +364,7 @@ mod tests {
                  IF(3 > 0, 'a', \"b\") x",
             ),
             ("SELECT @@identity", "SELECT 3 AS `@@identity`"),
+            ("SELECT @@port, @@global.socket", "SELECT @@port, 3 AS `@@global.socket`"),
             ("SET @@last_insert_id = 5", "-"),
             ("INSERT INTO t VALUES (connection_id(), ?)", "INSERT INTO t VALUES (7, ?)"),
             ("SET @a = ROW_COUNT()", "SET @a = 3"),

@@ -51,13 +51,6 @@ pub fn take_raw<'a>(cursor: &mut Cursor<'a>, kind: ColumnType) -> Result<&'a [u8
         BinaryLayout::Fixed(len) => cursor.bytes(len),
         BinaryLayout::Temporal => {
             let len = cursor.peek().ok_or(cursor.malformed("the length of a date or time"))?;
-            let fits = match kind {
-                ColumnType::Time => matches!(len, 0 | 8 | 12),
-                _ => matches!(len, 0 | 4 | 7 | 11),
-            };
-            if !fits {
-                return Err(cursor.malformed("the length of a date or time"));
-            }
             cursor.bytes(usize::from(len) + 1)
         }
         BinaryLayout::LengthEncoded => {
@@ -157,7 +150,12 @@ fn temporal<'a>(
     raw: &[u8],
     text: fn(&mut Cursor<'_>) -> Result<String, Malformed>,
 ) -> Result<Value<'a>, Malformed> {
-    let text = text(&mut Cursor::new(content(kind, raw)?))?;
+    let content = content(kind, raw)?;
+    // As servers do (`set_param_time` in `sql/sql_prepare.cc`): of a length in between the shorter
+    // form counts. Go's mymysql leaves zeros out.
+    let lengths: &[usize] = if kind == ColumnType::Time { &[12, 8] } else { &[11, 7, 4] };
+    let len = lengths.iter().find(|len| **len <= content.len()).copied().unwrap_or_default();
+    let text = text(&mut Cursor::new(content.get(..len).unwrap_or_default()))?;
     Ok(Value::Temporal(Cow::Owned(text.into_bytes())))
 }
 
@@ -232,6 +230,10 @@ mod tests {
         assert_eq!(text(ColumnType::Timestamp, &micros), "2026-01-02 03:04:05.000001");
         assert_eq!(text(ColumnType::Time, &[8, 1, 34, 0, 0, 0, 22, 59, 59]), "-838:59:59");
         assert_eq!(text(ColumnType::Time, &[0]), "00:00:00");
+        // As MariaDB 10.11 reads a sign alone, and a sign with days.
+        assert_eq!(text(ColumnType::Time, &[1, 0]), "00:00:00");
+        assert_eq!(text(ColumnType::Time, &[5, 0, 3, 0, 0, 0]), "00:00:00");
+        assert_eq!(text(ColumnType::DateTime, &[5, 0xea, 7, 1, 2, 9]), "2026-01-02 00:00:00");
         let unsigned = decode(BinaryType::unsigned(ColumnType::LongLong), &[0xff; 8]);
         assert_eq!(unsigned, Ok(Value::UInt(u64::MAX)));
     }

@@ -273,9 +273,7 @@ impl Execute {
             let nulls = (count..total).map(|index| bit(bitmap, index));
             read_attributes(attributes, nulls, types, &mut attribute_types, &mut cursor)?;
         }
-        if !cursor.is_empty() {
-            return Err(cursor.malformed("the end of the parameters"));
-        }
+        // Servers do not look at what follows; node's mysql2 leaves a byte there for each NULL.
         Ok(Self { header, types })
     }
 

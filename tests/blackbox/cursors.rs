@@ -327,6 +327,9 @@ fn session_state_is_tracked() {
         "USE app_a",
         "SET session_track_schema = 1",
         "USE app",
+        "SET session_track_state_change = 1",
+        "SET session_track_state_change = 0",
+        "USE app_a",
     ];
     let mut recorded = Vec::new();
     for address in [cluster.shards[0].primary.socket_address(), cluster.proxy().socket_address()] {

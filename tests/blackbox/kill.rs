@@ -95,6 +95,72 @@ fn kill_by_our_ids() {
     assert_eq!(idle.query("SELECT 1").expect("a row").scalar(), "1");
 }
 
+/// Goal: KILL QUERY reaches a statement whose rows come faster than the client takes them.
+#[test]
+fn kill_in_the_middle_of_rows() {
+    let cluster = SINGLE.watched();
+    let proxy = cluster.proxy();
+    let mut victim = proxy.client("app");
+    let id = victim.connection_id;
+    thread::scope(|scope| {
+        let running = scope.spawn(|| victim.query(rows("kill-rows")));
+        wait_for_start(&cluster, "kill-rows");
+        thread::sleep(Duration::from_millis(300));
+        proxy.client("app").query(format!("KILL QUERY {id}")).expect("ok");
+        let error = running.join().expect("no panic").expect_err("killed");
+        assert_eq!(error.errno(), 1317, "{error}");
+    });
+    assert_stops(&cluster, "kill-rows");
+    assert_eq!(victim.query("SELECT 1").expect("a row").scalar(), "1");
+}
+
+/// Goal: who has the answer to a KILL QUERY can rely on it: a lock that is given up right after
+/// it does not let the killed statement through.
+#[test]
+fn a_kill_is_done_when_it_is_answered() {
+    let cluster = SINGLE.watched();
+    let proxy = cluster.proxy();
+    let mut holder = proxy.client("app");
+    holder.query("CREATE TABLE kill_lock (id INT PRIMARY KEY)").expect("a table");
+    holder.query("INSERT INTO kill_lock VALUES (1)").expect("a row");
+    let mut victim = proxy.client("app");
+    let id = victim.connection_id;
+    for _ in 0..5 {
+        holder.query("BEGIN").expect("ok");
+        holder.query("SELECT id FROM kill_lock FOR UPDATE").expect("a row");
+        thread::scope(|scope| {
+            let running =
+                scope.spawn(|| victim.query("SELECT /* kill-lock */ id FROM kill_lock FOR UPDATE"));
+            wait_for_start(&cluster, "kill-lock");
+            holder.query(format!("KILL QUERY {id}")).expect("ok");
+            holder.query("COMMIT").expect("ok");
+            let error = running.join().expect("no panic").expect_err("killed");
+            assert_eq!(error.errno(), 1317, "{error}");
+        });
+    }
+    holder.query("DROP TABLE kill_lock").expect("ok");
+}
+
+/// Goal: who reads an id from the server's process list can kill that session with it.
+#[test]
+fn kill_by_the_servers_ids() {
+    let cluster = SINGLE.watched();
+    let proxy = cluster.proxy();
+    let mut killer = proxy.client("app");
+    let mut victim = proxy.client("app");
+    thread::scope(|scope| {
+        let running = scope.spawn(|| victim.query(endless("kill-listed")));
+        wait_for_start(&cluster, "kill-listed");
+        let list = "SELECT id FROM information_schema.processlist \
+                    WHERE info LIKE '%/* kill-listed */%' AND id <> CONNECTION_ID()";
+        let id = killer.query(list).expect("a row").scalar();
+        killer.query(format!("KILL QUERY {id}")).expect("ok");
+        let error = running.join().expect("no panic").expect_err("killed");
+        assert_eq!(error.errno(), 1317, "{error}");
+    });
+    assert_stops(&cluster, "kill-listed");
+}
+
 /// Goal: the statement of a client that goes away is stopped on the server within two seconds,
 /// before its first row and in the middle of its rows.
 #[test]

@@ -19,6 +19,7 @@ mod crowd;
 mod cursors;
 mod defaults;
 mod differential;
+mod drivers;
 mod dump;
 mod dump_sharded;
 mod failover;

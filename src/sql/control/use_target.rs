@@ -4,6 +4,8 @@
 
 use super::{ControlError, expected, rest};
 use crate::sql::cursor::Cursor;
+use crate::sql::mode::LexMode;
+use crate::sql::scan::Scan;
 use crate::sql::token::TokenKind;
 
 /// Where statements go.
@@ -136,4 +138,58 @@ pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Target, ControlError> {
     let error =
         ControlError::Expected { expected: "a target such as keyspace:shard@replica", offset };
     text.parse().map_err(|_: TargetError| error)
+}
+
+/// What a USE statement names, as it is written, without quotes and comments: in the client's
+/// character set. `scan` is the scan of `text`.
+pub fn argument(text: &[u8], mode: LexMode, scan: &Scan) -> Vec<u8> {
+    let Ok(mut cursor) = Cursor::new(text, mode, scan) else { return Vec::new() };
+    cursor.eat_word("USE");
+    let (first, start) = (cursor.peek(), cursor.start() as usize);
+    let mut tokens = 0;
+    while !cursor.at_end() && !cursor.at_symbol(";") {
+        cursor.advance();
+        tokens += 1;
+    }
+    let end = if tokens == 0 { start } else { cursor.previous_end() as usize };
+    match text.get(start..end).unwrap_or_default() {
+        [quote @ (b'`' | b'"'), inner @ .., _]
+            if tokens == 1 && first.kind == TokenKind::QuotedIdentifier =>
+        {
+            let mut name = Vec::with_capacity(inner.len());
+            let mut bytes = inner.iter().copied();
+            while let Some(byte) = bytes.next() {
+                name.push(byte);
+                if byte == *quote {
+                    bytes.next();
+                }
+            }
+            name
+        }
+        plain => plain.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::mode::DoubleQuote;
+
+    #[test]
+    fn arguments_are_read_without_quotes_and_comments() {
+        let ansi = LexMode { double_quote: DoubleQuote::Identifier, ..LexMode::default() };
+        for (text, mode, name) in [
+            ("USE test", LexMode::default(), "test"),
+            (" use\t`a``b` ; ", LexMode::default(), "a`b"),
+            ("/* app */ USE/*a*/test -- x", LexMode::default(), "test"),
+            ("USE \"te\"\"st\"", ansi, "te\"st"),
+            ("USE shop:-80@replica", LexMode::default(), "shop:-80@replica"),
+            ("USE", LexMode::default(), ""),
+        ] {
+            let mut scan = Scan::new();
+            scan.run(text.as_bytes(), mode).expect("tokens");
+            let read = argument(text.as_bytes(), mode, &scan);
+            assert_eq!(String::from_utf8_lossy(&read), name, "{text}");
+        }
+    }
 }
