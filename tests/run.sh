@@ -11,7 +11,7 @@ usage: tests/run.sh [--fast] [--long] [--bench] [--suites] [--with mysql] [--onl
   --fast         format, lints, unit and tidy tests only; needs no server
   --long         also the tests marked as long (ignored by default)
   --bench        also the benchmarks of tests/bench (minutes; needs a quiet machine)
-  --suites       also test suites that others wrote (tests/suites; half an hour, needs package registries)
+  --suites       also test suites that others wrote (tests/suites; an hour, needs package registries)
   --with mysql   also against Oracle MySQL where it can be had
   --only STAGE   only this stage; may be given several times
   --list         names of the stages

@@ -3,6 +3,9 @@
     results.py junit FILE            pytest's and others' JUnit XML
     results.py go FILE               go test -v
     results.py tap FILE              prove -v --merge
+    results.py minitest FILE         minitest --verbose
+    results.py unittest FILE         Python's unittest -v
+    results.py libtest FILE          cargo test
     results.py compare SUITE DIRECT PROXY EXCEPTIONS TABLE SECONDS first|second DIFFERENT
 
 A result is a line "STATUS<tab>test<tab>message"; STATUS is pass, fail or skip. The comparison of a
@@ -84,6 +87,42 @@ def tap(path):
     close()
 
 
+def minitest(path):
+    status = {".": "pass", "F": "fail", "E": "fail", "S": "skip"}
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        text = lines.read()
+    for name, end in re.findall(r"^(\S+#\S.*?) = [\d.]+ s = ([.FES])$", text, re.MULTILINE):
+        told = text.rfind(f"\n{name} [") if end in "FE" else -1
+        if end in "FE" and told < 0:
+            told = text.find(f"\n{name}:\n")
+        emit(status[end], name, text[told : told + 900] if told >= 0 else "")
+
+
+def unittest(path):
+    statuses = {"ok": "pass", "FAIL": "fail", "ERROR": "fail", "skipped": "skip", "expected failure": "pass"}
+    name = None
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        text = lines.read()
+    for line in text.splitlines():
+        start = re.match(r"([\w.]+(?: \([\w.]+\))?) \.\.\. ", line)
+        if start:
+            name, line = start[1], line[start.end():]
+        end = re.search(r"(ok|FAIL|ERROR|skipped|expected failure)(?: ['\"].*)?$", line)
+        if name and end:
+            why = re.search(rf"^(?:FAIL|ERROR): {re.escape(name.split()[0])}\b.*\n", text, re.MULTILINE)
+            emit(statuses[end[1]], name, text[why.start() :][:1500] if why else "")
+            name = None
+
+
+def libtest(path):
+    status = {"ok": "pass", "FAILED": "fail", "ignored": "skip"}
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        text = lines.read()
+    for name, end in re.findall(r"^test (\S.*?) \.\.\. (?:.*?)(ok|FAILED|ignored)", text, re.MULTILINE):
+        told = text.find(f"---- {name} stdout ----")
+        emit(status[end], name, text[told : told + 900] if told >= 0 else "")
+
+
 def read(path):
     results = {}
     with open(os.path.join(path, "results"), encoding="utf-8", errors="replace") as lines:
@@ -148,4 +187,5 @@ def compare(suite, direct_dir, proxy_dir, exceptions_file, table, seconds, run, 
 
 if __name__ == "__main__":
     command, arguments = sys.argv[1], sys.argv[2:]
-    {"junit": junit, "go": go, "tap": tap, "compare": compare}[command](*arguments)
+    formats = {"junit": junit, "go": go, "tap": tap, "minitest": minitest, "unittest": unittest, "libtest": libtest}
+    {**formats, "compare": compare}[command](*arguments)

@@ -84,6 +84,8 @@ start_servers() {
   start_mariadb "$dir" "$server_port"
   "$binary" init --from "mysql://suite:suite@127.0.0.1:$server_port" --out "$dir/geogate" \
     --listen "127.0.0.1:$proxy_port" >"$dir/init.log"
+  # Servers have a Unix socket, and tell its path.
+  sed -i "s|^\[listen\]|&\nsocket = \"$sockets/$proxy_port\"|" "$dir/geogate/geogate.toml"
   printf '%s\n' "$proxy_settings" >>"$dir/geogate/geogate.toml"
   setpriv --pdeathsig KILL -- "$binary" serve --config "$dir/geogate/geogate.toml" >"$dir/proxy.log" 2>&1 </dev/null &
   pids+=($!)

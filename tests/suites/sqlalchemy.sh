@@ -1,5 +1,5 @@
 # SQLAlchemy's dialect suite with one driver; sourced by suite/sqlalchemy-*.sh, which set $dialect and
-# $driver_packages.
+# $driver_packages, and perhaps $scheme and $query of the URL.
 
 databases=(test test_schema test_schema_2)
 
@@ -11,6 +11,6 @@ prepare() {
 run_suite() {
   cp -r "$source"/{lib,test,setup.cfg,pyproject.toml} .
   "$python" -m pytest test/dialect/test_suite.py test/dialect/mysql -p no:cacheprovider --tb=short --maxfail=100000 \
-    --dburi "mysql+$dialect://$user:$password@$host:$port/test?charset=utf8mb4" --junitxml=junit.xml || true
+    --dburi "${scheme:-mysql}+$dialect://$user:$password@$host:$port/test${query-?charset=utf8mb4}" --junitxml=junit.xml || true
   python3 "$here/results.py" junit junit.xml >"$results"
 }

@@ -1,0 +1,3 @@
+# PHP's own tests of its extension pdo_mysql.
+extension=pdo_mysql
+. "$here/php.sh"
