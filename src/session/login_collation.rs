@@ -20,8 +20,14 @@ const SHARED_BELOW: u16 = 248;
 const OF_ONE_PRODUCT: [u16; 3] = [76, 213, 245];
 
 impl Session {
-    /// Begins as a client asks whose functions may have a space before their parenthesis. As at
-    /// servers the login alone does that; COM_RESET_CONNECTION and COM_CHANGE_USER put it back.
+    /// The same after COM_RESET_CONNECTION and COM_CHANGE_USER, which put it back at MariaDB only.
+    pub(super) fn ignore_spaces_again(&mut self) {
+        if self.services.product() == Product::MySql {
+            self.ignore_spaces();
+        }
+    }
+
+    /// Begins as a client asks whose functions may have a space before their parenthesis.
     pub(super) fn ignore_spaces(&mut self) {
         if self.client.capabilities.contains(Capabilities::IGNORE_SPACE) {
             let mut settings = Settings::clone(&self.state.settings);

@@ -344,6 +344,7 @@ impl Session {
         let reading = Reading::new(region, u64::from(self.registered.control().id));
         self.state = State::new(settings, database, reading);
         self.state.lex_mode.versions = self.services.versions();
+        self.ignore_spaces_again();
         self.diagnosed.clear();
         self.last_values.clear();
     }
@@ -352,6 +353,7 @@ impl Session {
     pub(super) fn enter_names(&mut self, names: Names) {
         self.names = names.clone();
         self.state.enter_settings(Arc::new(self.services.first_settings(names)));
+        self.ignore_spaces_again();
     }
 
     pub(super) async fn enter_database(&mut self, name: &[u8]) -> Result<(), End> {

@@ -257,8 +257,13 @@ fn the_sessions_database_is_dropped() {
         let drop = client.prepare("DROP DATABASE doomed").expect("a statement");
         client.execute(&drop, &[]).expect("ok");
         assert_eq!(client.query("SELECT DATABASE()").expect("a row").texts(), [["NULL"]]);
-        let enter = client.prepare("USE app").map(|statement| client.execute(&statement, &[]));
-        enter.expect("a statement").expect("ok");
+        if SOFTWARE.is_mysql() {
+            println!("skipped: MySQL prepares no USE");
+            client.query("USE app").expect("ok");
+        } else {
+            let enter = client.prepare("USE app").expect("a statement");
+            client.execute(&enter, &[]).expect("ok");
+        }
         assert_eq!(client.query("SELECT DATABASE()").expect("a row").texts(), [["app"]]);
     }
 }
