@@ -138,7 +138,7 @@ impl Session {
             Filled::WarningCount => Some(typed(&unsigned(&warnings(false)), "@@warning_count")),
             Filled::ErrorCount => Some(typed(&unsigned(&warnings(true)), "@@error_count")),
             Filled::InsertId => {
-                let id = unsigned(&state.last_insert_id.to_string());
+                let id = format!("CAST({} AS UNSIGNED)", state.last_insert_id);
                 Some(typed(&id, "@@session.last_insert_id"))
             }
             Filled::User if as_server => None,

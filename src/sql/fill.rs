@@ -7,7 +7,7 @@
 //! have had: its text.
 
 use super::ast::Span;
-use super::control::set::scope_and_name;
+use super::control::set::{Scope, scope_and_name};
 use super::cursor::Cursor;
 use super::mode::LexMode;
 use super::scan::Scan;
@@ -86,11 +86,14 @@ pub fn fill(
 fn eat_filled(cursor: &mut Cursor<'_>) -> Option<Filled> {
     let token = cursor.peek();
     if token.kind == TokenKind::SystemVariable {
-        let filled = match scope_and_name(cursor.bytes(token)).1.as_str() {
+        let (scope, name) = scope_and_name(cursor.bytes(token));
+        let filled = match name.as_str() {
+            "socket" => Filled::Socket,
+            // There is no such global variable; the server says so.
+            _ if scope == Scope::Global => return None,
             "warning_count" => Filled::WarningCount,
             "error_count" => Filled::ErrorCount,
             "identity" | "last_insert_id" => Filled::InsertId,
-            "socket" => Filled::Socket,
             _ => return None,
         };
         // An assignment sets it.
@@ -366,6 +369,7 @@ mod tests {
             ("SELECT @@identity", "SELECT 3 AS `@@identity`"),
             ("SELECT @@port, @@global.socket", "SELECT @@port, 3 AS `@@global.socket`"),
             ("SET @@last_insert_id = 5", "-"),
+            ("SELECT @@global.identity, @@global.warning_count", "-"),
             ("INSERT INTO t VALUES (connection_id(), ?)", "INSERT INTO t VALUES (7, ?)"),
             ("SET @a = ROW_COUNT()", "SET @a = 3"),
             ("SELECT x.row_count(), `user`()", "-"),

@@ -21,6 +21,7 @@ free_port() {
 template_data() {
   template=$work/template
   [ -e "$template" ] && return 0
+  rm -rf "$template.new" # of an attempt that failed
   as_root=()
   [ "$(id -u)" -eq 0 ] && as_root=(--user=root)
   openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$work/key.pem" \
