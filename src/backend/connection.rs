@@ -410,11 +410,12 @@ impl Connection {
     /// learns what it has begun with.
     pub(super) async fn set_up(&mut self) -> Result<(), Failure> {
         let setup = self.kind.session_setup(self.initial.names());
+        let looks = self.dial.looks();
         self.execute(setup.as_bytes()).await?;
         let mut initial = Settings::new(self.initial.names().clone());
         if let Some(defaults) = Defaults::read(&self.rows(Defaults::OF_SESSION).await?) {
             defaults.enter(&mut initial);
-            self.dial.note_defaults(defaults);
+            self.dial.note_defaults(defaults, looks);
         }
         if *self.initial != initial {
             self.initial = Arc::new(initial);
@@ -426,7 +427,7 @@ impl Connection {
     /// Looks what the server gives new sessions now.
     pub async fn look_at_defaults(&mut self) -> Result<(), Failure> {
         if let Some(defaults) = Defaults::read(&self.rows(Defaults::OF_SERVER).await?) {
-            self.dial.note_defaults(defaults);
+            self.dial.note_look(defaults);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
@@ -36,9 +37,17 @@ pub struct Dial {
     /// The capabilities in the server's last greeting; none before the first.
     offered: Arc<AtomicU64>,
     /// What the server gives new sessions, as it was seen last.
-    defaults: Arc<ArcSwapOption<Defaults>>,
+    defaults: Arc<Mutex<SeenDefaults>>,
     /// What the server is, as it was seen last.
     kind: Arc<ArcSwapOption<ServerKind>>,
+}
+
+/// What a server gives new sessions.
+#[derive(Debug, Default)]
+struct SeenDefaults {
+    /// Counts the times that its global variables were asked for.
+    looks: u32,
+    defaults: Option<Arc<Defaults>>,
 }
 
 /// What [`Dial`] needs to know.
@@ -97,7 +106,15 @@ pub enum DialError {
     },
 }
 
+/// ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS and ER_USER_LIMIT_REACHED.
+const TOO_MANY: &[u16] = &[1040, 1203, 1226];
+
 impl DialError {
+    /// Whether the server has as many connections as it allows.
+    pub(super) fn is_server_full(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if TOO_MANY.contains(&error.errno))
+    }
+
     /// The reason without the server's address, fit for a client.
     pub fn without_address(&self) -> String {
         match self {
@@ -124,7 +141,7 @@ impl Dial {
 
     /// What the server gives new sessions, as it was seen last; `None` before it was reached.
     pub fn defaults(&self) -> Option<Arc<Defaults>> {
-        self.defaults.load_full()
+        self.defaults.lock().defaults.clone()
     }
 
     /// What the server is, as it was seen last; `None` before it was reached.
@@ -139,11 +156,25 @@ impl Dial {
         }
     }
 
-    /// Notes what the server gives new sessions.
-    pub fn note_defaults(&self, seen: Defaults) {
-        if self.defaults.load().as_deref() != Some(&seen) {
-            self.defaults.store(Some(Arc::new(seen)));
+    /// How often the server was looked at, for [`note_defaults`](Self::note_defaults).
+    pub(super) fn looks(&self) -> u32 {
+        self.defaults.lock().looks
+    }
+
+    /// Notes what a new session was given, unless the server was looked at since `looks`: then this
+    /// is the older of the two.
+    pub(super) fn note_defaults(&self, defaults: Defaults, looks: u32) {
+        let mut seen = self.defaults.lock();
+        if seen.looks == looks && seen.defaults.as_deref() != Some(&defaults) {
+            seen.defaults = Some(Arc::new(defaults));
         }
+    }
+
+    /// Notes what the server says that it gives new sessions now.
+    pub(super) fn note_look(&self, defaults: Defaults) {
+        let mut seen = self.defaults.lock();
+        seen.looks = seen.looks.wrapping_add(1);
+        seen.defaults = Some(Arc::new(defaults));
     }
 
     /// What the server can do, as it said last; nothing before it was reached.

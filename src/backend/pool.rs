@@ -17,6 +17,9 @@ use super::connection::{Aligned, Connection, Failure, Profile};
 use super::dial::{Dial, DialError};
 use crate::clock;
 
+/// A server takes a moment to see that a connection was closed.
+const ROOM_IS_MADE: Duration = Duration::from_millis(5);
+
 /// The connections to one server.
 #[derive(Debug)]
 pub struct Pool {
@@ -163,7 +166,7 @@ impl Pool {
         permit.forget();
         let pool = Arc::clone(self);
         let mut lease = Lease { connection: None, pool, worker, holds_permit: true };
-        lease.connection = Some(self.dial(profile).await.ok()?);
+        lease.connection = Some(self.dial(worker, profile).await.ok()?);
         Some(lease)
     }
 
@@ -203,38 +206,59 @@ impl Pool {
         if !self.reserve() {
             // All that may be open are open, and this permit has none of them: one is idle,
             // with another worker or with other capabilities.
-            for from in (0..self.idle.len()).map(|i| (worker + i) % self.idle.len()) {
-                let found = {
-                    let mut list = self.idle[from].lock();
-                    let at = list.iter().rposition(|c| c.profile() == profile);
-                    match at {
-                        Some(at) => Some(list.remove(at)),
-                        None => list.pop(),
-                    }
+            if let Some(connection) = self.any_idle(worker, profile) {
+                return match Self::adopted(connection, profile) {
+                    Some(connection) => Ok(connection),
+                    // The slot of the connection just closed is used for a new one.
+                    None => self.dial(worker, profile).await,
                 };
-                let Some(connection) = found else { continue };
-                if connection.profile() == profile
-                    && let Some(connection) = Self::alive(connection)
-                    && let Ok(connection) = connection.adopt()
-                {
-                    return Ok(connection);
-                }
-                // The slot of the connection just closed is used for a new one.
-                return self.dial(profile).await;
             }
             // It was given back and taken between the two looks; the cap is briefly exceeded by
             // the connections that are being closed at this moment.
             self.open.fetch_add(1, Ordering::Relaxed);
         }
-        self.dial(profile).await
+        self.dial(worker, profile).await
     }
 
-    /// Dials on a reserved slot, which is free again if that fails or is given up.
-    async fn dial(&self, profile: Profile) -> Result<Connection, DialError> {
+    /// An idle connection of any worker, of this profile if there is one.
+    fn any_idle(&self, worker: usize, profile: Profile) -> Option<Connection> {
+        (0..self.idle.len()).find_map(|i| {
+            let mut list = self.idle[(worker + i) % self.idle.len()].lock();
+            match list.iter().rposition(|c| c.profile() == profile) {
+                Some(at) => Some(list.remove(at)),
+                None => list.pop(),
+            }
+        })
+    }
+
+    /// A connection that another worker may have used, if it is of this profile; else it is closed.
+    fn adopted(connection: Connection, profile: Profile) -> Option<Connection> {
+        if connection.profile() != profile {
+            return None;
+        }
+        Self::alive(connection)?.adopt().ok()
+    }
+
+    /// Dials on a reserved slot, which is free again if that fails or is given up. A server may
+    /// allow fewer connections than the pool: idle ones make room then.
+    async fn dial(&self, worker: usize, profile: Profile) -> Result<Connection, DialError> {
         let slot = Slot(self);
-        let connection = self.dial.connect(profile).await?;
-        std::mem::forget(slot);
-        Ok(connection)
+        loop {
+            let error = match self.dial.connect(profile).await {
+                Ok(connection) => {
+                    std::mem::forget(slot);
+                    return Ok(connection);
+                }
+                Err(error) => error,
+            };
+            let idle = if error.is_server_full() { self.any_idle(worker, profile) } else { None };
+            let Some(idle) = idle else { return Err(error) };
+            if let Some(connection) = Self::adopted(idle, profile) {
+                return Ok(connection);
+            }
+            self.forget();
+            clock::sleep(ROOM_IS_MADE).await;
+        }
     }
 
     /// The idle connection that has the least to be told, of equal ones that used last.
@@ -384,7 +408,7 @@ impl Lease {
     async fn redial(&mut self) -> Result<(), Failure> {
         let profile = self.profile();
         self.connection = None;
-        let dialled = self.pool.dial(profile).await;
+        let dialled = self.pool.dial(self.worker, profile).await;
         let reason = |error: DialError| std::io::Error::other(error.without_address());
         self.connection = Some(dialled.map_err(reason)?);
         Ok(())

@@ -60,6 +60,22 @@ fn connections_to_a_server() {
     two.query("SELECT 1").expect("a row");
 }
 
+/// Goal: a server that allows fewer connections than the pool is not full of idle ones that nobody
+/// can use any more.
+#[test]
+fn idle_connections_make_room() {
+    let cluster = single::start("full", "");
+    let cluster = cluster.watched();
+    let mut admin = cluster.proxy().client("app");
+    admin.query("SET GLOBAL max_connections = 12").expect("ok");
+    for number in 1..40 {
+        // Later sessions do not take connections that were made before.
+        admin.query(format!("SET GLOBAL net_retry_count = {number}")).expect("ok");
+        let answer = cluster.proxy().client("app").query("SELECT @@net_retry_count");
+        assert_eq!(answer.expect("there is room").scalar(), number.to_string());
+    }
+}
+
 /// Goal: who waits longer is served first, whichever worker it is on.
 #[test]
 fn the_queue_is_fair() {
