@@ -20,6 +20,7 @@ use crate::wire::scanner::Outcome;
 
 use super::Session;
 use super::attached::Index;
+use super::statement_counts::StatementCounts;
 
 /// Something that only one connection has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,6 +250,10 @@ impl Session {
             Effect::HandlerOpened(name) => self.hold(index, Hold::Handler(name)),
             Effect::HandlerClosed(name) => {
                 self.release(index, |hold| *hold == Hold::Handler(name.clone()));
+            }
+            Effect::CountersZeroed => {
+                self.statement_counts = StatementCounts::default();
+                self.hold(index, Hold::Lasting("FLUSH STATUS"));
             }
             Effect::Xa => self.hold(index, Hold::Xa),
             Effect::XaEnded => self.release(index, |hold| *hold == Hold::Xa),

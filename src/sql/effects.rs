@@ -45,6 +45,8 @@ pub enum Effect {
     TableLocks,
     /// FLUSH TABLES WITH READ LOCK, or of some tables with locks.
     ReadLock,
+    /// FLUSH STATUS.
+    CountersZeroed,
     /// UNLOCK TABLES.
     UnlocksTables,
     /// HANDLER .. OPEN; the name it is read by, in lower case.
@@ -339,7 +341,7 @@ fn flush(cursor: &mut Cursor<'_>) -> Option<Effect> {
     while !cursor.at_end() {
         if cursor.at_word("STATUS") {
             // What SHOW STATUS counts from now on is what the client wants to see.
-            return Some(Effect::Unknown("FLUSH STATUS"));
+            return Some(Effect::CountersZeroed);
         }
         if cursor.at_words(&["READ", "LOCK"]) || cursor.at_words(&["FOR", "EXPORT"]) {
             return Some(Effect::ReadLock);
