@@ -121,9 +121,7 @@ impl Session {
     #[cold]
     fn read_sequences(&mut self, text: Text<'_>) {
         let taken = match text {
-            Text::Command(packet) => {
-                self.sequences(&self.client.framed.payload(packet)[1..], &self.scan)
-            }
+            Text::Command(packet) => self.sequences(self.client.text(packet), &self.scan),
             Text::Payload(payload) => self.sequences(&payload[1..], &self.scan),
             Text::Plain(text) => self.sequences(text, &self.scan),
             Text::Named(text, _, scan) => self.sequences(text, scan),

@@ -83,7 +83,11 @@ impl Session {
         attached.resumed = true;
         if is_same {
             if let Known::Only(known) = &mut self.last_values.known {
-                known.extend(taken);
+                for sequence in taken {
+                    if !known.contains(&sequence) {
+                        known.push(sequence);
+                    }
+                }
             }
             return;
         }
