@@ -105,6 +105,19 @@ pub struct Place<'a> {
     pub state_marks: StateMarks,
     /// What stands behind the statement in the client's command.
     pub rest: &'a [u8],
+    /// When the client gets to see that the answer ended.
+    pub end: AnswerEnd,
+}
+
+/// When a client gets the last packet of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnswerEnd {
+    /// As soon as the server has sent it.
+    #[default]
+    Forwarded,
+    /// When the session flushes its output buffer, where the packet is left: what the statement
+    /// changed for other sessions must be known before anyone can say that it is done.
+    Kept,
 }
 
 /// The mark that some session state has changed: Geogate asks servers for it, few clients do.
@@ -308,16 +321,19 @@ impl Answer<'_> {
     async fn forward_end(&mut self, end: usize) -> Result<(), RelayError> {
         let changed = changed_end(self.client, self.connection, self.place);
         let (framed, _) = self.connection.relay_parts();
-        let delivered = match changed {
-            None => {
+        let delivered = match (changed, self.place.end) {
+            (None, AnswerEnd::Forwarded) => {
                 let write = self.client.framed.write_all(&framed.buffered()[..end]);
                 deliver(write, self.control).await
             }
-            Some(Changed { original }) => {
-                // The changed packet stands in the output buffer; what comes before it goes first.
-                let head = end - original;
+            (changed, answer_end) => {
+                // A changed packet stands in the output buffer; what comes before it goes first.
+                let head = end - changed.map_or(0, |changed| changed.original);
                 self.client.framed.out.splice(0..0, framed.buffered()[..head].iter().copied());
-                deliver(self.client.framed.flush(), self.control).await
+                match answer_end {
+                    AnswerEnd::Forwarded => deliver(self.client.framed.flush(), self.control).await,
+                    AnswerEnd::Kept => Delivered::Yes,
+                }
             }
         };
         framed.consume(end);

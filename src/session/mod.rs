@@ -70,7 +70,7 @@ use crate::backend::{Names, Profile, Settings};
 use crate::canary::HeldGeneration;
 use crate::error::{SqlError, catalog};
 use crate::executor::registry::Registered;
-use crate::executor::relay::{Client, StateMarks};
+use crate::executor::relay::{AnswerEnd, Client, StateMarks};
 use crate::geo::{self, Placement};
 use crate::sql::scan::Scan;
 use crate::topology::Topology;
@@ -120,6 +120,8 @@ pub struct Session {
     sequence: u8,
     /// Another answer to the same command follows.
     more_follows: bool,
+    /// When the client sees the end of the answer that is relayed.
+    answer_end: AnswerEnd,
     /// The beginning of what follows the statement in the client's command.
     rest: Vec<u8>,
     /// The last answer was an error.
@@ -213,6 +215,7 @@ impl Session {
             scan: Scan::new(),
             sequence: 0,
             more_follows: false,
+            answer_end: AnswerEnd::Forwarded,
             rest: Vec::new(),
             failed: false,
             tracked: Vec::new(),

@@ -32,6 +32,7 @@ use crate::wire::scanner::Expect;
 
 use super::consistency::ReadOptions;
 use super::query::Request;
+use super::scatter::defines;
 use super::total::WrittenRows;
 use super::{End, Session};
 
@@ -481,11 +482,17 @@ impl Session {
                 return self.reply_error(error).await;
             }
         };
-        let exchanged = self.exchange(index, Request::Payload(payload), Expect::Query).await?;
+        let request = Request::Payload(payload);
+        let exchanged = if defines(statement.kind) {
+            // Others plan with the new columns from the answer on.
+            self.exchange_keeping_end(index, request).await?
+        } else {
+            self.exchange(index, request, Expect::Query).await?
+        };
         if let Some(outcome) = exchanged {
             self.after_statement(index, statement.kind, statement.features, &outcome).await;
         }
-        Ok(())
+        self.flush().await
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::backend::{Connection, Failure, Several, first_answer_sequence};
 use crate::error::{SqlError, catalog};
 use crate::executor::registry;
-use crate::executor::relay::{Forwarded, Place, RelayError, relay};
+use crate::executor::relay::{AnswerEnd, Forwarded, Place, RelayError, relay};
 use crate::geo;
 use crate::net::Packet;
 use crate::observe::Route;
@@ -335,6 +335,19 @@ impl Session {
         self.relay_answer(index, first_sequence).await
     }
 
+    /// Exchanges a statement that changes something for other sessions too: the client sees the end
+    /// of its answer at the next flush.
+    pub(super) async fn exchange_keeping_end(
+        &mut self,
+        index: Index,
+        request: Request,
+    ) -> Result<Option<Outcome>, End> {
+        self.answer_end = AnswerEnd::Kept;
+        let exchanged = self.exchange(index, request, Expect::Query).await;
+        self.answer_end = AnswerEnd::Forwarded;
+        exchanged
+    }
+
     /// Relays the answer that a connection's scanner waits for.
     pub(super) async fn relay_answer(
         &mut self,
@@ -346,6 +359,7 @@ impl Session {
             more_follows: self.more_follows,
             state_marks: self.state_marks,
             rest: &self.rest,
+            end: self.answer_end,
             ..Place::default()
         };
         let attached = &mut self.attached[index];

@@ -410,14 +410,7 @@ impl Session {
 
     /// After a definition statement: the next statement is to see the new columns.
     pub(super) async fn columns_may_have_changed(&mut self, kind: StatementKind) {
-        let changes = matches!(
-            kind,
-            StatementKind::Create
-                | StatementKind::Alter
-                | StatementKind::Drop
-                | StatementKind::Rename
-        );
-        if changes {
+        if defines(kind) {
             self.services.columns.refresh(COLUMNS_WAIT).await;
             if !self.in_transaction() {
                 self.generation.release();
@@ -537,4 +530,10 @@ fn sources<'a>(
         }
     };
     live.iter().enumerate().map(&mut source).collect()
+}
+
+/// Whether statements of this kind change which columns there are.
+pub(super) fn defines(kind: StatementKind) -> bool {
+    use StatementKind::{Alter, Create, Drop, Rename};
+    matches!(kind, Create | Alter | Drop | Rename)
 }

@@ -17,7 +17,6 @@ use crate::sql::control::set::{Access, Isolation, Scope, Set, SetItem, SetValue}
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::system_variable::{self, Keeping};
-use crate::wire::scanner::Expect;
 
 use super::assignment::{
     Change, charset_variables, is_on, isolation_words, next_transaction, other_change,
@@ -112,7 +111,8 @@ impl Session {
         // The answer to the SET itself is marked too.
         let marks_before = self.state_marks;
         self.state_marks = state_marks(&changes).unwrap_or(marks_before);
-        let outcome = self.exchange(index, request, Expect::Query).await?;
+        // Sessions that begin after the answer to a SET GLOBAL have the new value.
+        let outcome = self.exchange_keeping_end(index, request).await?;
         if outcome.is_none_or(|outcome| outcome.is_error()) {
             self.state_marks = marks_before;
         }
@@ -133,7 +133,7 @@ impl Session {
             self.forget_warnings();
             self.diagnosed.warnings = Warnings::Noted(rows);
         }
-        Ok(())
+        self.flush().await
     }
 
     /// Why a SET that cannot be mirrored is refused: a server's own error if it has one, so that a
