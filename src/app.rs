@@ -19,7 +19,9 @@ use crate::control::{self, ControlState};
 use crate::executor::registry::Registry;
 use crate::executor::sequence::Sequences;
 use crate::frontend::{Frontend, Inbox, Listener, Policy};
-use crate::monitor::columns::ColumnReader;
+use crate::monitor::columns::ColumnLook;
+use crate::monitor::reader::Reader;
+use crate::monitor::stored_programs::StoredProgramReader;
 use crate::monitor::{Monitor, MonitorSettings};
 use crate::observe::Metrics;
 use crate::session::accounts::Accounts;
@@ -39,8 +41,8 @@ const OFFERS_EVERY: u64 = 5;
 /// How long sessions in a transaction may go on after the proxy was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// How long the first client waits for the servers' columns.
-const FIRST_COLUMNS: Duration = Duration::from_secs(2);
+/// How long the first client waits for the servers' columns and stored programs.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 /// Why the proxy does not start: what an operator must mend.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +77,11 @@ impl App {
             .map_err(|e| StartError(format!("cannot start the monitors: {e}")))?;
         let services = Arc::new(services(config, topology, monitors.handle())?);
         gauges::watch(&services);
-        monitors.block_on(services.columns.ready(FIRST_COLUMNS));
+        monitors.block_on(async {
+            let columns = services.columns.ready(FIRST_LOOK);
+            let stored_programs = services.stored_programs.reader().ready(FIRST_LOOK);
+            tokio::join!(columns, stored_programs)
+        });
         let tls = net::server_config(&config.tls).map_err(|e| StartError(e.to_string()))?;
         let policy = Policy {
             tls,
@@ -211,6 +217,8 @@ fn services(
     };
     let monitor = Monitor::start(monitors, &settings, &topology, &pools);
     let columns = column_reader(config, monitors, &topology, &steward);
+    let refresh = limits.schema_refresh();
+    let stored_programs = StoredProgramReader::start(monitors, &config.backend, refresh, &topology);
     Ok(Services {
         collations: Collations::default(),
         limits: limits.clone(),
@@ -220,6 +228,7 @@ fn services(
         topology,
         monitor,
         columns,
+        stored_programs,
         geography: Geography::new(config),
         metrics: Metrics::new(config.workers, keyspaces),
         serving: Arc::clone(steward.serving()),
@@ -239,14 +248,14 @@ fn column_reader(
     runtime: &tokio::runtime::Handle,
     topology: &Arc<ArcSwap<Topology>>,
     steward: &Arc<Steward>,
-) -> ColumnReader {
+) -> Reader {
     if topology.load().single_server().is_some() {
-        return ColumnReader::none();
+        return Reader::none();
     }
     let steward = Arc::clone(steward);
     let publish = Box::new(move |columns| steward.columns_changed(columns));
     let interval = config.limits.schema_refresh();
-    ColumnReader::start(runtime, &config.backend, interval, topology, publish)
+    ColumnLook::start(runtime, &config.backend, interval, topology, publish)
 }
 
 /// Reads and checks the VSchema; its problems keep the proxy from starting.

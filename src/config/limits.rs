@@ -69,8 +69,8 @@ pub struct Limits {
     pub monitor_timeout_ms: u64,
     /// Milliseconds a replica may be behind and still be read.
     pub replica_lag_max_ms: u64,
-    /// Milliseconds between two looks at the servers' column definitions; a definition statement
-    /// through this proxy causes one at once.
+    /// Milliseconds between two looks at the servers' columns, triggers, routines and views; a
+    /// definition statement through this proxy causes one at once.
     pub schema_refresh_ms: u64,
 }
 

@@ -1,12 +1,10 @@
 //! Reads the columns of every keyspace's tables from its servers, and hands them on when they
 //! differ from those before.
 //!
-//! One task for all keyspaces: it asks the primary of one shard of each, because all shards of a
-//! keyspace have the same tables (a definition statement that failed on some of them is reported
-//! to whoever ran it). It asks at the start, in an interval, and when someone asks for it. What
-//! could not be read stays as it was, and is tried again soon.
+//! It asks the primary of one shard of each keyspace, because all shards of a keyspace have the
+//! same tables (a definition statement that failed on some of them is reported to whoever ran it).
+//! What could not be read stays as it was.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,22 +12,16 @@ use arc_swap::ArcSwap;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, from_row_opt};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 
 use crate::config::{Address, Backend};
 use crate::planner::live_columns::{ColumnRow, LiveColumns};
 use crate::topology::{KeyspaceIndex, Topology};
 
 use super::probe;
+use super::reader::{Look, Reader, Unread};
 
 /// Time for one server's answer; a large schema takes a while.
 const LOOK: Duration = Duration::from_secs(10);
-
-/// Pause before a failed look is repeated; it doubles up to the interval.
-const RETRY: Duration = Duration::from_millis(100);
-
-/// The shortest interval.
-const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 const QUERY: &str = "SELECT TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION, DATA_TYPE, COLUMN_TYPE, \
     COLLATION_NAME, IS_NULLABLE, EXTRA, CHARACTER_MAXIMUM_LENGTH, NUMERIC_SCALE \
@@ -38,25 +30,15 @@ const QUERY: &str = "SELECT TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION, DATA_TYPE
 /// Whoever wants to know of other columns.
 type Publish = Box<dyn Fn(Arc<LiveColumns>) + Send + Sync>;
 
-/// The task that reads columns, if there is one.
-#[derive(Debug)]
-pub struct ColumnReader {
-    tickets: Option<Tickets>,
+/// Reads columns.
+pub struct ColumnLook {
+    backend: Backend,
+    topology: Arc<ArcSwap<Topology>>,
+    publish: Publish,
+    known: Arc<LiveColumns>,
 }
 
-/// Each wish for a look has a number; a look that begins later fulfils it.
-#[derive(Debug)]
-struct Tickets {
-    wanted: watch::Sender<u64>,
-    done: watch::Receiver<u64>,
-}
-
-impl ColumnReader {
-    /// Reads nothing: with a single server no plan is made.
-    pub fn none() -> Self {
-        Self { tickets: None }
-    }
-
+impl ColumnLook {
     /// Starts to read on `runtime`, at once and then every `interval`. `publish` gets the columns
     /// of all keyspaces whenever they differ from those before.
     pub fn start(
@@ -65,90 +47,17 @@ impl ColumnReader {
         interval: Duration,
         topology: &Arc<ArcSwap<Topology>>,
         publish: Publish,
-    ) -> Self {
-        let (wanted, wishes) = watch::channel(1);
-        let (finished, done) = watch::channel(0);
-        let task = Task {
-            backend: backend.clone(),
-            interval: interval.max(INTERVAL_MIN),
-            topology: Arc::clone(topology),
-            publish,
-            known: Arc::default(),
-            wishes,
-            finished,
-        };
-        runtime.spawn(task.run());
-        Self { tickets: Some(Tickets { wanted, done }) }
-    }
-
-    /// Waits until the first look at all keyspaces has succeeded, at most so long.
-    pub async fn ready(&self, limit: Duration) {
-        if let Some(tickets) = &self.tickets {
-            tickets.wait(1, limit).await;
-        }
-    }
-
-    /// Asks for a look, because the tables have changed, and waits until it has succeeded, at most
-    /// so long.
-    pub async fn refresh(&self, limit: Duration) {
-        let Some(tickets) = &self.tickets else { return };
-        let mut own = 0;
-        tickets.wanted.send_modify(|last| {
-            *last += 1;
-            own = *last;
-        });
-        tickets.wait(own, limit).await;
+    ) -> Reader {
+        let (backend, topology) = (backend.clone(), Arc::clone(topology));
+        Reader::start(runtime, interval, Self { backend, topology, publish, known: Arc::default() })
     }
 }
 
-impl Tickets {
-    async fn wait(&self, ticket: u64, limit: Duration) {
-        let mut done = self.done.clone();
-        let reached = done.wait_for(|done| *done >= ticket);
-        // Whoever waited too long goes on with the columns as they were.
-        let _ = tokio::time::timeout(limit, reached).await;
-    }
-}
-
-struct Task {
-    backend: Backend,
-    interval: Duration,
-    topology: Arc<ArcSwap<Topology>>,
-    publish: Publish,
-    known: Arc<LiveColumns>,
-    wishes: watch::Receiver<u64>,
-    finished: watch::Sender<u64>,
-}
-
-impl Task {
-    async fn run(mut self) {
-        let mut retry = RETRY;
-        loop {
-            let ticket = *self.wishes.borrow_and_update();
-            let pause = match self.look().await {
-                Ok(()) => {
-                    retry = RETRY;
-                    self.finished.send_replace(ticket);
-                    self.interval
-                }
-                Err(error) => {
-                    if retry == RETRY {
-                        tracing::warn!(%error, "cannot read the columns of a keyspace");
-                    }
-                    let pause = retry.min(self.interval);
-                    retry = (retry * 2).min(self.interval);
-                    pause
-                }
-            };
-            if let Ok(Err(_)) = tokio::time::timeout(pause, self.wishes.changed()).await {
-                // Nobody can ask any more: the proxy ends.
-                return;
-            }
-        }
-    }
+impl Look for ColumnLook {
+    const WHAT: &'static str = "the columns of a keyspace";
 
     /// Reads all keyspaces; one that fails does not keep the others from being read.
-    async fn look(&mut self) -> Result<(), Problem> {
+    async fn look(&mut self) -> Result<(), Unread> {
         let topology = self.topology.load_full();
         let mut columns = LiveColumns::clone(&self.known);
         let mut problem = None;
@@ -156,8 +65,8 @@ impl Task {
             match self.read(&topology, index).await {
                 Ok(rows) => columns = columns.with_keyspace(&keyspace.name, rows),
                 Err(cause) => {
-                    let keyspace = keyspace.name.to_string();
-                    problem = Some(Problem { keyspace, cause });
+                    let what = format!("keyspace {}", keyspace.name);
+                    problem = Some(Unread { what, cause });
                 }
             }
         }
@@ -168,7 +77,9 @@ impl Task {
         }
         problem.map_or(Ok(()), Err)
     }
+}
 
+impl ColumnLook {
     /// The rows of the first shard that answers.
     async fn read(
         &self,
@@ -187,19 +98,6 @@ impl Task {
             }
         }
         Err(cause)
-    }
-}
-
-/// Which keyspace could not be read.
-#[derive(Debug)]
-struct Problem {
-    keyspace: String,
-    cause: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "keyspace {}: {}", self.keyspace, self.cause)
     }
 }
 

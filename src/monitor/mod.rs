@@ -11,6 +11,8 @@
 
 pub mod columns;
 mod probe;
+pub mod reader;
+pub mod stored_programs;
 mod verdict;
 
 use std::sync::{Arc, mpsc};

@@ -14,9 +14,11 @@ use crate::sql::mode::LexMode;
 use crate::sql::scan::Scan;
 use crate::sql::sequence_use::Sequence;
 use crate::sql::statement_kind::StatementKind;
+use crate::sql::stored_programs::StoredPrograms;
 use crate::sql::system_variable::PROFILES;
 use crate::sql::value::Value;
 use crate::wire::scanner::Outcome;
+use crate::wire::session_track::SessionChange;
 
 use super::Session;
 use super::attached::Index;
@@ -116,6 +118,27 @@ impl Session {
         if features.contains(Features::SEQUENCE) {
             self.read_sequences(text);
         }
+        let stored = self.services.stored_programs.programs();
+        if !stored.is_empty() {
+            self.read_stored_programs(&stored, text);
+        }
+    }
+
+    /// What the triggers and views do whose tables a statement names.
+    #[cold]
+    fn read_stored_programs(&mut self, stored: &StoredPrograms, text: Text<'_>) {
+        let found = match text {
+            Text::Command(packet) => stored.effects_in(self.client.text(packet)),
+            Text::Payload(payload) => stored.effects_in(&payload[1..]),
+            Text::Plain(text) | Text::Named(text, ..) => stored.effects_in(text),
+            Text::Prepared(id) => {
+                let statement = self.prepared.scanned(id, self.state.lex_mode);
+                statement.map_or(Vec::new(), |(text, _)| stored.effects_in(text))
+            }
+        };
+        if !found.is_empty() {
+            self.pending.get_or_insert_default().effects.extend(found);
+        }
     }
 
     #[cold]
@@ -188,6 +211,18 @@ impl Session {
                 // It is there under a name that is not known.
                 self.hold(index, Hold::Lasting("a temporary table that was renamed"));
             }
+        }
+        self.publish_holds();
+    }
+
+    /// Notes what a part of a statement on several shards leaves behind on one of them.
+    pub(super) async fn leave_behind_on_shard(&mut self, index: Index, failed: bool) {
+        let mut changes = self.attached[index].lease.session_changes();
+        if changes.any(|change| matches!(change, Ok(SessionChange::State(b"1")))) {
+            self.hold(index, Hold::Lasting("what a trigger has set"));
+        }
+        if let Some(pending) = self.pending.clone() {
+            self.note_effects(index, *pending, failed).await;
         }
         self.publish_holds();
     }
@@ -412,7 +447,9 @@ impl Session {
         match (cells.nth(1).flatten(), cells.next().flatten()) {
             (Some(sql_mode), Some(text)) => {
                 let mode = LexMode::default().with_sql_mode(&sql_mode);
-                effects_of_routine(&text, mode)
+                let mut effects = effects_of_routine(&text, mode);
+                effects.extend(self.services.stored_programs.programs().effects_in(&text));
+                effects
             }
             _ => unread,
         }

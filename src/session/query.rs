@@ -226,14 +226,17 @@ impl Session {
             let error = self.fail(index, failure).await;
             return self.reply_error(error).await;
         }
-        let Some(outcome) = self.exchange(index, request, Expect::Query).await? else {
-            return Ok(());
+        let exchanged = if features.contains(Features::STORED_DEFINITION) {
+            self.exchange_keeping_end(index, request).await?
+        } else {
+            self.exchange(index, request, Expect::Query).await?
         };
+        let Some(outcome) = exchanged else { return Ok(()) };
         // What came after a stored program in the same command is not known.
         let ran_more = outcome.results > 1 && kind != StatementKind::Call;
         let kind = if ran_more { StatementKind::Other } else { kind };
         self.after_statement(index, kind, features, &outcome).await;
-        Ok(())
+        self.flush().await
     }
 
     /// Lets the server find the end of a stored program and the statements after it, if the client
@@ -451,6 +454,9 @@ impl Session {
         }
         if features.contains(Features::DATABASE_DEFINITION) && !outcome.is_error() {
             self.databases_changed(index, kind).await;
+        }
+        if features.contains(Features::STORED_DEFINITION) && !outcome.is_error() {
+            self.stored_programs_changed().await;
         }
         if self.pending.is_some() || state_changed == StateChanged::Yes || keeps_state {
             self.leave_behind(index, kind, state_changed, outcome).await;

@@ -34,8 +34,8 @@ use super::{End, Session};
 /// The savepoint that makes a statement on several shards all or nothing.
 const SAVEPOINT: &str = "_geogate_statement";
 
-/// How long a definition statement waits until its columns are known.
-const COLUMNS_WAIT: Duration = Duration::from_secs(3);
+/// How long a definition statement waits until what it defined is known.
+const DEFINITION_WAIT: Duration = Duration::from_secs(3);
 
 impl Session {
     /// A read on several shards, or on one with stages behind it.
@@ -325,6 +325,7 @@ impl Session {
         match self.answer_of(index).await {
             Ok(outcome) => {
                 total.add(&outcome, &self.attached[index].lease.last_info());
+                self.leave_behind_on_shard(index, false).await;
                 self.settle(index, &outcome).await;
             }
             Err(Failure::Server(error)) => {
@@ -368,6 +369,7 @@ impl Session {
     /// A server has answered with an error. Others may be busy with the same statement, so nothing
     /// is rolled back here.
     async fn settle_refused(&mut self, index: usize, error: &SqlError) {
+        self.leave_behind_on_shard(index, true).await;
         let attached = &mut self.attached[index];
         // Without autocommit the statement may have opened a transaction.
         attached.in_transaction |= !self.state.autocommit;
@@ -408,10 +410,15 @@ impl Session {
         Ok(total)
     }
 
+    /// After a definition of a trigger, a routine or a view.
+    pub(super) async fn stored_programs_changed(&self) {
+        self.services.stored_programs.reader().refresh(DEFINITION_WAIT).await;
+    }
+
     /// After a definition statement: the next statement is to see the new columns.
     pub(super) async fn columns_may_have_changed(&mut self, kind: StatementKind) {
         if defines(kind) {
-            self.services.columns.refresh(COLUMNS_WAIT).await;
+            self.services.columns.refresh(DEFINITION_WAIT).await;
             if !self.in_transaction() {
                 self.generation.release();
             }
@@ -473,6 +480,7 @@ impl Session {
     async fn settle_all(&mut self, live: &[Option<ServerId>], outcomes: &[Outcome]) {
         for (server, outcome) in live.iter().zip(outcomes) {
             if let Some(index) = server.and_then(|server| self.index_of(server)) {
+                self.leave_behind_on_shard(index, outcome.is_error()).await;
                 self.settle(index, outcome).await;
             }
         }

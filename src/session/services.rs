@@ -14,7 +14,8 @@ use crate::executor::registry::Registry;
 use crate::executor::sequence::Sequences;
 use crate::geo::Placement;
 use crate::monitor::Monitor;
-use crate::monitor::columns::ColumnReader;
+use crate::monitor::reader::Reader;
+use crate::monitor::stored_programs::StoredProgramReader;
 use crate::observe::Metrics;
 use crate::sql::mode::Versions;
 use crate::topology::Topology;
@@ -37,7 +38,9 @@ pub struct Services {
     /// Asks the servers how they are.
     pub monitor: Monitor,
     /// Reads the servers' columns.
-    pub columns: ColumnReader,
+    pub columns: Reader,
+    /// Reads what triggers and views leave behind in sessions.
+    pub stored_programs: StoredProgramReader,
     /// Regions, and whose clients are where.
     pub geography: Geography,
     /// What is counted.

@@ -18,7 +18,7 @@ use super::statement_kind::StatementKind as Kind;
 use super::system_variable::modern_name;
 use super::token::TokenKind;
 
-pub use routine::effects_of_routine;
+pub use routine::{effects_of_body, effects_of_routine};
 
 /// One thing that a statement may leave behind.
 #[derive(Clone, Debug, PartialEq, Eq)]

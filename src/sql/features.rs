@@ -59,6 +59,8 @@ impl Features {
     pub const FROM: Self = Self(1 << 21);
     /// DATABASE or SCHEMA in a CREATE, ALTER or DROP: it defines one.
     pub const DATABASE_DEFINITION: Self = Self(1 << 23);
+    /// VIEW, TRIGGER, PROCEDURE, FUNCTION, PACKAGE or EVENT in a CREATE or ALTER: it defines one.
+    pub const STORED_DEFINITION: Self = Self(1 << 24);
     /// LASTVAL(), PREVIOUS VALUE FOR; SEQUENCE is there, too.
     pub const LAST_VALUE: Self = Self(1 << 22);
 

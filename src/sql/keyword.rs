@@ -42,6 +42,8 @@ pub(super) enum Keyword {
     Database,
     /// PROCEDURE, FUNCTION, TRIGGER, EVENT, PACKAGE.
     StoredProgram,
+    /// VIEW.
+    View,
 }
 
 impl Keyword {
@@ -58,6 +60,7 @@ impl Keyword {
             (4, b'i') => (b"into", Self::Into),
             (4, b'n') => (b"next", Self::Next),
             (4, b'r') => (b"rows", Self::EndsBy),
+            (4, b'v') => (b"view", Self::View),
             (5, b'l') => (b"limit", Self::EndsBy),
             (5, b'r') => (b"range", Self::EndsBy),
             (5, b's') => (b"share", Self::UpdateOrShare),

@@ -21,6 +21,7 @@ pub mod scan;
 pub mod sequence_use;
 pub mod splice;
 pub mod statement_kind;
+pub mod stored_programs;
 pub mod system_variable;
 pub mod token;
 pub mod value;

@@ -252,11 +252,22 @@ impl Scan {
                 }
             }
             Keyword::StoredProgram => self.stored_program(context, word),
+            Keyword::View => {
+                self.defines_stored();
+            }
         }
     }
 
-    fn stored_program(&self, context: &mut Context, word: &[u8]) {
-        if matches!(self.kind, StatementKind::Create | StatementKind::Alter) {
+    fn defines_stored(&mut self) -> bool {
+        let defines = matches!(self.kind, StatementKind::Create | StatementKind::Alter);
+        if defines {
+            self.features |= Features::STORED_DEFINITION;
+        }
+        defines
+    }
+
+    fn stored_program(&mut self, context: &mut Context, word: &[u8]) {
+        if self.defines_stored() {
             let is_package = word.eq_ignore_ascii_case(b"package");
             context.compound.get_or_insert_with(|| {
                 if is_package { Compound::endless() } else { Compound::with_header() }

@@ -54,6 +54,7 @@ mod single;
 mod software;
 mod state;
 mod statements;
+mod stored_programs;
 mod table_locks;
 mod text_prepared;
 mod transparency;

@@ -1,6 +1,7 @@
-//! What a stored routine may leave behind, from the text that SHOW CREATE gives of it.
+//! What a stored routine or a trigger may leave behind, from its text. Variables that it only reads
+//! are left out, because many triggers ask one whether they are to do nothing.
 
-use super::{Effect, eat_called, eat_name, function, temporary_name};
+use super::{Effect, eat_called, eat_name, function, is_lock, temporary_name};
 use crate::sql::control::set::{self, Scope, SetItem};
 use crate::sql::cursor::Cursor;
 use crate::sql::mode::LexMode;
@@ -10,34 +11,40 @@ use crate::sql::token::TokenKind;
 
 /// What running the routine may leave behind. `text` is its CREATE statement.
 pub fn effects_of_routine(text: &[u8], mode: LexMode) -> Vec<Effect> {
+    // The routine's own name and parameters come first.
+    effects_behind(text, mode, |cursor| {
+        while !cursor.at_end() && !cursor.at_symbol("(") {
+            cursor.advance();
+        }
+        let _ = cursor.skip_parentheses();
+    })
+}
+
+/// What running the body of a trigger or routine may leave behind.
+pub fn effects_of_body(text: &[u8], mode: LexMode) -> Vec<Effect> {
+    effects_behind(text, mode, |_| {})
+}
+
+/// The effects of what stands behind the head.
+fn effects_behind(text: &[u8], mode: LexMode, skip_head: fn(&mut Cursor<'_>)) -> Vec<Effect> {
     let mut scan = Scan::new();
     if scan.run(text, mode).is_err() {
-        return vec![Effect::Unknown("a stored routine that cannot be read")];
+        return vec![UNREAD];
     }
-    let Ok(mut cursor) = Cursor::new(text, mode, &scan) else {
-        return vec![Effect::Unknown("a stored routine that cannot be read")];
-    };
+    let Ok(mut cursor) = Cursor::new(text, mode, &scan) else { return vec![UNREAD] };
+    skip_head(&mut cursor);
     let mut found = Vec::new();
     let mut begins = false;
     // Whether a SET can be the body by itself.
     let mut is_head = true;
-    // The routine's own name and parameters.
-    while !cursor.at_end() && !cursor.at_symbol("(") {
-        cursor.advance();
-    }
-    let _ = cursor.skip_parentheses();
     while !cursor.at_end() {
         let token = cursor.peek();
         let at_start = std::mem::replace(&mut begins, false);
         match token.kind {
-            TokenKind::UserVariable => {
-                let name = set::user_variable_name(cursor.bytes(token));
-                push(&mut found, Effect::UserVariable(name));
-            }
+            TokenKind::UserVariable if cursor.symbol_at(1, ":=") => variable(&cursor, &mut found),
             TokenKind::Symbol if cursor.at_symbol(";") || cursor.at_symbol(":") => begins = true,
             TokenKind::Word | TokenKind::QuotedIdentifier => {
-                if let Some(name) = eat_called(&mut cursor) {
-                    function(&cursor, name, 0, &mut found);
+                if called(&mut cursor, &mut found) {
                     continue;
                 }
                 begins = cursor.at_any_word(&["BEGIN", "THEN", "ELSE", "DO", "LOOP", "REPEAT"]);
@@ -71,11 +78,58 @@ fn push(found: &mut Vec<Effect>, effect: Effect) {
     }
 }
 
+/// The variable that the cursor is at.
+fn variable(cursor: &Cursor<'_>, found: &mut Vec<Effect>) {
+    let name = set::user_variable_name(cursor.bytes(cursor.peek()));
+    push(found, Effect::UserVariable(name));
+}
+
+/// All variables up to the end of the parentheses that the cursor is at, or of the statement.
+fn all_variables(mut cursor: Cursor<'_>, found: &mut Vec<Effect>) {
+    let mut depth = 0;
+    while !cursor.at_end() && !cursor.at_symbol(";") {
+        if cursor.at_symbol("(") {
+            depth += 1;
+        } else if cursor.at_symbol(")") {
+            depth -= 1;
+            if depth == 0 {
+                return;
+            }
+        } else if cursor.peek().kind == TokenKind::UserVariable {
+            variable(&cursor, found);
+        }
+        cursor.advance();
+    }
+}
+
+/// Moves over the name of a function that is called; its arguments may be given back (OUT).
+fn called(cursor: &mut Cursor<'_>, found: &mut Vec<Effect>) -> bool {
+    let Some(name) = eat_called(cursor) else { return false };
+    if !is_lock(&name.name) {
+        all_variables(cursor.clone(), found);
+    }
+    function(cursor, name, 0, found);
+    true
+}
+
 /// A word of the body; moves over it.
 fn word(cursor: &mut Cursor<'_>, found: &mut Vec<Effect>) {
     if cursor.eat_word("CALL") {
         let effect = eat_name(cursor).map_or(super::UNREAD, Effect::Procedure);
         push(found, effect);
+        if cursor.at_symbol("(") {
+            all_variables(cursor.clone(), found);
+        }
+    } else if cursor.eat_word("INTO") {
+        into(cursor, found);
+    } else if cursor.at_word("GET") {
+        all_variables(cursor.clone(), found);
+        cursor.advance();
+    } else if cursor.eat_word("SET") {
+        // Not at the start of a statement that was recognised, or one of UPDATE's.
+        if cursor.peek().kind == TokenKind::UserVariable {
+            all_variables(cursor.clone(), found);
+        }
     } else if cursor.eat_word("TEMPORARY") {
         // DROP TEMPORARY is found too, and does no harm: the table is looked for afterwards.
         if let Some(name) = temporary_name(cursor) {
@@ -97,20 +151,33 @@ fn word(cursor: &mut Cursor<'_>, found: &mut Vec<Effect>) {
     }
 }
 
+/// The targets of SELECT .. INTO and FETCH .. INTO, or a table's name.
+fn into(cursor: &mut Cursor<'_>, found: &mut Vec<Effect>) {
+    loop {
+        if cursor.peek().kind == TokenKind::UserVariable {
+            variable(cursor, found);
+            cursor.advance();
+        } else if eat_name(cursor).is_none() {
+            return;
+        }
+        if !cursor.eat_symbol(",") {
+            return;
+        }
+    }
+}
+
 /// SET .. up to the semicolon.
 fn assignments(cursor: &mut Cursor<'_>, mode: LexMode, found: &mut Vec<Effect>) {
     let start = cursor.start() as usize;
+    let mut begins = false;
     while !cursor.at_end() && !cursor.at_symbol(";") {
-        let token = cursor.peek();
-        if token.kind == TokenKind::UserVariable {
-            let name = set::user_variable_name(cursor.bytes(token));
-            push(found, Effect::UserVariable(name));
+        let assigns = begins && cursor.symbol_at(1, "=") || cursor.symbol_at(1, ":=");
+        if assigns && cursor.peek().kind == TokenKind::UserVariable {
+            variable(cursor, found);
         }
-        match eat_called(cursor) {
-            Some(name) => function(cursor, name, 0, found),
-            None => {
-                cursor.advance();
-            }
+        begins = cursor.at_word("SET") || cursor.at_symbol(",");
+        if !called(cursor, found) {
+            cursor.advance();
         }
     }
     let text = &cursor.text[start..cursor.previous_end() as usize];
@@ -144,6 +211,8 @@ fn assignments(cursor: &mut Cursor<'_>, mode: LexMode, found: &mut Vec<Effect>) 
         }
     }
 }
+
+const UNREAD: Effect = Effect::Unknown("a stored program that cannot be read");
 
 const UNREAD_SET: Effect = Effect::Unknown("a SET in a stored routine");
 

@@ -1,0 +1,148 @@
+//! Reads the triggers, stored routines and views of the servers, because they may leave something
+//! behind in a session that no statement tells ([`StoredPrograms`]).
+//!
+//! It asks the primary of every shard. What could not be read stays as it was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use tokio::runtime::Handle;
+
+use crate::config::{Address, Backend};
+use crate::sql::stored_programs::{Event, Owner, StoredPrograms, StoredText};
+use crate::topology::Topology;
+
+use super::probe;
+use super::reader::{Look, Reader, Unread};
+
+/// Time for one server's answer; a large schema takes a while.
+const LOOK: Duration = Duration::from_secs(10);
+
+const TRIGGERS: &str = "SELECT EVENT_OBJECT_TABLE, SQL_MODE, ACTION_STATEMENT, EVENT_MANIPULATION \
+    FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA <> 'sys'";
+const ROUTINES: &str = "SELECT ROUTINE_NAME, SQL_MODE, ROUTINE_DEFINITION \
+    FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA NOT IN ('mysql', 'sys')";
+const VIEWS: &str = "SELECT TABLE_NAME, '', VIEW_DEFINITION \
+    FROM information_schema.VIEWS WHERE TABLE_SCHEMA NOT IN ('mysql', 'sys')";
+
+/// What the servers' stored programs leave behind, and the task that reads it.
+#[derive(Debug)]
+pub struct StoredProgramReader {
+    programs: Arc<ArcSwap<StoredPrograms>>,
+    reader: Reader,
+}
+
+impl StoredProgramReader {
+    /// Starts to read on `runtime`, at once and then every `interval`.
+    pub fn start(
+        runtime: &Handle,
+        backend: &Backend,
+        interval: Duration,
+        topology: &Arc<ArcSwap<Topology>>,
+    ) -> Self {
+        let programs = Arc::default();
+        let look = StoredProgramLook {
+            backend: backend.clone(),
+            topology: Arc::clone(topology),
+            publish: Arc::clone(&programs),
+            known: Vec::new(),
+        };
+        Self { programs, reader: Reader::start(runtime, interval, look) }
+    }
+
+    /// What was read last.
+    pub fn programs(&self) -> Guard<Arc<StoredPrograms>> {
+        self.programs.load()
+    }
+
+    /// The task.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+struct StoredProgramLook {
+    backend: Backend,
+    topology: Arc<ArcSwap<Topology>>,
+    publish: Arc<ArcSwap<StoredPrograms>>,
+    /// The last texts of every primary.
+    known: Vec<(Address, Vec<StoredText>)>,
+}
+
+impl StoredProgramLook {
+    /// The primaries of all shards.
+    fn primaries(&self) -> Vec<Address> {
+        let topology = self.topology.load();
+        let shards = topology.keyspaces().flat_map(|(keyspace, _)| topology.shards(keyspace));
+        let servers = shards.filter_map(|shard| topology.primary(shard));
+        let mut found: Vec<Address> = Vec::new();
+        for address in servers.map(|id| &topology.server(id).address) {
+            if !found.contains(address) {
+                found.push(address.clone());
+            }
+        }
+        found
+    }
+
+    fn publish(&self) {
+        let mut texts: Vec<StoredText> =
+            self.known.iter().flat_map(|(_, texts)| texts).cloned().collect();
+        texts.sort();
+        texts.dedup();
+        let programs = StoredPrograms::of(&texts);
+        if programs != **self.publish.load() {
+            self.publish.store(Arc::new(programs));
+        }
+    }
+}
+
+impl Look for StoredProgramLook {
+    const WHAT: &'static str = "the triggers, routines and views of a server";
+
+    async fn look(&mut self) -> Result<(), Unread> {
+        let mut problem = None;
+        for address in self.primaries() {
+            let asked = ask(&address, &self.backend);
+            let cause = match tokio::time::timeout(LOOK, asked).await {
+                Ok(Ok(texts)) => {
+                    self.known.retain(|(known, _)| *known != address);
+                    self.known.push((address, texts));
+                    continue;
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {LOOK:?}"),
+            };
+            problem = Some(Unread { what: address.to_string(), cause });
+        }
+        self.publish();
+        problem.map_or(Ok(()), Err)
+    }
+}
+
+/// Reads over a connection of its own: a look is too rare to keep one.
+async fn ask(address: &Address, backend: &Backend) -> Result<Vec<StoredText>, mysql_async::Error> {
+    let mut connection = Conn::new(probe::opts(address, backend)).await?;
+    let mut texts = Vec::new();
+    type Trigger = (String, String, String, String);
+    let triggers: Vec<Trigger> = connection.query(TRIGGERS).await?;
+    for (name, sql_mode, text, event) in triggers {
+        if let Some(event) = Event::by_name(&event) {
+            texts.push(StoredText { owner: Owner::Table(event), name, sql_mode, text: Some(text) });
+        }
+    }
+    for (owner, query) in [(Owner::Routine, ROUTINES), (Owner::View, VIEWS)] {
+        let rows: Vec<(String, String, Option<String>)> = connection.query(query).await?;
+        texts.extend(rows.into_iter().map(|(name, sql_mode, text)| StoredText {
+            owner,
+            name,
+            sql_mode,
+            text,
+        }));
+    }
+    // An answer is an answer, however the connection ends.
+    let _ = connection.disconnect().await;
+    Ok(texts)
+}

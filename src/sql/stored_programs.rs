@@ -1,0 +1,278 @@
+//! What statements leave behind in a session though their text does not tell: through the triggers
+//! of the tables that they name, and through the functions of views.
+//!
+//! Known are the texts of all triggers, routines and views of the servers. A table or a view counts
+//! if a text that belongs to it leaves something behind, or names a table, a view or a routine that
+//! counts; a trigger only where the text has a verb that runs it. Names are compared as words,
+//! without case and without databases: too much may be found, but nothing is missed. Routines that
+//! a statement calls itself are read by [`effects`](super::effects), with these names in mind.
+
+use super::effects::{Effect, effects_of_body};
+use super::mode::LexMode;
+
+/// A text that a server runs for whoever uses the thing that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoredText {
+    /// What it belongs to.
+    pub owner: Owner,
+    /// The name of that.
+    pub name: String,
+    /// The sql_mode that it is read in.
+    pub sql_mode: String,
+    /// The text; `None` if Geogate's account may not see it.
+    pub text: Option<String>,
+}
+
+/// What a stored text belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    /// A table: the text is that of a trigger for this.
+    Table(Event),
+    /// A view.
+    View,
+    /// A function, a procedure or a package.
+    Routine,
+}
+
+/// What is done to a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    /// Rows are added.
+    Insert,
+    /// Rows are changed.
+    Update,
+    /// Rows are taken away.
+    Delete,
+}
+
+impl Event {
+    /// An event by the name that `information_schema.TRIGGERS` has for it.
+    pub fn by_name(name: &str) -> Option<Self> {
+        match name {
+            "INSERT" => Some(Self::Insert),
+            "UPDATE" => Some(Self::Update),
+            "DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+
+    /// The verbs of which a text in lower case must have one to be able to do it.
+    fn verbs(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Insert => &[b"insert", b"replace", b"load"],
+            Self::Update => &[b"update"],
+            Self::Delete => &[b"delete", b"replace"],
+        }
+    }
+}
+
+/// The tables and views whose use leaves something behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredPrograms {
+    leaving: Vec<Leaving>,
+}
+
+/// Something whose use leaves something behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Leaving {
+    is_routine: bool,
+    /// In lower case.
+    name: Vec<u8>,
+    /// What has to be done to it; `None` if any use does.
+    event: Option<Event>,
+    effects: Vec<Effect>,
+}
+
+impl StoredPrograms {
+    /// Finds out which tables and views leave something behind.
+    pub fn of(texts: &[StoredText]) -> Self {
+        let mut all = Self::default();
+        for text in texts {
+            all.add(text, text.owner.event(), &own_effects(text));
+        }
+        // What names something that leaves effects leaves them too, until nothing is new.
+        let mut grows = !all.is_empty();
+        while grows {
+            grows = false;
+            for text in texts {
+                let Some(body) = text.text.as_deref().map(str::to_ascii_lowercase) else {
+                    continue;
+                };
+                for (event, effects) in all.named_in(body.as_bytes()) {
+                    // Writing to a view writes to its tables.
+                    let event = match text.owner {
+                        Owner::View => event,
+                        _ if !happens(event, body.as_bytes()) => continue,
+                        owner => owner.event(),
+                    };
+                    grows |= all.add(text, event, &effects);
+                }
+            }
+        }
+        all.leaving.retain(|leaving| !leaving.is_routine);
+        all
+    }
+
+    /// Whether no statement leaves anything behind that its text does not tell.
+    pub fn is_empty(&self) -> bool {
+        self.leaving.is_empty()
+    }
+
+    /// What a statement with this text may leave behind because of the tables and views in it.
+    pub fn effects_in(&self, text: &[u8]) -> Vec<Effect> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let text = text.to_ascii_lowercase();
+        let mut found = Vec::new();
+        for (event, effects) in self.named_in(&text) {
+            if happens(event, &text) {
+                add_new(&mut found, &effects);
+            }
+        }
+        found
+    }
+
+    /// What is named in a text in lower case: what has to be done to it, and what that leaves.
+    fn named_in(&self, text: &[u8]) -> Vec<(Option<Event>, Vec<Effect>)> {
+        let named = self.leaving.iter().filter(|leaving| names(text, &leaving.name));
+        named.map(|leaving| (leaving.event, leaving.effects.clone())).collect()
+    }
+
+    /// Adds effects to what a text belongs to; whether any of them is new.
+    fn add(&mut self, text: &StoredText, event: Option<Event>, effects: &[Effect]) -> bool {
+        if effects.is_empty() {
+            return false;
+        }
+        let is_routine = text.owner == Owner::Routine;
+        let name = text.name.to_lowercase().into_bytes();
+        let same = |l: &Leaving| l.is_routine == is_routine && l.name == name && l.event == event;
+        let at = self.leaving.iter().position(same).unwrap_or_else(|| {
+            self.leaving.push(Leaving { is_routine, name, event, effects: Vec::new() });
+            self.leaving.len() - 1
+        });
+        add_new(&mut self.leaving[at].effects, effects)
+    }
+}
+
+impl Owner {
+    fn event(self) -> Option<Event> {
+        match self {
+            Self::Table(event) => Some(event),
+            Self::View | Self::Routine => None,
+        }
+    }
+}
+
+/// Adds what is not there yet; whether anything was.
+fn add_new(known: &mut Vec<Effect>, effects: &[Effect]) -> bool {
+    let before = known.len();
+    for effect in effects {
+        if !known.contains(effect) {
+            known.push(effect.clone());
+        }
+    }
+    known.len() > before
+}
+
+/// Whether a text in lower case may do this to a table.
+fn happens(event: Option<Event>, text: &[u8]) -> bool {
+    let has = |verb: &&[u8]| text.windows(verb.len()).any(|window| window == *verb);
+    event.is_none_or(|event| event.verbs().iter().any(has))
+}
+
+/// What the text itself does. Calls are followed by name.
+fn own_effects(stored: &StoredText) -> Vec<Effect> {
+    let Some(text) = &stored.text else {
+        return vec![Effect::Unknown("a stored routine whose text the proxy may not see")];
+    };
+    if stored.owner == Owner::View {
+        return Vec::new();
+    }
+    let mode = LexMode::default().with_sql_mode(stored.sql_mode.as_bytes());
+    let mut effects = effects_of_body(text.as_bytes(), mode);
+    effects.retain(|effect| !matches!(effect, Effect::Procedure(_) | Effect::Function(_)));
+    effects
+}
+
+/// Whether a text in lower case may have this name in it.
+fn names(text: &[u8], name: &[u8]) -> bool {
+    // Quotes in names are doubled in the text, and other letters are written in the client's
+    // character set.
+    if !name.is_ascii() || name.iter().any(|byte| b"`\"".contains(byte)) {
+        return true;
+    }
+    let is_word = |byte: Option<&u8>| {
+        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_$".contains(byte))
+    };
+    // A letter before the name may be the end of a character of several bytes.
+    let only_words = text.is_ascii();
+    text.windows(name.len().max(1)).enumerate().any(|(at, window)| {
+        let alone = || {
+            !is_word(at.checked_sub(1).and_then(|at| text.get(at)))
+                && !is_word(text.get(at + name.len()))
+        };
+        window == name && (!only_words || alone())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(owner: Owner, name: &str, text: &str) -> StoredText {
+        let sql_mode = String::new();
+        StoredText { owner, name: name.to_owned(), sql_mode, text: Some(text.to_owned()) }
+    }
+
+    fn variables(programs: &StoredPrograms, sql: &str) -> Vec<String> {
+        let name = |effect: &Effect| match effect {
+            Effect::UserVariable(name) => format!("@{name}"),
+            other => format!("{other:?}"),
+        };
+        programs.effects_in(sql.as_bytes()).iter().map(name).collect()
+    }
+
+    #[test]
+    fn effects_are_those_of_the_names_in_a_text() {
+        let insert = Owner::Table(Event::Insert);
+        let programs = StoredPrograms::of(&[
+            stored(insert, "Orders", "BEGIN SELECT MAX(id) INTO @last FROM orders; END"),
+            stored(insert, "audit", "IF @quiet IS NULL THEN SET NEW.at = NOW(); END IF"),
+            stored(Owner::Table(Event::Update), "lines", "INSERT INTO `orders` VALUES (1)"),
+            stored(Owner::Table(Event::Delete), "lines", "SET @n = (SELECT 1 FROM orders)"),
+            stored(Owner::Routine, "f", "RETURN GET_LOCK('a', 1)"),
+            stored(Owner::View, "locks", "select `d`.`f`() AS `l`"),
+            stored(Owner::View, "open", "select `d`.`orders`.`id` AS `id` from `d`.`orders`"),
+            stored(Owner::View, "plain", "select `d`.`g`() AS `l`"),
+            stored(Owner::Routine, "nobody", "SET @x = 1"),
+        ]);
+        assert_eq!(variables(&programs, "insert into ORDERS values (1)"), ["@last"]);
+        assert_eq!(variables(&programs, "UPDATE d.`lines` SET a = 1"), ["@last"]);
+        assert_eq!(variables(&programs, "DELETE FROM lines"), ["@n"]);
+        assert_eq!(variables(&programs, "REPLACE INTO lines VALUES (1)"), ["@n"]);
+        assert_eq!(variables(&programs, "INSERT INTO open VALUES (1)"), ["@last"]);
+        assert_eq!(variables(&programs, "SELECT * FROM locks"), ["UnknownLocks"]);
+        assert!(variables(&programs, "SELECT * FROM orders, open, lines").is_empty());
+        let harmless = "SELECT f(1), orders_2, borders, 'order' FROM audit, plain, nobody";
+        assert!(variables(&programs, harmless).is_empty());
+        assert_eq!(variables(&programs, "INSERT INTO ü.xorders VALUES (1)"), ["@last"]);
+        assert!(!programs.is_empty());
+        assert!(StoredPrograms::of(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_found_everywhere() {
+        let function = stored(Owner::Routine, "f", "SET @a = 1");
+        for name in ["größe", "a`b"] {
+            let programs =
+                StoredPrograms::of(&[stored(Owner::View, name, "f()"), function.clone()]);
+            assert_eq!(variables(&programs, "SELECT 1"), ["@a"], "{name}");
+        }
+        let hidden = StoredText { text: None, ..stored(Owner::Routine, "p", "") };
+        let calls = stored(Owner::Table(Event::Delete), "t", "CALL p()");
+        let programs = StoredPrograms::of(&[calls, hidden]);
+        assert_eq!(programs.effects_in(b"DELETE FROM t").len(), 1);
+        assert!(programs.effects_in(b"DELETE FROM s").is_empty());
+    }
+}

@@ -1,0 +1,233 @@
+//! What triggers, and the functions of views, do to a session though no statement tells: user
+//! variables, locks, temporary tables. Sessions share connections; each must see its own.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::client::{Client, Login};
+use crate::cluster::{Cluster, Layout};
+use crate::server::wait_until;
+use crate::single;
+
+/// Which session, and what it says.
+type Step = (usize, &'static str);
+
+/// What each step is answered, by sessions that are logged in there.
+fn played(address: SocketAddr, keyspace: &str, steps: &[Step]) -> Vec<String> {
+    let login = || Login { database: Some(keyspace.to_owned()), ..Login::test("app") };
+    let mut sessions: Vec<Client> =
+        (0..3).map(|_| Client::connect(address, &login()).expect("a login")).collect();
+    let answer = |(session, sql): &Step| match sessions[*session].query(sql) {
+        Ok(answer) => format!("{session} {sql}: {:?}", answer.texts()),
+        Err(error) => format!("{session} {sql}: error {}", error.errno()),
+    };
+    steps.iter().map(answer).collect()
+}
+
+/// The same on the server and through the proxy, from the same state.
+fn the_same(cluster: &Cluster, steps: &[Step]) {
+    let direct = cluster.shards[0].primary.socket_address();
+    let direct = played(direct, "app", steps);
+    assert_eq!(direct, played(cluster.proxy().socket_address(), "app", steps));
+}
+
+/// So few server connections that three sessions have to share them.
+fn narrow(name: &str, connections: usize) -> Cluster {
+    let limits =
+        format!("[limits]\nserver_connections_max = {connections}\nschema_refresh_ms = 300\n");
+    let cluster = single::start(name, &limits);
+    let server = &cluster.shards[0].primary;
+    for table in ["noted", "plain", "copied", "locked", "staged"] {
+        server.sql(&format!("CREATE TABLE app.{table} (id INT PRIMARY KEY AUTO_INCREMENT, v INT)"));
+    }
+    cluster
+}
+
+#[test]
+fn variables_of_triggers_are_the_sessions() {
+    let cluster = narrow("trigger-variables", 2);
+    let cluster = cluster.watched();
+    // The first run of the steps is on the server, whose triggers the proxy has to find by itself
+    // when it is its turn.
+    let mut steps: Vec<Step> = vec![
+        (
+            0,
+            "CREATE OR REPLACE TRIGGER noting AFTER INSERT ON noted FOR EACH ROW \
+             SELECT NEW.v INTO @noted",
+        ),
+        (
+            0,
+            "CREATE OR REPLACE TRIGGER copying AFTER INSERT ON copied FOR EACH ROW \
+             INSERT INTO noted (v) VALUES (NEW.v)",
+        ),
+        (0, "CREATE OR REPLACE PROCEDURE notes(n INT) INSERT INTO noted (v) VALUES (n)"),
+        (0, "CREATE OR REPLACE VIEW copies AS SELECT * FROM copied"),
+    ];
+    let uses: &[Step] = &[
+        (1, "INSERT INTO noted (v) VALUES (11)"),
+        (2, "SELECT @noted"),
+        (0, "SELECT @noted"),
+        (1, "SELECT @noted"),
+        (2, "INSERT INTO `copied` (v) VALUES (22)"),
+        (0, "SELECT @noted"),
+        (1, "SELECT @noted"),
+        (2, "SELECT @noted"),
+        (0, "CALL notes(33)"),
+        (1, "SELECT @noted"),
+        (2, "SELECT @noted"),
+        (0, "SELECT @noted"),
+        (1, "INSERT INTO copies (v) VALUES (44)"),
+        (0, "SELECT @noted"),
+        (2, "SELECT @noted"),
+        (1, "SELECT @noted"),
+        (1, "INSERT INTO plain (v) VALUES (@noted + 1)"),
+        (0, "SELECT v FROM plain ORDER BY id DESC LIMIT 1"),
+        // Row by row, and the second is refused.
+        (2, "INSERT INTO noted (id, v) VALUES (1000, 55), (1000, 66)"),
+        (0, "SELECT @noted"),
+        (2, "SELECT @noted"),
+        (2, "DELETE FROM noted WHERE id = 1000"),
+        (0, "PREPARE p FROM 'INSERT INTO noted (v) VALUES (?)'"),
+        (0, "SET @seven = 7"),
+        (0, "EXECUTE p USING @seven"),
+        (1, "SELECT @noted"),
+        (2, "SELECT @noted"),
+        (0, "SELECT @noted"),
+    ];
+    steps.extend(uses);
+    the_same(&cluster, &steps);
+}
+
+#[test]
+fn prepared_writes_run_triggers_too() {
+    let cluster = narrow("trigger-prepared", 2);
+    let cluster = cluster.watched();
+    let trigger = "CREATE TRIGGER noting BEFORE UPDATE ON noted FOR EACH ROW \
+         SELECT NEW.v INTO @noted";
+    let mut sessions: Vec<Client> = (0..3).map(|_| cluster.proxy().client("app")).collect();
+    let update = sessions[0].prepare("UPDATE noted SET v = v + 1").expect("a statement");
+    sessions[1].query(trigger).expect("a trigger");
+    sessions[1].query("INSERT INTO noted (v) VALUES (1)").expect("a row");
+    for round in 2..6 {
+        sessions[0].execute(&update, &[]).expect("an update");
+        let mut seen =
+            |session: usize| sessions[session].query("SELECT @noted").expect("a row").scalar();
+        assert_eq!([seen(2), seen(1), seen(0)], ["NULL", "NULL", &round.to_string()]);
+    }
+}
+
+#[test]
+fn locks_of_triggers_and_views_are_the_sessions() {
+    let cluster = narrow("trigger-locks", 3);
+    let cluster = cluster.watched();
+    let steps: &[Step] = &[
+        (
+            0,
+            "CREATE OR REPLACE TRIGGER locking AFTER INSERT ON locked FOR EACH ROW \
+             SET @got = GET_LOCK(CONCAT('l', NEW.v), 0)",
+        ),
+        (
+            0,
+            "CREATE OR REPLACE FUNCTION locks(n INT) RETURNS INT NO SQL \
+             RETURN GET_LOCK(CONCAT('f', n), 0)",
+        ),
+        (0, "CREATE OR REPLACE VIEW locked_by_reading AS SELECT locks(1) AS got"),
+        (1, "INSERT INTO locked (v) VALUES (1)"),
+        (0, "SELECT IS_FREE_LOCK('l1')"),
+        (2, "SELECT GET_LOCK('l1', 0)"),
+        (1, "SELECT GET_LOCK('l1', 0), @got"),
+        (1, "SELECT RELEASE_ALL_LOCKS()"),
+        (2, "SELECT GET_LOCK('l1', 0), RELEASE_LOCK('l1')"),
+        (2, "SELECT * FROM locked_by_reading"),
+        (0, "SELECT GET_LOCK('f1', 0)"),
+        (1, "SELECT GET_LOCK('f1', 0)"),
+        (2, "SELECT RELEASE_LOCK('f1'), RELEASE_ALL_LOCKS()"),
+        (0, "SELECT GET_LOCK('f1', 0), RELEASE_LOCK('f1')"),
+    ];
+    the_same(&cluster, steps);
+}
+
+#[test]
+fn temporary_tables_of_triggers_are_the_sessions() {
+    let cluster = narrow("trigger-tables", 2);
+    let cluster = cluster.watched();
+    let steps: &[Step] = &[
+        (
+            0,
+            "CREATE OR REPLACE TRIGGER staging AFTER INSERT ON staged FOR EACH ROW BEGIN \
+             CREATE TEMPORARY TABLE IF NOT EXISTS stage (v INT); \
+             INSERT INTO stage VALUES (NEW.v); END",
+        ),
+        (1, "INSERT INTO staged (v) VALUES (5)"),
+        (0, "SELECT * FROM stage"),
+        (2, "SELECT * FROM stage"),
+        (1, "SELECT * FROM stage"),
+        (1, "DROP TEMPORARY TABLE stage"),
+        (1, "SELECT * FROM stage"),
+    ];
+    the_same(&cluster, steps);
+}
+
+/// Goal: a trigger that was made past the proxy is noticed within the time of the configuration.
+#[test]
+fn triggers_made_past_the_proxy_are_noticed() {
+    let cluster = narrow("trigger-aside", 2);
+    let cluster = cluster.watched();
+    let server = &cluster.shards[0].primary;
+    server.sql(
+        "CREATE TRIGGER app.noting AFTER INSERT ON app.noted FOR EACH ROW SELECT NEW.v INTO @noted",
+    );
+    std::thread::sleep(Duration::from_secs(2));
+    let steps: &[Step] = &[
+        (1, "INSERT INTO noted (v) VALUES (11)"),
+        (2, "SELECT @noted"),
+        (0, "SELECT @noted"),
+        (1, "SELECT @noted"),
+    ];
+    the_same(&cluster, steps);
+}
+
+const VSCHEMA: &str = r#"{ "sharded": true, "vindexes": { "hash": { "type": "hash" } },
+  "tables": { "noted": { "column_vindexes": [{ "column": "id", "name": "hash" }] } } }"#;
+
+/// Goal: over shards no session sees what triggers have set for another, and the locks that they
+/// take are given back with the session.
+#[test]
+fn triggers_of_shards_set_nothing_for_others() {
+    let layout = Layout::new("trigger-shards", &["here"])
+        .keyspace("notes", VSCHEMA)
+        .shard("-80", "here", &[])
+        .shard("80-", "here", &[])
+        .config("[limits]\nserver_connections_max = 2\nschema_refresh_ms = 300\n");
+    let cluster = Cluster::start(layout);
+    let statements = [
+        "CREATE TABLE noted (id BIGINT NOT NULL PRIMARY KEY, v INT NOT NULL)",
+        "CREATE TRIGGER noting BEFORE UPDATE ON noted FOR EACH ROW SELECT NEW.v INTO @noted",
+        "CREATE TRIGGER locking BEFORE DELETE ON noted FOR EACH ROW \
+            SELECT GET_LOCK('deleting', 0) INTO @locked",
+    ];
+    cluster.on_primaries("notes", &statements.map(str::to_owned));
+    let cluster = cluster.watched();
+    std::thread::sleep(Duration::from_secs(2));
+    let mut sessions: Vec<Client> = (0..3).map(|_| cluster.proxy().client("notes")).collect();
+    let rows: Vec<String> = (1..20).map(|id| format!("({id}, {id})")).collect();
+    sessions[0].query(format!("INSERT INTO noted VALUES {}", rows.join(", "))).expect("rows");
+    sessions[1].query("UPDATE noted SET v = 77").expect("all shards");
+    for session in [2, 0, 2, 0] {
+        let seen = sessions[session].query("SELECT @noted").expect("a row").scalar();
+        assert_eq!(seen, "NULL");
+        let seen = "SELECT COUNT(*) FROM noted WHERE id = 1 AND @noted IS NOT NULL";
+        assert_eq!(sessions[session].query(seen).expect("a row").scalar(), "0");
+    }
+    let is_free = |shard: usize| {
+        let server = cluster.shards[shard].primary.socket_address();
+        let login = Login { database: None, ..Login::test("app") };
+        let mut direct = Client::connect(server, &login).expect("a login");
+        direct.query("SELECT IS_FREE_LOCK('deleting')").expect("a row").scalar() == "1"
+    };
+    sessions[1].query("DELETE FROM noted WHERE id > 1").expect("all shards");
+    assert!(!is_free(0) && !is_free(1), "the session has the locks");
+    drop(sessions.remove(1));
+    let freed = || is_free(0) && is_free(1);
+    assert!(wait_until(Duration::from_secs(5), freed), "the session is gone, its locks are not");
+}
