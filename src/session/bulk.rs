@@ -13,6 +13,7 @@ use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{BulkExecute, TypesCarried, patch_statement_id};
 
 use super::attached::Index;
+use super::hold::Text;
 use super::query::Request;
 use super::{End, Session};
 
@@ -44,6 +45,7 @@ impl Session {
         }
         self.close_cursor(id).await;
         self.drop_held().await;
+        self.note_pending(kind, features, Text::Prepared(id));
         self.begin_tally(kind);
         self.tally.query.route = Route::PassThrough;
         let result = self.bulk_on_server(id, packet, bulk).await;

@@ -49,6 +49,10 @@ impl Session {
             let what = "KILL with an expression around CONNECTION_ID()";
             return Err(crate::error::catalog::UNSUPPORTED.with(&[&what]));
         }
+        if self.pending.take().is_some() {
+            let what = "KILL with an expression that does more than compute a number";
+            return Err(crate::error::catalog::UNSUPPORTED.with(&[&what]));
+        }
         let topology = self.services.topology().clone();
         let (placement, database) = self.any_server(&topology, Judges::Any)?;
         let index = self.attach(placement, &database, false).await?;

@@ -110,6 +110,9 @@ pub fn effects(text: &[u8], mode: LexMode, scan: &Scan) -> Vec<Effect> {
         return vec![Effect::Unknown("a statement that cannot be read")];
     };
     let kind = scan.kind();
+    if kind == Kind::Compound {
+        return effects_of_body(text, mode);
+    }
     let mut found = Vec::new();
     match kind {
         Kind::Drop | Kind::Alter | Kind::Rename => found.push(Effect::LooksAtTables),
@@ -131,7 +134,6 @@ pub fn effects(text: &[u8], mode: LexMode, scan: &Scan) -> Vec<Effect> {
         }
         Kind::Other if cursor.at_any_word(HARMLESS) => {}
         Kind::Other => found.push(Effect::Unknown("a statement that is not known")),
-        Kind::Compound => found.push(Effect::Unknown("a compound statement")),
         _ => {}
     }
     if kind == Kind::Create && scan.features().contains(Features::TEMPORARY) {
@@ -202,6 +204,10 @@ fn words(cursor: &mut Cursor<'_>, kind: Kind, assigns: bool, found: &mut Vec<Eff
                     continue;
                 }
                 if let Some(name) = eat_called(cursor) {
+                    if kind == Kind::Set && !is_lock(&name.name) {
+                        // Outside of queries a stored function may give values back (OUT).
+                        routine::all_variables(cursor.clone(), found);
+                    }
                     function(cursor, name, placeholders, found);
                     continue;
                 }

@@ -8,12 +8,13 @@ use crate::client::{Client, Login};
 use crate::cluster::{Cluster, Layout};
 use crate::server::wait_until;
 use crate::single;
+use crate::software::SOFTWARE;
 
 /// Which session, and what it says.
-type Step = (usize, &'static str);
+type Step<'a> = (usize, &'a str);
 
 /// What each step is answered, by sessions that are logged in there.
-fn played(address: SocketAddr, keyspace: &str, steps: &[Step]) -> Vec<String> {
+fn played(address: SocketAddr, keyspace: &str, steps: &[Step<'_>]) -> Vec<String> {
     let login = || Login { database: Some(keyspace.to_owned()), ..Login::test("app") };
     let mut sessions: Vec<Client> =
         (0..3).map(|_| Client::connect(address, &login()).expect("a login")).collect();
@@ -25,7 +26,7 @@ fn played(address: SocketAddr, keyspace: &str, steps: &[Step]) -> Vec<String> {
 }
 
 /// The same on the server and through the proxy, from the same state.
-fn the_same(cluster: &Cluster, steps: &[Step]) {
+fn the_same(cluster: &Cluster, steps: &[Step<'_>]) {
     let direct = cluster.shards[0].primary.socket_address();
     let direct = played(direct, "app", steps);
     assert_eq!(direct, played(cluster.proxy().socket_address(), "app", steps));
@@ -120,7 +121,7 @@ fn prepared_writes_run_triggers_too() {
 fn locks_of_triggers_and_views_are_the_sessions() {
     let cluster = narrow("trigger-locks", 3);
     let cluster = cluster.watched();
-    let steps: &[Step] = &[
+    let steps: &[Step<'_>] = &[
         (
             0,
             "CREATE OR REPLACE TRIGGER locking AFTER INSERT ON locked FOR EACH ROW \
@@ -151,7 +152,7 @@ fn locks_of_triggers_and_views_are_the_sessions() {
 fn temporary_tables_of_triggers_are_the_sessions() {
     let cluster = narrow("trigger-tables", 2);
     let cluster = cluster.watched();
-    let steps: &[Step] = &[
+    let steps: &[Step<'_>] = &[
         (
             0,
             "CREATE OR REPLACE TRIGGER staging AFTER INSERT ON staged FOR EACH ROW BEGIN \
@@ -168,6 +169,76 @@ fn temporary_tables_of_triggers_are_the_sessions() {
     the_same(&cluster, steps);
 }
 
+/// Goal: whatever way a variable gets its value in, it is the session's, on a single connection.
+#[test]
+fn variables_are_the_sessions_however_they_are_set() {
+    if SOFTWARE.is_mysql() {
+        println!("skipped: MariaDB's ways to set variables");
+        return;
+    }
+    let cluster = narrow("ways-to-set", 1);
+    let cluster = cluster.watched();
+    let sets = [
+        ("a", "SET @r = giving(@a)"),
+        ("b", "SET @r = 5, @s = giving(@b)"),
+        ("c", "CALL calling()"),
+        ("d", "BEGIN NOT ATOMIC SELECT 9 INTO @d; END"),
+        ("e", "EXECUTE IMMEDIATE CONCAT('SELECT 5 INTO ', '@e')"),
+        ("f", "INSERT INTO plain (v) VALUES (1) RETURNING @f := v"),
+        ("g", "ANALYZE SELECT @g := 3"),
+        ("h", "SELECT 1 FROM (SELECT @h := 4) x"),
+        ("i", "DO @i := 6"),
+        ("j", "SHOW TABLES WHERE @j := 1"),
+        ("k", "SELECT 1 LIMIT 1 INTO @k"),
+        ("l", "SET STATEMENT sql_mode = '' FOR SELECT @l := 2"),
+        ("m", "IF 1 THEN SELECT 1, 2 INTO @n, @m; END IF"),
+    ];
+    let mut steps: Vec<(usize, String)> = [
+        "CREATE OR REPLACE FUNCTION giving(OUT o INT) RETURNS INT NO SQL \
+         BEGIN SET o = 42; RETURN 1; END",
+        "CREATE OR REPLACE PROCEDURE calling() BEGIN DECLARE x INT; SET x = giving(@c); END",
+    ]
+    .map(|sql| (0, sql.to_owned()))
+    .into();
+    for (name, sql) in sets {
+        steps.push((0, sql.to_owned()));
+        steps.extend([1, 0, 2, 0].map(|session| (session, format!("SELECT @{name}"))));
+    }
+    let steps: Vec<Step> = steps.iter().map(|(session, sql)| (*session, sql.as_str())).collect();
+    the_same(&cluster, &steps);
+    let mut client = cluster.proxy().client("app");
+    let refused = client.query("KILL QUERY (@z := 0)").expect_err("it does more than compute");
+    assert!(refused.to_string().contains("GG12001"), "{refused}");
+}
+
+/// Goal: bulk executions run triggers as well.
+#[test]
+fn bulk_executions_run_triggers() {
+    if SOFTWARE.is_mysql() {
+        println!("skipped: bulk executions are MariaDB's");
+        return;
+    }
+    let cluster = narrow("trigger-bulk", 1);
+    let cluster = cluster.watched();
+    // MARIADB_CLIENT_STMT_BULK_OPERATIONS, shifted down by 32.
+    let login = Login { extended: 1 << 2, ..Login::test("app") };
+    let address = cluster.proxy().socket_address();
+    let mut sessions: Vec<Client> =
+        (0..3).map(|_| Client::connect(address, &login).expect("a login")).collect();
+    let trigger = "CREATE TRIGGER noting AFTER INSERT ON noted FOR EACH ROW \
+         SELECT NEW.v INTO @noted";
+    sessions[0].query(trigger).expect("a trigger");
+    let insert = sessions[1].prepare("INSERT INTO noted (v) VALUES (?)").expect("a statement");
+    // Types follow; two rows, each without NULL.
+    let rows = [&128_u16.to_le_bytes()[..], &[3, 0], &[0, 5, 0, 0, 0], &[0, 6, 0, 0, 0]].concat();
+    let body = [&insert.id.to_le_bytes()[..], &rows].concat();
+    sessions[1].command(0xfa, &body).expect("it is read");
+    sessions[1].read_answer(true).expect("two rows");
+    let mut seen =
+        |session: usize| sessions[session].query("SELECT @noted").expect("a row").scalar();
+    assert_eq!([seen(2), seen(0), seen(1)], ["NULL", "NULL", "6"]);
+}
+
 /// Goal: a trigger that was made past the proxy is noticed within the time of the configuration.
 #[test]
 fn triggers_made_past_the_proxy_are_noticed() {
@@ -178,7 +249,7 @@ fn triggers_made_past_the_proxy_are_noticed() {
         "CREATE TRIGGER app.noting AFTER INSERT ON app.noted FOR EACH ROW SELECT NEW.v INTO @noted",
     );
     std::thread::sleep(Duration::from_secs(2));
-    let steps: &[Step] = &[
+    let steps: &[Step<'_>] = &[
         (1, "INSERT INTO noted (v) VALUES (11)"),
         (2, "SELECT @noted"),
         (0, "SELECT @noted"),

@@ -85,7 +85,7 @@ fn variable(cursor: &Cursor<'_>, found: &mut Vec<Effect>) {
 }
 
 /// All variables up to the end of the parentheses that the cursor is at, or of the statement.
-fn all_variables(mut cursor: Cursor<'_>, found: &mut Vec<Effect>) {
+pub(super) fn all_variables(mut cursor: Cursor<'_>, found: &mut Vec<Effect>) {
     let mut depth = 0;
     while !cursor.at_end() && !cursor.at_symbol(";") {
         if cursor.at_symbol("(") {

@@ -58,6 +58,8 @@ fn statements_leave_what_their_words_say() {
         ("HANDLER h CLOSE", &["HandlerClosed(\"h\")"]),
         ("SET @a = ?, sql_mode = ?, GLOBAL x = ?", &["@a", "@@sql_mode"]),
         ("GET DIAGNOSTICS @n = NUMBER", &["@n"]),
+        ("SET @r = f(@out, (@in)), @s = @t", &["@out", "@in", "function f"]),
+        ("BEGIN NOT ATOMIC SELECT 1 INTO @a; CALL p(); END", &["@a", "procedure p"]),
         ("XA START 'x'", &["Xa"]),
         ("XA ROLLBACK 'x'", &["XaEnded"]),
         ("XA RECOVER", &[]),
