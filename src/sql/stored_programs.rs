@@ -7,6 +7,8 @@
 //! without case and without databases: too much may be found, but nothing is missed. Routines that
 //! a statement calls itself are read by [`effects`](super::effects), with these names in mind.
 
+use memchr::memmem;
+
 use super::effects::{Effect, effects_of_body};
 use super::mode::LexMode;
 
@@ -177,7 +179,7 @@ fn add_new(known: &mut Vec<Effect>, effects: &[Effect]) -> bool {
 
 /// Whether a text in lower case may do this to a table.
 fn happens(event: Option<Event>, text: &[u8]) -> bool {
-    let has = |verb: &&[u8]| text.windows(verb.len()).any(|window| window == *verb);
+    let has = |verb: &&[u8]| memmem::find(text, verb).is_some();
     event.is_none_or(|event| event.verbs().iter().any(has))
 }
 
@@ -207,12 +209,9 @@ fn names(text: &[u8], name: &[u8]) -> bool {
     };
     // A letter before the name may be the end of a character of several bytes.
     let only_words = text.is_ascii();
-    text.windows(name.len().max(1)).enumerate().any(|(at, window)| {
-        let alone = || {
-            !is_word(at.checked_sub(1).and_then(|at| text.get(at)))
-                && !is_word(text.get(at + name.len()))
-        };
-        window == name && (!only_words || alone())
+    memmem::find_iter(text, name).any(|at| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        !only_words || !is_word(before) && !is_word(text.get(at + name.len()))
     })
 }
 
