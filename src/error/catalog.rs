@@ -164,6 +164,8 @@ catalog! {
     // 12: unsupported
     UNSUPPORTED = "GG12001", 1235, b"42000", Client,
         "unsupported: {}", "rewrite the statement, or send it to one shard with USE keyspace:shard";
+    OWN_ACCOUNT = "GG12006", 1235, b"42000", Client,
+        "unsupported: a change of one's own account, which is Geogate's at the server", "accounts of clients are written in the configuration; name an account to change it at the server";
     NEW_KEYSPACE = "GG12005", 1235, b"42000", Client,
         "unsupported: CREATE DATABASE {}, which is no keyspace", "keyspaces and their servers are written in the configuration";
     SNAPSHOT_REFUSED = "GG12004", 1235, b"42000", Client,

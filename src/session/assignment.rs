@@ -2,7 +2,6 @@
 //! remembered. Pure: the statement is judged by a server, and carried out in `variables`.
 
 use crate::backend::Names;
-use crate::error::{SqlError, catalog};
 use crate::executor::relay::StateMarks;
 use crate::sql::control::set::{Access, Isolation, Scope, SetItem, SetValue};
 use crate::sql::system_variable::{self, Keeping};
@@ -31,22 +30,18 @@ pub(super) enum Change {
 }
 
 /// SET PASSWORD, ROLE, DEFAULT ROLE, RESOURCE GROUP.
-pub(super) fn other_change(text: &[u8]) -> Result<Vec<Change>, SqlError> {
+pub(super) fn other_change(text: &[u8]) -> Vec<Change> {
     let words: Vec<String> = text
         .split(|byte| !byte.is_ascii_alphabetic())
         .filter(|word| !word.is_empty())
         .map(|word| String::from_utf8_lossy(word).to_ascii_uppercase())
         .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    Ok(vec![match words.as_slice() {
-        ["PASSWORD", "FOR", ..] | ["DEFAULT", ..] => Change::Elsewhere,
-        ["PASSWORD", ..] => {
-            let what = "SET PASSWORD of one's own account, which is the proxy's at the server";
-            return Err(catalog::UNSUPPORTED.with(&[&what]));
-        }
+    vec![match words.as_slice() {
+        ["PASSWORD" | "DEFAULT", ..] => Change::Elsewhere,
         ["ROLE", ..] => Change::Hold(Hold::Unwipeable("SET ROLE")),
         _ => Change::Hold(Hold::Unwipeable("a SET that is not known")),
-    }])
+    }]
 }
 
 /// SET SESSION TRANSACTION.

@@ -215,8 +215,9 @@ impl Session {
         self.publish_holds();
     }
 
-    /// Notes what a part of a statement on several shards leaves behind on one of them.
-    pub(super) async fn leave_behind_on_shard(&mut self, index: Index, failed: bool) {
+    /// Notes what a part of a statement leaves behind: on one of several shards, or of KILL its
+    /// expression.
+    pub(super) async fn leave_behind_partly(&mut self, index: Index, failed: bool) {
         let mut changes = self.attached[index].lease.session_changes();
         if changes.any(|change| matches!(change, Ok(SessionChange::State(b"1")))) {
             self.hold(index, Hold::Lasting("what a trigger has set"));

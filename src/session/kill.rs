@@ -49,10 +49,6 @@ impl Session {
             let what = "KILL with an expression around CONNECTION_ID()";
             return Err(crate::error::catalog::UNSUPPORTED.with(&[&what]));
         }
-        if self.pending.take().is_some() {
-            let what = "KILL with an expression that does more than compute a number";
-            return Err(crate::error::catalog::UNSUPPORTED.with(&[&what]));
-        }
         let topology = self.services.topology().clone();
         let (placement, database) = self.any_server(&topology, Judges::Any)?;
         let index = self.attach(placement, &database, false).await?;
@@ -61,6 +57,7 @@ impl Session {
             Ok(rows) => rows,
             Err(failure) => return Err(self.fail(index, failure).await),
         };
+        self.leave_behind_partly(index, false).await;
         self.settle_quietly(index).await;
         let cell = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
         let text = String::from_utf8(cell.unwrap_or_default()).unwrap_or_default();

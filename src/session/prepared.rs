@@ -17,6 +17,7 @@ use crate::observe::Route;
 use crate::sql::control::{self, Control};
 use crate::sql::features::Features;
 use crate::sql::mode::LexMode;
+use crate::sql::own_account::changes_own_account;
 use crate::sql::scan::Scan;
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::value::Value;
@@ -190,14 +191,13 @@ impl Session {
         if let Err(error) = self.prepared.has_room() {
             return self.reply_error(error).await;
         }
-        let mut scan = Scan::new();
-        let understood = scan.run(&text, self.state.lex_mode).is_ok();
-        let (kind, features) = if understood {
-            (scan.kind(), scan.features())
-        } else {
-            (StatementKind::Other, Features::NONE)
-        };
-        let scan = understood.then_some(scan);
+        let scan = self.scan_of(&text);
+        let (kind, features) = kind_of(scan.as_ref());
+        if let Some(scan) = &scan
+            && changes_own_account(&text, self.state.lex_mode, scan)
+        {
+            return self.reply_error(catalog::OWN_ACCOUNT.error()).await;
+        }
         let under = PreparedUnder::of(&self.state);
         let result = self.prepare_on_server(&text, kind, features).await;
         let (mut answer, params) = match result {
@@ -230,6 +230,12 @@ impl Session {
         self.prepared.by_id.insert(id, statement);
         self.prepared.last = Some(id);
         self.client.framed.write_all(&answer).await.map_err(|_| End::Quit)
+    }
+
+    /// The scan of a text that is to be prepared; `None` if only a server can read it.
+    pub(super) fn scan_of(&self, text: &[u8]) -> Option<Scan> {
+        let mut scan = Scan::new();
+        scan.run(text, self.state.lex_mode).is_ok().then_some(scan)
     }
 
     /// Prepares a text on a server that can run it; gives the framed answer and the number of
@@ -561,4 +567,9 @@ impl Session {
 /// look at this flag only, too.
 fn wanted_cursor(id: u32, execute: &Execute) -> Option<u32> {
     (execute.header.flags & CURSOR_READ_ONLY != 0).then_some(id)
+}
+
+/// What a statement is and uses, as far as it was read.
+pub(super) fn kind_of(scan: Option<&Scan>) -> (StatementKind, Features) {
+    scan.map_or((StatementKind::Other, Features::NONE), |scan| (scan.kind(), scan.features()))
 }

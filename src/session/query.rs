@@ -12,6 +12,7 @@ use crate::observe::Route;
 use crate::sql::ast::Ident;
 use crate::sql::control::{self, Control, use_target};
 use crate::sql::features::Features;
+use crate::sql::own_account::changes_own_account;
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::capability::Capabilities;
 use crate::wire::command::code;
@@ -93,6 +94,9 @@ impl Session {
             if let Err(error) = self.go_to_last_values(&text).await {
                 return self.refuse(&request, error).await;
             }
+        }
+        if changes_own_account(self.text(&request), self.state.lex_mode, &self.scan) {
+            return self.refuse(&request, catalog::OWN_ACCOUNT.error()).await;
         }
         let source = match &request {
             Request::Packet(packet) => Text::Command(*packet),

@@ -325,7 +325,7 @@ impl Session {
         match self.answer_of(index).await {
             Ok(outcome) => {
                 total.add(&outcome, &self.attached[index].lease.last_info());
-                self.leave_behind_on_shard(index, false).await;
+                self.leave_behind_partly(index, false).await;
                 self.settle(index, &outcome).await;
             }
             Err(Failure::Server(error)) => {
@@ -369,7 +369,7 @@ impl Session {
     /// A server has answered with an error. Others may be busy with the same statement, so nothing
     /// is rolled back here.
     async fn settle_refused(&mut self, index: usize, error: &SqlError) {
-        self.leave_behind_on_shard(index, true).await;
+        self.leave_behind_partly(index, true).await;
         let attached = &mut self.attached[index];
         // Without autocommit the statement may have opened a transaction.
         attached.in_transaction |= !self.state.autocommit;
@@ -480,7 +480,7 @@ impl Session {
     async fn settle_all(&mut self, live: &[Option<ServerId>], outcomes: &[Outcome]) {
         for (server, outcome) in live.iter().zip(outcomes) {
             if let Some(index) = server.and_then(|server| self.index_of(server)) {
-                self.leave_behind_on_shard(index, outcome.is_error()).await;
+                self.leave_behind_partly(index, outcome.is_error()).await;
                 self.settle(index, outcome).await;
             }
         }

@@ -18,6 +18,7 @@ use crate::sql::effects::Effect;
 use crate::sql::features::Features;
 use crate::sql::lexer::Lexer;
 use crate::sql::mode::{Backslash, CharsetClass, LexMode};
+use crate::sql::own_account::changes_own_account;
 use crate::sql::scan::{HoleKind, Scan};
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::token::TokenKind;
@@ -27,6 +28,7 @@ use crate::wire::scanner::Expect;
 
 use super::diagnostics::Home;
 use super::hold::Text;
+use super::prepared::kind_of;
 use super::prepared_under::PreparedUnder;
 use super::query::Request;
 use super::{End, Judges, Session};
@@ -99,6 +101,9 @@ impl Session {
             Prepared::Execute { name, using } => {
                 let name = name.to_lowercase();
                 match self.prepared.by_name.get(&name).cloned() {
+                    Some(named) if named.changes_own_account() => {
+                        self.reply_error(catalog::OWN_ACCOUNT.error()).await
+                    }
                     Some(named) => {
                         if let Some(index) = self.name_at_server(&name, &named) {
                             return self.execute_at_server(index, command, &named, &using).await;
@@ -140,6 +145,9 @@ impl Session {
             return self.run_at_server(command, StatementKind::Execute).await;
         }
         match self.named(&command, source).await {
+            Ok(named) if named.changes_own_account() => {
+                self.reply_error(catalog::OWN_ACCOUNT.error()).await
+            }
             Ok(named) => self.execute_named(&command, &named, using).await,
             // The server has the same to say about it, in its own words.
             Err(error) if single && error.origin == Origin::Server => {
@@ -177,13 +185,9 @@ impl Session {
 
     /// A text that is to be known by a name.
     pub(super) fn read_named(&self, text: Owner) -> Named {
-        let mut scan = Scan::new();
-        let understood = scan.run(&text, self.state.lex_mode).is_ok();
-        let (kind, features) = if understood {
-            (scan.kind(), scan.features())
-        } else {
-            (StatementKind::Other, Features::NONE)
-        };
+        let scan = self.scan_of(&text);
+        let (kind, features) = kind_of(scan.as_ref());
+        let scan = scan.unwrap_or_default();
         let under = PreparedUnder::of(&self.state);
         let mode = self.state.lex_mode;
         let params = scan.holes().iter().filter(|hole| hole.kind == HoleKind::Placeholder).count();
@@ -391,6 +395,11 @@ impl Session {
 }
 
 impl Named {
+    /// Whether it changes the account that it runs as.
+    fn changes_own_account(&self) -> bool {
+        changes_own_account(&self.text, self.mode, &self.scan)
+    }
+
     /// Whether the session answers it, or must know what it does.
     pub(super) fn is_about_session(&self) -> bool {
         use StatementKind as Kind;

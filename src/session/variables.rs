@@ -355,7 +355,7 @@ impl Session {
                 return Ok(system_change(*scope, name, value, bytes(value_span)));
             }
             SetItem::CanaryPercent(_) => Change::Hold(Hold::Lasting("SET CANARY")),
-            SetItem::Other(span) => return other_change(bytes(span)),
+            SetItem::Other(span) => return Ok(other_change(bytes(span))),
         }])
     }
 }

@@ -153,3 +153,38 @@ fn a_procedure_with_a_cursor() {
     assert_eq!(values(answers), ["1", "2"]);
     assert_eq!(client.query("SELECT 3").expect("a row").scalar(), "3");
 }
+
+/// Goal: no client changes Geogate's own account at the server, however it says so.
+#[test]
+fn ones_own_account_is_geogates() {
+    let cluster = SINGLE.watched();
+    let mut client = cluster.proxy().client("app");
+    for sql in [
+        "SET PASSWORD = PASSWORD('x')",
+        "SET PASSWORD FOR CURRENT_USER() = PASSWORD('x')",
+        "ALTER USER CURRENT_USER() IDENTIFIED BY 'x'",
+        "DROP USER CURRENT_USER",
+        "GRANT USAGE ON *.* TO CURRENT_USER() IDENTIFIED BY 'x'",
+        "/* by the way */ SET @a = 1; SET DEFAULT ROLE NONE",
+    ] {
+        let quoted = format!("'{}'", sql.replace('\'', "''"));
+        let texts = [
+            sql.to_owned(),
+            format!("PREPARE own FROM {quoted}; EXECUTE own"),
+            format!("EXECUTE IMMEDIATE {quoted}"),
+        ];
+        let mut refused: Vec<String> = Vec::new();
+        for text in &texts {
+            let ran = text.split("; ").map(|sql| client.query(sql)).find_map(Result::err);
+            refused.extend(ran.map(|error| error.to_string()));
+        }
+        if !sql.contains(';') {
+            refused.extend(client.prepare(sql).err().map(|error| error.to_string()));
+        }
+        // What is no single statement cannot be prepared at all.
+        let wanted = if sql.contains(';') { 1 } else { 4 };
+        let told = refused.iter().filter(|error| error.contains("GG12006")).count();
+        assert!(told >= wanted, "{sql}: {refused:?}");
+    }
+    client.query("SET PASSWORD FOR nobody = PASSWORD('x')").expect_err("there is no such account");
+}
