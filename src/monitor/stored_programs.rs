@@ -87,6 +87,19 @@ impl StoredProgramLook {
         found
     }
 
+    fn note(&mut self, address: Address, answer: Answer) {
+        let before = self.known.len();
+        self.known.retain(|(known, _)| *known != address);
+        if !answer.sees_triggers && self.known.len() == before {
+            tracing::warn!(
+                server = %address,
+                "Geogate's account may see no triggers (grant it TRIGGER): what they set in sessions \
+                 and which locks they take is not followed"
+            );
+        }
+        self.known.push((address, answer.texts));
+    }
+
     fn publish(&self) {
         let mut texts: Vec<StoredText> =
             self.known.iter().flat_map(|(_, texts)| texts).cloned().collect();
@@ -107,9 +120,8 @@ impl Look for StoredProgramLook {
         for address in self.primaries() {
             let asked = ask(&address, &self.backend);
             let cause = match tokio::time::timeout(LOOK, asked).await {
-                Ok(Ok(texts)) => {
-                    self.known.retain(|(known, _)| *known != address);
-                    self.known.push((address, texts));
+                Ok(Ok(answer)) => {
+                    self.note(address, answer);
                     continue;
                 }
                 Ok(Err(error)) => error.to_string(),
@@ -122,9 +134,26 @@ impl Look for StoredProgramLook {
     }
 }
 
+/// Whether an account with these grants may see any trigger. What a role may is not looked at.
+fn may_see_triggers(grants: &[String]) -> bool {
+    let shows = |grant: &String| {
+        let (privileges, object) = grant.split_once(" ON ").unwrap_or((grant, ""));
+        object.is_empty() || ["ALL", "TRIGGER"].iter().any(|name| privileges.contains(name))
+    };
+    grants.iter().filter(|grant| !grant.ends_with(" TO PUBLIC")).any(shows)
+}
+
+/// What a server answered.
+struct Answer {
+    texts: Vec<StoredText>,
+    sees_triggers: bool,
+}
+
 /// Reads over a connection of its own: a look is too rare to keep one.
-async fn ask(address: &Address, backend: &Backend) -> Result<Vec<StoredText>, mysql_async::Error> {
+async fn ask(address: &Address, backend: &Backend) -> Result<Answer, mysql_async::Error> {
     let mut connection = Conn::new(probe::opts(address, backend)).await?;
+    let grants: Vec<String> = connection.query("SHOW GRANTS").await?;
+    let sees_triggers = may_see_triggers(&grants);
     let mut texts = Vec::new();
     type Trigger = (String, String, String, String);
     let triggers: Vec<Trigger> = connection.query(TRIGGERS).await?;
@@ -144,5 +173,22 @@ async fn ask(address: &Address, backend: &Backend) -> Result<Vec<StoredText>, my
     }
     // An answer is an answer, however the connection ends.
     let _ = connection.disconnect().await;
-    Ok(texts)
+    Ok(Answer { texts, sees_triggers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_see_triggers;
+
+    #[test]
+    fn grants_tell_whether_triggers_are_seen() {
+        let may = |grants: &[&str]| {
+            may_see_triggers(&grants.iter().map(|grant| (*grant).to_owned()).collect::<Vec<_>>())
+        };
+        assert!(may(&["GRANT ALL PRIVILEGES ON *.* TO `a`@`%`"]));
+        assert!(may(&["GRANT USAGE ON *.* TO `a`", "GRANT SELECT, TRIGGER ON `b`.* TO `a`"]));
+        assert!(may(&["GRANT USAGE ON *.* TO `a`", "GRANT `role` TO `a`@`%`"]));
+        assert!(!may(&["GRANT USAGE ON *.* TO `a`", "GRANT SELECT, INSERT ON `trigger`.* TO `a`"]));
+        assert!(!may(&["GRANT SELECT ON *.* TO `a`", "GRANT TRIGGER ON `test`.* TO PUBLIC"]));
+    }
 }
