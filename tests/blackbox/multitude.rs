@@ -162,6 +162,12 @@ fn prepare(server: &crate::server::Server, clients: usize) {
             client.query(&statement).unwrap_or_else(|error| panic!("{error}: {statement}"));
         }
     }
+    for statement in [
+        "CREATE TABLE app.noted (id INT PRIMARY KEY AUTO_INCREMENT, n INT)",
+        "CREATE TRIGGER app.noting BEFORE INSERT ON app.noted FOR EACH ROW SELECT NEW.n INTO @a",
+    ] {
+        server.sql(statement);
+    }
 }
 
 async fn connect_all(address: SocketAddr, clients: usize, seed: u64) -> Vec<Subject> {
@@ -396,7 +402,7 @@ impl Subject {
     async fn set_user_variable(&mut self, run: &Run) -> Result<(), String> {
         let number = self.random.below(1_000_000) as i64;
         let model = &mut self.model;
-        let statement = match self.random.below(8) {
+        let statement = match self.random.below(9) {
             0 => {
                 model.a = Some(-number);
                 format!("SET @a = -{number}")
@@ -426,6 +432,12 @@ impl Subject {
             6 => {
                 model.c = Some(format!("{number}"));
                 format!("SET @c = CAST({number} AS UNSIGNED)")
+            }
+            7 => {
+                // By the trigger of that table.
+                model.a = Some(number);
+                model.in_transaction |= !model.autocommit;
+                format!("INSERT INTO app.noted (n) VALUES ({number})")
             }
             _ => {
                 (model.a, model.c) = (None, None);
