@@ -1,18 +1,12 @@
 //! A candidate VSchema for a share of the sessions: what is refused, who gets it, under load.
 
 use std::process::Command;
-use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::client::{Client, Login};
-use crate::hot_swap::{
-    BY_ID, BY_ID_AND_K, Load, MOVED, Stop, api, checked_load, files, load_rows, proxy, vindexes,
-};
+use crate::hot_swap::{BY_ID, BY_ID_AND_K, MOVED, api, files, proxy, under_load, vindexes};
 use crate::proxy::Proxy;
-use crate::server::wait_until;
 
 fn candidate(vschema: &str, percent: &Value) -> Value {
     let mut body = files(vschema);
@@ -124,27 +118,7 @@ fn operators_use_sql() {
 #[test]
 fn weights_change_under_load() {
     let proxy = proxy("weights");
-    load_rows(&mut proxy.client("ks"), "trial");
-    let load = Load::default();
-    thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|number| {
-                let (proxy, load) = (&proxy, &load);
-                scope.spawn(move || {
-                    let mut client = proxy.client("ks");
-                    checked_load(&mut client, "trial", number, load);
-                })
-            })
-            .collect();
-        let work = |statements: u64| {
-            let before = load.right.load(Ordering::Relaxed);
-            let served = wait_until(Duration::from_secs(20), || {
-                load.right.load(Ordering::Relaxed) >= before + statements
-                    || clients.iter().any(|client| client.is_finished())
-            });
-            assert!(served && !clients.iter().any(|client| client.is_finished()));
-        };
-        let _stop = Stop(&load);
+    under_load(&proxy, "trial", |work| {
         for round in 0..10 {
             let start = candidate(if round % 2 == 0 { BY_ID_AND_K } else { BY_ID }, &json!(1));
             api(&proxy, "POST", "canary", &start, 201);

@@ -175,15 +175,15 @@ fn versions_are_applied_kept_and_rolled_back() {
 
 /// What the threads of a load have seen.
 #[derive(Default)]
-pub(crate) struct Load {
+struct Load {
     /// No more statements.
-    pub(crate) stop: AtomicBool,
+    stop: AtomicBool,
     /// Statements that were answered rightly.
-    pub(crate) right: AtomicU64,
+    right: AtomicU64,
 }
 
 /// Ends a load however the test ends: a failed test would wait for its threads otherwise.
-pub(crate) struct Stop<'a>(pub(crate) &'a Load);
+struct Stop<'a>(&'a Load);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
@@ -195,7 +195,7 @@ impl Drop for Stop<'_> {
 const ROWS: u64 = 20;
 
 /// The rows of four clients, written under [`BY_ID`].
-pub(crate) fn load_rows(client: &mut Client, table: &str) {
+fn load_rows(client: &mut Client, table: &str) {
     for id in 1..=4 * ROWS {
         let sql = format!("INSERT INTO {table} (id, k, v) VALUES ({id}, {id}, 'v0')");
         let answer = client.query(&sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
@@ -204,7 +204,7 @@ pub(crate) fn load_rows(client: &mut Client, table: &str) {
 }
 
 /// Checks every answer of one of four clients until told to stop.
-pub(crate) fn checked_load(client: &mut Client, table: &str, number: u64, load: &Load) {
+fn checked_load(client: &mut Client, table: &str, number: u64, load: &Load) {
     let first = 1 + number * ROWS;
     let ids = first..first + ROWS;
     let mut round = 0_u64;
@@ -233,39 +233,49 @@ pub(crate) fn checked_load(client: &mut Client, table: &str, number: u64, load: 
     }
 }
 
+/// Four clients, with rows of their own in `table`, check every answer while `change` runs. It gets
+/// a function that waits until they have had so many right answers more. Gives how many there were.
+pub(crate) fn under_load(proxy: &Proxy, table: &str, change: impl FnOnce(&dyn Fn(u64))) -> u64 {
+    load_rows(&mut proxy.client("ks"), table);
+    let load = Load::default();
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|number| {
+                let load = &load;
+                scope.spawn(move || {
+                    checked_load(&mut proxy.client("ks"), table, number, load);
+                })
+            })
+            .collect();
+        let has_failed = || clients.iter().any(|client| client.is_finished());
+        let _stop = Stop(&load);
+        change(&|statements| {
+            let before = load.right.load(Ordering::Relaxed);
+            let served = wait_until(Duration::from_secs(20), || {
+                load.right.load(Ordering::Relaxed) >= before + statements || has_failed()
+            });
+            assert!(served && !has_failed());
+        });
+    });
+    load.right.load(Ordering::Relaxed)
+}
+
 /// Goal: 200 swaps between two VSchemas that route differently, under load with every answer
 /// checked: none fails, none is wrong. Method: four clients with rows of their own read by both
 /// columns, write in transactions and count, while a fifth thread applies the VSchemas in turn.
 #[test]
 fn two_hundred_swaps_under_load() {
     let proxy = proxy("swaps");
-    load_rows(&mut proxy.client("ks"), "swap");
-    let load = Load::default();
-    thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|number| {
-                let (proxy, load) = (&proxy, &load);
-                scope.spawn(move || {
-                    let mut client = proxy.client("ks");
-                    checked_load(&mut client, "swap", number, load);
-                })
-            })
-            .collect();
-        let _stop = Stop(&load);
+    let right = under_load(&proxy, "swap", |work| {
         for round in 0..200 {
             let vschema = if round % 2 == 0 { BY_ID_AND_K } else { BY_ID };
             let applied = api(&proxy, "PUT", "vschema", &files(vschema), 200);
             assert_eq!(applied["version"], round + 2);
             // Every VSchema serves some statements.
-            let before = load.right.load(Ordering::Relaxed);
-            let served = wait_until(Duration::from_secs(20), || {
-                load.right.load(Ordering::Relaxed) >= before + 20
-                    || clients.iter().any(|client| client.is_finished())
-            });
-            assert!(served && !clients.iter().any(|client| client.is_finished()), "{round}");
+            work(20);
         }
     });
-    assert!(load.right.load(Ordering::Relaxed) > 4000);
+    assert!(right > 4000);
 }
 
 /// Goal: the two VSchemas of these tests do route differently, and a plan never outlives its
