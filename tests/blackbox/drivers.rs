@@ -143,6 +143,9 @@ fn use_with_comments_and_quotes() {
             "SET sql_mode = 'ANSI_QUOTES'",
             "USE \"app_a\"",
             "USE \"none\"\"such\"",
+            "USE DATABASE app_b",
+            "USE app_b app_a",
+            "USE",
         ] {
             let errno = client.query(sql).map_or_else(|error| error.errno(), |_| 0);
             lines.push((errno, client.query("SELECT DATABASE()").expect("a row").scalar()));

@@ -2,7 +2,7 @@
 //! `keyspace[:shard | /shard | [from-to] | [id]][@primary|replica|rdonly]`
 //! (Vitess `go/vt/topo/topoproto/destination.go`).
 
-use super::{ControlError, expected, rest};
+use super::{ControlError, expected};
 use crate::sql::cursor::Cursor;
 use crate::sql::mode::LexMode;
 use crate::sql::scan::Scan;
@@ -128,9 +128,15 @@ pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Target, ControlError> {
     let text = if cursor.peek().kind == TokenKind::QuotedIdentifier && cursor.peek_is_last() {
         cursor.eat_ident().map(|ident| ident.text).unwrap_or_default()
     } else {
-        let span = rest(cursor);
-        let bytes = &cursor.text[span.start as usize..span.end as usize];
-        String::from_utf8_lossy(bytes).into_owned()
+        // One word, of whatever signs: a second word is a mistake for servers to tell.
+        while !cursor.at_end() {
+            cursor.advance();
+            if !cursor.at_end() && cursor.start() != cursor.previous_end() {
+                return expected(cursor, "the end of the statement");
+            }
+        }
+        let bytes = cursor.text.get(offset as usize..cursor.previous_end() as usize);
+        String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
     };
     if text.is_empty() {
         return expected(cursor, "a database");
