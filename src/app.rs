@@ -10,9 +10,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rustls::ClientConfig;
 use tokio::sync::watch;
 
-use crate::backend::{Dial, DialSettings, Pool, PoolLimits, Product, Profile, ServerKind};
+use crate::backend::{
+    Dial, DialError, DialSettings, PassedAttributes, Pool, PoolLimits, Product, Profile, ServerKind,
+};
 use crate::canary::{Actor, Steward, StewardSettings};
 use crate::config::{Config, Listen};
 use crate::control::{self, ControlState};
@@ -23,6 +26,7 @@ use crate::monitor::columns::ColumnLook;
 use crate::monitor::reader::Reader;
 use crate::monitor::stored_programs::StoredProgramReader;
 use crate::monitor::{Monitor, MonitorSettings};
+use crate::net::Codecs;
 use crate::observe::Metrics;
 use crate::session::accounts::Accounts;
 use crate::session::region::Geography;
@@ -185,16 +189,11 @@ fn services(
     let tls = net::client_config(config.backend.tls, config.backend.ca.as_deref())
         .map_err(|e| StartError(e.to_string()))?;
     let limits = &config.limits;
+    let passed = &config.pass_attributes;
+    let passed = PassedAttributes::new(passed.clone(), limits.passed_attribute_sets_max);
+    let shared = DialShared { passed: Arc::new(passed), ..DialShared::default() };
     let pool = |server: &topology::Server| {
-        let dial = Dial::new(DialSettings {
-            address: server.address.clone(),
-            user: config.backend.user.clone(),
-            password: config.backend.password.clone(),
-            tls: tls.clone(),
-            timeout: limits.server_connect(),
-            keepalive: limits.tcp_keepalive(),
-            statements_max: limits.server_statements_max,
-        });
+        let dial = Dial::new(dial_settings(config, server, tls.as_ref(), &shared));
         let size = PoolLimits {
             connections_max: server.connections_max.unwrap_or(limits.server_connections_max),
             wait: limits.server_connection_wait(),
@@ -221,6 +220,7 @@ fn services(
     let stored_programs = StoredProgramReader::start(monitors, &config.backend, refresh, &topology);
     Ok(Services {
         collations: Collations::default(),
+        passed: shared.passed,
         limits: limits.clone(),
         consistent_snapshot: config.consistent_snapshot,
         accounts,
@@ -241,6 +241,56 @@ fn services(
         resolves_names: facts.resolves_names,
     })
 }
+
+/// What the dials of all servers share.
+#[derive(Default)]
+struct DialShared {
+    codecs: Arc<Codecs>,
+    passed: Arc<PassedAttributes>,
+}
+
+/// How to reach a server with Geogate's own account.
+fn dial_settings(
+    config: &Config,
+    server: &topology::Server,
+    tls: Option<&Arc<ClientConfig>>,
+    shared: &DialShared,
+) -> DialSettings {
+    DialSettings {
+        address: server.address.clone(),
+        user: config.backend.user.clone(),
+        password: config.backend.password.clone(),
+        tls: tls.cloned(),
+        timeout: config.limits.server_connect(),
+        keepalive: config.limits.tcp_keepalive(),
+        compression: server.compression.unwrap_or(config.backend.compression),
+        codecs: Arc::clone(&shared.codecs),
+        passed: Arc::clone(&shared.passed),
+        statements_max: config.limits.server_statements_max,
+    }
+}
+
+/// Logs in to every server as the proxy would; what it says of itself, or why that does not work.
+pub fn greet_servers(config: &Config, topology: &Topology) -> Result<Vec<Greeted>, StartError> {
+    let tls = net::client_config(config.backend.tls, config.backend.ca.as_deref())
+        .map_err(|e| StartError(e.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| StartError(format!("cannot start a runtime: {e}")))?;
+    Ok(runtime.block_on(async {
+        let (mut greeted, shared) = (Vec::new(), DialShared::default());
+        for (_, server) in topology.servers() {
+            let dial = Dial::new(dial_settings(config, server, tls.as_ref(), &shared));
+            let made = dial.connect(Profile::of(Capabilities::EMPTY)).await;
+            greeted.push(made.map(|connection| connection.kind().greeting_version()));
+        }
+        greeted
+    }))
+}
+
+/// The version of a server, or why it does not let Geogate in.
+pub type Greeted = Result<String, DialError>;
 
 /// Plans need the servers' columns; with a single server there are no plans.
 fn column_reader(

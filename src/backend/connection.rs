@@ -12,6 +12,7 @@ use super::defaults::Defaults;
 use super::dial::Dial;
 use super::last_use::LastUse;
 use super::named::NamedStatements;
+use super::passed::AttributeSet;
 use super::server_kind::{Product, ServerKind};
 use super::settings::Settings;
 use super::several::Several;
@@ -35,11 +36,13 @@ pub use prepare::reading_key;
 
 /// What must be the same of a client and of the connections that its statements run on: the
 /// capabilities that change how a server frames its answers, counts rows or what it allows, so that
-/// answers can be relayed as they are; and the global variables that both have begun with.
+/// answers can be relayed as they are; the global variables that both have begun with; and the
+/// attributes that are passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Profile {
     capabilities: Capabilities,
     globals: u32,
+    attributes: AttributeSet,
 }
 
 impl Profile {
@@ -55,13 +58,24 @@ impl Profile {
     /// What matters of a client's capabilities.
     pub fn of(client: Capabilities) -> Self {
         let capabilities = Capabilities::from_bits(client.bits() & Self::MIRRORED.bits());
-        Self { capabilities, globals: 0 }
+        Self { capabilities, globals: 0, attributes: AttributeSet::default() }
     }
 
     /// The same for a session that begins after so many changes of global variables.
     #[must_use]
     pub fn after_changes(self, globals: u32) -> Self {
         Self { globals, ..self }
+    }
+
+    /// The same for a client whose attributes are passed on.
+    #[must_use]
+    pub fn with_attributes(self, attributes: AttributeSet) -> Self {
+        Self { attributes, ..self }
+    }
+
+    /// The attributes to tell a server.
+    pub(super) fn attributes(self) -> AttributeSet {
+        self.attributes
     }
 
     /// The capabilities to ask a server for.

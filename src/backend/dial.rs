@@ -11,13 +11,16 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 
+use super::account::AccountTrouble;
 use super::connection::{Connection, Established, Failure, Profile};
 use super::defaults::Defaults;
+use super::passed::PassedAttributes;
 use super::server_kind::ServerKind;
 use super::settings::{Names, Settings};
-use crate::config::{Address, Secret};
+use crate::clock::{self, Instant};
+use crate::config::{Address, Secret, ServerCompression};
 use crate::error::SqlError;
-use crate::net::{Framed, ReadError, Stream};
+use crate::net::{Algorithm, Codecs, Framed, ReadError, Side, Stream};
 use crate::wire::auth::{CACHING_SHA2, NATIVE, Nonce, caching_sha2, native};
 use crate::wire::capability::Capabilities;
 use crate::wire::cursor::Malformed;
@@ -27,8 +30,18 @@ use crate::wire::packet::build_packet;
 
 /// A packet of the connection phase is never longer.
 const PACKET_MAX: usize = 64 << 10;
+/// MySQL's default.
+const ZSTD_LEVEL: u8 = 3;
 /// utf8mb4_general_ci, which every server knows.
 const COLLATION: u8 = 45;
+
+/// How long a server without room for one connection more is asked to stop a statement, and the
+/// pause between two times.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+const KILL_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a server's refusal of Geogate's account is taken for its next one too.
+const REFUSAL_STANDS: Duration = Duration::from_secs(1);
 
 /// How to connect to one server.
 #[derive(Clone, Debug)]
@@ -40,6 +53,8 @@ pub struct Dial {
     defaults: Arc<Mutex<SeenDefaults>>,
     /// What the server is, as it was seen last.
     kind: Arc<ArcSwapOption<ServerKind>>,
+    /// It does not take Geogate's account, and until when it is not asked again.
+    refusal: Arc<Mutex<Option<(Instant, DialError)>>>,
 }
 
 /// What a server gives new sessions.
@@ -65,12 +80,18 @@ pub struct DialSettings {
     pub timeout: Duration,
     /// How long it may be silent before the kernel asks for the server.
     pub keepalive: Duration,
+    /// How packets are compressed after the login.
+    pub compression: ServerCompression,
+    /// Where compression states are kept.
+    pub codecs: Arc<Codecs>,
+    /// Attributes of clients that the server is told.
+    pub passed: Arc<PassedAttributes>,
     /// Prepared statements kept on a connection.
     pub statements_max: usize,
 }
 
 /// Why no connection was made.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum DialError {
     /// The server could not be reached, or hung up.
     #[error("{address}: {error}")]
@@ -78,7 +99,7 @@ pub enum DialError {
         /// The server.
         address: Address,
         /// What happened.
-        error: io::Error,
+        error: Arc<io::Error>,
     },
     /// It took too long.
     #[error("{address}: no connection within {timeout:?}")]
@@ -106,13 +127,29 @@ pub enum DialError {
     },
 }
 
-/// ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS and ER_USER_LIMIT_REACHED.
-const TOO_MANY: &[u16] = &[1040, 1203, 1226];
+/// A server's errors when it allows no more connections: ER_CON_COUNT_ERROR,
+/// ER_TOO_MANY_USER_CONNECTIONS and ER_USER_LIMIT_REACHED.
+pub const TOO_MANY: &[u16] = &[1040, 1203, 1226];
 
 impl DialError {
-    /// Whether the server has as many connections as it allows.
-    pub(super) fn is_server_full(&self) -> bool {
-        matches!(self, Self::Refused { error, .. } if TOO_MANY.contains(&error.errno))
+    /// The number of the server's error, if it has as many connections as it allows.
+    pub(super) fn server_is_full(&self) -> Option<u16> {
+        match self {
+            Self::Refused { error, .. } => {
+                Some(error.errno).filter(|errno| TOO_MANY.contains(errno))
+            }
+            _ => None,
+        }
+    }
+
+    /// What is wrong with Geogate's account, if the server said so, and the number of its error.
+    pub fn account_trouble(&self) -> Option<(AccountTrouble, u16)> {
+        match self {
+            Self::Refused { error, .. } => {
+                AccountTrouble::of(error.errno).map(|trouble| (trouble, error.errno))
+            }
+            _ => None,
+        }
     }
 
     /// The reason without the server's address, fit for a client.
@@ -120,11 +157,19 @@ impl DialError {
         match self {
             Self::Io { error, .. } => error.to_string(),
             Self::Timeout { timeout, .. } => format!("no connection within {timeout:?}"),
-            Self::Refused { error, .. } => {
-                format!("it refused Geogate's account with error {}", error.errno)
-            }
+            Self::Refused { error, .. } => account_refused(error.errno),
             Self::Unsuitable { reason, .. } => reason.clone(),
         }
+    }
+}
+
+/// That a server refuses Geogate's account, in words for clients.
+pub fn account_refused(errno: u16) -> String {
+    match AccountTrouble::of(errno) {
+        Some(trouble) => {
+            format!("it refused Geogate's account, {} (error {errno})", trouble.reason())
+        }
+        None => format!("it refused Geogate's account with error {errno}"),
     }
 }
 
@@ -136,6 +181,7 @@ impl Dial {
             offered: Arc::new(AtomicU64::new(0)),
             defaults: Arc::default(),
             kind: Arc::default(),
+            refusal: Arc::default(),
         }
     }
 
@@ -192,24 +238,59 @@ impl Dial {
         &self.settings.address
     }
 
-    /// Makes a connection with the capabilities of `profile`.
+    /// Makes a connection with the capabilities of `profile`. A server that does not take Geogate's
+    /// account is not asked by every statement: for a moment its answer stands.
     pub async fn connect(&self, profile: Profile) -> Result<Connection, DialError> {
+        let standing = self.refusal.lock().clone();
+        if let Some((until, error)) = standing
+            && clock::now() < until
+        {
+            return Err(error);
+        }
+        let made = self.try_connect(profile).await;
+        if let Err(error) = &made
+            && let Some((trouble, _)) = error.account_trouble()
+        {
+            self.note_refusal(error, trouble);
+        }
+        made
+    }
+
+    fn note_refusal(&self, error: &DialError, trouble: AccountTrouble) {
+        let (mut standing, now) = (self.refusal.lock(), clock::now());
+        if standing.as_ref().is_none_or(|(until, _)| *until <= now) {
+            tracing::error!(%error, "a server refuses Geogate's account: {}", trouble.advice());
+            *standing = Some((now + REFUSAL_STANDS, error.clone()));
+        }
+    }
+
+    async fn try_connect(&self, profile: Profile) -> Result<Connection, DialError> {
         let address = || self.settings.address.clone();
         let timeout = self.settings.timeout;
         match tokio::time::timeout(timeout, self.establish(profile)).await {
             Err(_) => Err(DialError::Timeout { address: address(), timeout }),
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(reason)) => Err(match reason {
-                Reason::Io(error) => DialError::Io { address: address(), error },
+                Reason::Io(error) => DialError::Io { address: address(), error: Arc::new(error) },
                 Reason::Refused(error) => DialError::Refused { address: address(), error },
                 Reason::Unsuitable(reason) => DialError::Unsuitable { address: address(), reason },
             }),
         }
     }
 
-    /// Asks the server to stop the statement that runs on another connection.
+    /// Asks the server to stop the statement that runs on another connection. A server that is full
+    /// is asked again for a while: the statement may be what keeps it full.
     pub async fn kill_query(&self, thread_id: u32) -> Result<(), DialError> {
-        let mut connection = self.connect(Profile::of(Capabilities::EMPTY)).await?;
+        let deadline = clock::now() + KILL_PATIENCE;
+        let mut connection = loop {
+            match self.connect(Profile::of(Capabilities::EMPTY)).await {
+                Ok(connection) => break connection,
+                Err(error) if error.server_is_full().is_some() && clock::now() < deadline => {
+                    clock::sleep(KILL_PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        };
         // The statement may have ended meanwhile: an unknown id is no error here.
         let _ = connection.execute(format!("KILL QUERY {thread_id}").as_bytes()).await;
         Ok(())
@@ -233,7 +314,7 @@ impl Dial {
 
         let capabilities = self.agree(offered, profile)?;
         let answer = scramble(plugin, self.settings.password.reveal(), &nonce);
-        let attributes = attributes();
+        let attributes = attributes(&self.settings.passed.get(profile.attributes()));
         let response = HandshakeResponse {
             capabilities,
             max_packet: 1 << 30,
@@ -243,7 +324,7 @@ impl Dial {
             database: b"",
             auth_plugin: plugin,
             attributes: Attributes::from_pairs(&attributes)?,
-            zstd_level: 0,
+            zstd_level: ZSTD_LEVEL,
         };
         let mut sequence = 1;
         if let Some(tls) = &self.settings.tls {
@@ -257,6 +338,9 @@ impl Dial {
         build_packet(&mut framed.out, &mut sequence, |out| response.encode(out));
         framed.flush().await?;
         self.log_in(&mut framed, nonce).await?;
+        if let Some(algorithm) = self.algorithm() {
+            framed = framed.compress(algorithm, Arc::clone(&self.settings.codecs), Side::Client);
+        }
 
         let settings = Arc::new(Settings::new(Names::utf8mb4()));
         let mut connection = Connection::new(Established {
@@ -284,6 +368,18 @@ impl Dial {
         if self.settings.tls.is_some() {
             capabilities.insert(Capabilities::SSL);
         }
+        let (compressing, name) = match self.settings.compression {
+            ServerCompression::None => (Capabilities::EMPTY, ""),
+            ServerCompression::Zlib => (Capabilities::COMPRESS, "zlib"),
+            ServerCompression::Zstd => (Capabilities::ZSTD_COMPRESSION, "zstd"),
+        };
+        if !offered.contains(compressing) {
+            return Err(Reason::Unsuitable(format!(
+                "the server does not offer compression = \"{name}\"; MariaDB has zlib only, MySQL \
+                 what its protocol_compression_algorithms names"
+            )));
+        }
+        capabilities.insert(compressing);
         // It changes no answer, so whoever wants it may use the connection.
         capabilities.insert(offered & Capabilities::MARIADB_STMT_BULK_OPERATIONS);
         // A server without it says so itself when a statement needs it.
@@ -295,6 +391,14 @@ impl Dial {
         }
         let missing = capabilities.without(offered);
         Err(Reason::Unsuitable(format!("the server cannot do {missing:?}")))
+    }
+
+    fn algorithm(&self) -> Option<Algorithm> {
+        match self.settings.compression {
+            ServerCompression::None => None,
+            ServerCompression::Zlib => Some(Algorithm::Zlib),
+            ServerCompression::Zstd => Some(Algorithm::Zstd { level: ZSTD_LEVEL }),
+        }
     }
 
     async fn reach(&self) -> io::Result<Stream> {
@@ -368,9 +472,9 @@ impl Dial {
     }
 }
 
-/// How Geogate presents itself to servers. A connection serves many clients one after the other,
-/// so theirs cannot be passed on; the list of sessions shows them.
-fn attributes() -> Vec<u8> {
+/// How Geogate presents itself to servers, with the attributes that are passed on: those that all
+/// clients of the connection have. The list of sessions shows the others.
+fn attributes(passed: &[(Box<str>, Box<str>)]) -> Vec<u8> {
     let pid = std::process::id().to_string();
     let mut pairs = Vec::new();
     let known = [
@@ -381,7 +485,10 @@ fn attributes() -> Vec<u8> {
         ("_pid", &pid),
         ("program_name", "geogate"),
     ];
-    let bytes = known.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let is_passed = |name: &str| passed.iter().any(|(passed, _)| **passed == *name);
+    let own = known.into_iter().filter(|(name, _)| !is_passed(name));
+    let theirs = passed.iter().map(|(name, value)| (&**name, &**value));
+    let bytes = own.chain(theirs).map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     Attributes::encode_pairs(&mut pairs, bytes);
     pairs
 }

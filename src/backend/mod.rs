@@ -6,24 +6,29 @@
 //!
 //! This module does not know VSchemas, plans or clients.
 
+mod account;
 mod ask;
 mod connection;
 mod defaults;
 mod dial;
+mod full;
 mod last_use;
 mod named;
+mod passed;
 mod pool;
 mod server_kind;
 mod settings;
 mod several;
 mod statements;
 
+pub use account::AccountTrouble;
 pub use ask::{Answered, AnsweredColumn, Packets};
 pub use connection::{Aligned, Connection, Failure, Profile, first_answer_sequence, reading_key};
 pub use defaults::Defaults;
-pub use dial::{Dial, DialError, DialSettings};
+pub use dial::{Dial, DialError, DialSettings, TOO_MANY, account_refused};
 pub use last_use::LastUse;
 pub use named::NamedStatements;
+pub use passed::{AttributeSet, PassedAttributes};
 pub use pool::{CheckoutError, Lease, Pool, PoolLimits, PoolUse};
 pub use server_kind::{Product, ServerKind};
 pub use settings::{Names, Settings};

@@ -4,6 +4,9 @@
 //! The cap counts connections in use, by a semaphore that serves waiters in order. Whoever holds
 //! a permit is sure of a connection: an idle one of its own worker, or room to dial, or an idle
 //! one of another worker. So no client waits while another worker's connections idle.
+//!
+//! A server may allow fewer connections than the cap. Who finds it full stands in a second line
+//! (`full`), before those who wait for a permit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -15,10 +18,8 @@ use tokio::sync::Semaphore;
 
 use super::connection::{Aligned, Connection, Failure, Profile};
 use super::dial::{Dial, DialError};
-use crate::clock;
-
-/// A server takes a moment to see that a connection was closed.
-const ROOM_IS_MADE: Duration = Duration::from_millis(5);
+use super::full::{First, Line};
+use crate::clock::{self, Instant};
 
 /// The connections to one server.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Pool {
     idle: Box<[Mutex<Vec<Connection>>]>,
     /// Counts definition statements, any of which may have changed a database.
     databases_changed: AtomicU32,
+    /// Who waits because the server allows no more connections.
+    line: Line,
 }
 
 /// The size and patience of a [`Pool`].
@@ -52,6 +55,14 @@ pub enum CheckoutError {
     /// None became free in time.
     #[error("no connection became free within {0:?}")]
     Timeout(Duration),
+    /// The server refused more than there are, and none of them came back in time.
+    #[error("the server refused more connections (error {errno}); none came back within {wait:?}")]
+    Full {
+        /// The wait.
+        wait: Duration,
+        /// The number of the server's error.
+        errno: u16,
+    },
     /// A new one could not be made.
     #[error(transparent)]
     Dial(#[from] DialError),
@@ -80,6 +91,7 @@ impl Pool {
             idle_max: limits.idle,
             idle: (0..workers).map(|_| Mutex::new(Vec::new())).collect(),
             databases_changed: AtomicU32::new(0),
+            line: Line::default(),
         }
     }
 
@@ -91,6 +103,7 @@ impl Pool {
         profile: Profile,
         wanted: &Aligned<'_>,
     ) -> Result<Lease, CheckoutError> {
+        let deadline = clock::now() + self.wait;
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => tokio::time::timeout(self.wait, self.permits.acquire())
@@ -103,7 +116,7 @@ impl Pool {
         // From here on the lease gives the permit back, whatever happens.
         let mut lease =
             Lease { connection: None, pool: Arc::clone(self), worker, holds_permit: true };
-        let mut connection = self.obtain(worker, profile, wanted).await?;
+        let mut connection = self.obtain(worker, profile, wanted, deadline).await?;
         connection.see_databases(self.databases_changed.load(Ordering::Relaxed));
         lease.connection = Some(connection);
         Ok(lease)
@@ -160,13 +173,13 @@ impl Pool {
             return Some(lease);
         }
         let permit = self.permits.try_acquire().ok()?;
-        if !self.reserve() {
+        if !self.line.may_ask() || !self.reserve() {
             return None;
         }
         permit.forget();
         let pool = Arc::clone(self);
         let mut lease = Lease { connection: None, pool, worker, holds_permit: true };
-        lease.connection = Some(self.dial(worker, profile).await.ok()?);
+        lease.connection = Some(self.dial(Slot(self), profile).await.ok()?);
         Some(lease)
     }
 
@@ -175,7 +188,7 @@ impl Pool {
         worker: usize,
         wanted: impl Fn(&Connection) -> bool,
     ) -> Option<Lease> {
-        let permit = self.permits.try_acquire().ok()?;
+        let permit = self.permits.try_acquire().ok().filter(|_| self.line.is_empty())?;
         let connection = {
             let mut list = self.idle[worker].lock();
             let at = list.iter().rposition(wanted)?;
@@ -192,42 +205,144 @@ impl Pool {
 
     /// Finds or makes a connection for the holder of a permit.
     async fn obtain(
-        &self,
+        self: &Arc<Self>,
         worker: usize,
         profile: Profile,
         wanted: &Aligned<'_>,
-    ) -> Result<Connection, DialError> {
-        while let Some(connection) = self.take_idle(worker, profile, wanted) {
-            match Self::alive(connection) {
-                Some(connection) => return Ok(connection),
-                None => self.forget(),
+        deadline: Instant,
+    ) -> Result<Connection, CheckoutError> {
+        if self.line.is_empty() {
+            while let Some(connection) = self.take_idle(worker, profile, wanted) {
+                match Self::alive(connection) {
+                    Some(connection) => return Ok(connection),
+                    None => self.forget(),
+                }
             }
+            if let Some(connection) = self.make(worker, profile).await? {
+                return Ok(connection);
+            }
+        }
+        self.wait_for_room(worker, profile, deadline).await
+    }
+
+    /// Makes a connection, or takes one of another worker if there are as many as there may be.
+    /// `None` if the server refuses more.
+    async fn make(&self, worker: usize, profile: Profile) -> Result<Option<Connection>, DialError> {
+        if !self.line.may_ask() {
+            return Ok(None);
         }
         if !self.reserve() {
             // All that may be open are open, and this permit has none of them: one is idle,
             // with another worker or with other capabilities.
             if let Some(connection) = self.any_idle(worker, profile) {
-                return match Self::adopted(connection, profile) {
-                    Some(connection) => Ok(connection),
-                    // The slot of the connection just closed is used for a new one.
-                    None => self.dial(worker, profile).await,
-                };
+                if let Some(connection) = Self::adopted(connection, profile) {
+                    return Ok(Some(connection));
+                }
+                // The slot of the connection just closed is used for a new one.
+            } else {
+                // It was given back and taken between the two looks; the cap is briefly exceeded by
+                // the connections that are being closed at this moment.
+                self.open.fetch_add(1, Ordering::Relaxed);
             }
-            // It was given back and taken between the two looks; the cap is briefly exceeded by
-            // the connections that are being closed at this moment.
-            self.open.fetch_add(1, Ordering::Relaxed);
         }
-        self.dial(worker, profile).await
+        match self.dial(Slot(self), profile).await {
+            Ok(connection) => Ok(Some(connection)),
+            Err(error) if error.server_is_full().is_some() => Ok(None),
+            // The server works, so another worker's connection does too.
+            Err(error) if error.account_trouble().is_some() => {
+                self.take_fitting(worker, profile).map(Some).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A connection to a server that refuses more: the next one that comes back, or a new one when
+    /// there is room again.
+    async fn wait_for_room(
+        self: &Arc<Self>,
+        worker: usize,
+        profile: Profile,
+        deadline: Instant,
+    ) -> Result<Connection, CheckoutError> {
+        let found = async {
+            let mut first = self.line.stand().await;
+            loop {
+                if let Some(connection) = self.take_for(&mut first, worker, profile) {
+                    return Ok(connection);
+                }
+                // None of ours can come back, and there will be no new one.
+                if self.open.load(Ordering::Relaxed) == 0
+                    && let Some(error) = self.line.failure(&first)
+                {
+                    return Err(CheckoutError::Dial(error));
+                }
+                if self.line.begin_asking() {
+                    tokio::spawn(Arc::clone(self).ask_again(worker, profile));
+                }
+                self.line.wait(&first).await;
+            }
+        };
+        tokio::time::timeout_at(deadline, found).await.unwrap_or_else(|_| {
+            Err(CheckoutError::Full { wait: self.wait, errno: self.line.errno() })
+        })
+    }
+
+    /// Asks a full server for one connection more, for whoever is the first in line then. It is not
+    /// given up when another one comes back meanwhile: the server may be far, and room that is
+    /// never asked for is never found.
+    async fn ask_again(self: Arc<Self>, worker: usize, profile: Profile) {
+        let _asking = Asking(&self.line);
+        self.open.fetch_add(1, Ordering::Relaxed);
+        if let Ok(connection) = self.dial(Slot(&self), profile).await {
+            self.idle[worker].lock().push(connection);
+        }
+    }
+
+    /// An idle connection for the first in line. If there are only some of other profiles, one of
+    /// them is closed to make room.
+    fn take_for(
+        &self,
+        first: &mut First<'_>,
+        worker: usize,
+        profile: Profile,
+    ) -> Option<Connection> {
+        let fitting = self.take_fitting(worker, profile);
+        if fitting.is_some() {
+            return fitting;
+        }
+        if first.may_close()
+            && let Some(other) = self.find_idle(worker, |_| true)
+        {
+            drop(other);
+            self.forget();
+            self.line.note_made_room(first);
+        }
+        None
+    }
+
+    /// An idle connection of this profile, of any worker.
+    fn take_fitting(&self, worker: usize, profile: Profile) -> Option<Connection> {
+        while let Some(connection) = self.find_idle(worker, |c| c.profile() == profile) {
+            match Self::adopted(connection, profile) {
+                Some(connection) => return Some(connection),
+                None => self.forget(),
+            }
+        }
+        None
     }
 
     /// An idle connection of any worker, of this profile if there is one.
     fn any_idle(&self, worker: usize, profile: Profile) -> Option<Connection> {
+        let fitting = self.find_idle(worker, |connection| connection.profile() == profile);
+        fitting.or_else(|| self.find_idle(worker, |_| true))
+    }
+
+    /// An idle connection that is as `wanted`, of this worker or another.
+    fn find_idle(&self, worker: usize, wanted: impl Fn(&Connection) -> bool) -> Option<Connection> {
         (0..self.idle.len()).find_map(|i| {
             let mut list = self.idle[(worker + i) % self.idle.len()].lock();
-            match list.iter().rposition(|c| c.profile() == profile) {
-                Some(at) => Some(list.remove(at)),
-                None => list.pop(),
-            }
+            let at = list.iter().rposition(&wanted)?;
+            Some(list.remove(at))
         })
     }
 
@@ -239,25 +354,18 @@ impl Pool {
         Self::alive(connection)?.adopt().ok()
     }
 
-    /// Dials on a reserved slot, which is free again if that fails or is given up. A server may
-    /// allow fewer connections than the pool: idle ones make room then.
-    async fn dial(&self, worker: usize, profile: Profile) -> Result<Connection, DialError> {
-        let slot = Slot(self);
-        loop {
-            let error = match self.dial.connect(profile).await {
-                Ok(connection) => {
-                    std::mem::forget(slot);
-                    return Ok(connection);
-                }
-                Err(error) => error,
-            };
-            let idle = if error.is_server_full() { self.any_idle(worker, profile) } else { None };
-            let Some(idle) = idle else { return Err(error) };
-            if let Some(connection) = Self::adopted(idle, profile) {
-                return Ok(connection);
+    /// Dials on a reserved slot, which is free again if that fails or is given up.
+    async fn dial(&self, slot: Slot<'_>, profile: Profile) -> Result<Connection, DialError> {
+        match self.dial.connect(profile).await {
+            Ok(connection) => {
+                std::mem::forget(slot);
+                self.line.note_made();
+                Ok(connection)
             }
-            self.forget();
-            clock::sleep(ROOM_IS_MADE).await;
+            Err(error) => {
+                self.line.note_failure(&error);
+                Err(error)
+            }
         }
     }
 
@@ -291,6 +399,7 @@ impl Pool {
         self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
+    /// Notes that a connection was closed, or not made.
     fn forget(&self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -333,6 +442,7 @@ impl Pool {
     /// How many connections there are.
     pub fn usage(&self) -> PoolUse {
         let in_use = self.capacity.saturating_sub(self.permits.available_permits());
+        let in_use = in_use.saturating_sub(self.line.len());
         let idle = self.idle.iter().map(|list| list.lock().len()).sum();
         PoolUse { in_use, idle, capacity: self.capacity }
     }
@@ -366,6 +476,15 @@ impl Fit {
     }
 }
 
+/// The right to ask a full server.
+struct Asking<'a>(&'a Line);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.end_asking();
+    }
+}
+
 /// Room for one open connection.
 struct Slot<'a>(&'a Pool);
 
@@ -393,6 +512,7 @@ impl Lease {
         if let Some(mut connection) = self.connection.take_if(|c| c.is_reusable()) {
             connection.rest();
             self.pool.idle[self.worker].lock().push(connection);
+            self.pool.line.note_idle();
         }
     }
 
@@ -406,11 +526,19 @@ impl Lease {
 
     /// Replaces the connection by a new one.
     async fn redial(&mut self) -> Result<(), Failure> {
-        let profile = self.profile();
+        let (profile, deadline) = (self.profile(), clock::now() + self.pool.wait);
         self.connection = None;
-        let dialled = self.pool.dial(self.worker, profile).await;
-        let reason = |error: DialError| std::io::Error::other(error.without_address());
-        self.connection = Some(dialled.map_err(reason)?);
+        self.pool.forget();
+        let made = match self.pool.make(self.worker, profile).await {
+            Ok(Some(connection)) => Ok(connection),
+            Ok(None) => self.pool.wait_for_room(self.worker, profile, deadline).await,
+            Err(error) => Err(CheckoutError::Dial(error)),
+        };
+        let reason = |error: CheckoutError| match error {
+            CheckoutError::Dial(error) => std::io::Error::other(error.without_address()),
+            other => std::io::Error::other(other),
+        };
+        self.connection = Some(made.map_err(reason)?);
         Ok(())
     }
 
@@ -438,6 +566,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if self.connection.take().is_some() {
             self.pool.forget();
+            self.pool.line.note_closed();
         }
         if self.holds_permit {
             self.pool.permits.add_permits(1);

@@ -1,8 +1,12 @@
-//! `geogate check`: configuration, topology and VSchema together, without asking a server.
+//! `geogate check`: configuration, topology and VSchema together; with `--live` it also logs in to
+//! every server. It does not look at what is on the servers.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::app::{self, StartError};
+use crate::config::Config;
+use crate::topology::Topology;
 use crate::vschema::{Sources, Strictness, render_text};
 use crate::{canary, config, topology};
 
@@ -14,17 +18,13 @@ pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Also ask the servers.
+    /// Also log in to the servers, as the proxy does
     #[arg(long)]
     live: bool,
 }
 
 /// Prints all problems.
 pub fn run(args: &Args) -> ExitCode {
-    if args.live {
-        let error = "error: --live is not there yet; without it nothing on the servers is checked";
-        return super::fail(super::USAGE, &error);
-    }
     let config = match config::load(&args.config) {
         Ok(config) => config,
         Err(error) => return super::fail(super::PROBLEMS, &error),
@@ -50,10 +50,34 @@ pub fn run(args: &Args) -> ExitCode {
             }
         }
     }
+    if args.live && problems.is_empty() {
+        match live(&config, &topology) {
+            Ok(found) => problems.extend(found),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
     if !problems.is_empty() {
         return super::fail(super::PROBLEMS, &problems.join("\n"));
     }
     let (servers, keyspaces) = (topology.servers().len(), topology.keyspaces().len());
     println!("{}: fine; {keyspaces} keyspaces on {servers} servers", args.config.display());
     ExitCode::SUCCESS
+}
+
+/// The servers that do not let Geogate in; prints what the others are.
+fn live(config: &Config, topology: &Topology) -> Result<Vec<String>, StartError> {
+    let mut problems = Vec::new();
+    for ((_, server), greeted) in topology.servers().zip(app::greet_servers(config, topology)?) {
+        match greeted {
+            Ok(version) => println!("{}: {version}", server.address),
+            Err(error) => {
+                let advice = match error.account_trouble() {
+                    Some((trouble, _)) => format!("\n   = help: {}", trouble.advice()),
+                    None => String::new(),
+                };
+                problems.push(format!("error: server {error}{advice}"));
+            }
+        }
+    }
+    Ok(problems)
 }

@@ -1,6 +1,7 @@
 //! `geogate init`: a working configuration in front of one existing server.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -23,7 +24,28 @@ pub struct Args {
     out: PathBuf,
     /// Where the proxy will listen.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:15306")]
-    listen: std::net::SocketAddr,
+    listen: SocketAddr,
+    /// Where its HTTP API, metrics and console will be; default: on the loopback interface, 74
+    /// ports above --listen
+    #[arg(long, value_name = "ADDR")]
+    control: Option<SocketAddr>,
+}
+
+/// How far the port of the control API is above that of clients: 15380 and 15306.
+const CONTROL_ABOVE: u16 = 74;
+/// Where `geogate sessions` and its like ask.
+const CONTROL_DEFAULT: &str = "127.0.0.1:15380";
+
+impl Args {
+    fn control(&self) -> SocketAddr {
+        self.control.unwrap_or_else(|| {
+            let port = match self.listen.port() {
+                0 => 0,
+                port => port.checked_add(CONTROL_ABOVE).unwrap_or(port - CONTROL_ABOVE),
+            };
+            SocketAddr::from(([127, 0, 0, 1], port))
+        })
+    }
 }
 
 /// Asks the server and writes the files.
@@ -64,6 +86,10 @@ pub fn run(args: &Args) -> ExitCode {
                 listen.port(),
                 databases[0]
             );
+            match args.control().to_string() {
+                control if control == CONTROL_DEFAULT => println!("watch:   geogate sessions"),
+                control => println!("watch:   geogate sessions --server http://{control}"),
+            }
             ExitCode::SUCCESS
         }
         Err(error) => super::fail(super::PROBLEMS, &format!("cannot write: {error}")),
@@ -117,12 +143,16 @@ fn configuration(args: &Args, opts: &Opts, databases: &[String]) -> String {
         text,
         "# In front of one server: every database is an unsharded keyspace.\n\n\
          [listen]\nmysql = {}\n\n\
+         # HTTP API, metrics and console. Whoever reaches it may read; changes need a token\n\
+         # ([[control.token]]).\n\
+         [control]\naddress = {}\n\n\
          [vschema]\npath = \"vschema\"\n\n\
          # The account that Geogate uses on the server.\n\
          [backend]\nuser = {user}\npassword = {password}\n\n\
          # Who may log in to Geogate.\n\
          [[user]]\nname = {user}\npassword = {password}\n",
         quote(&args.listen.to_string()),
+        quote(&args.control().to_string()),
         user = quote(user),
         password = quote(password),
     );

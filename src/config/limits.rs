@@ -41,6 +41,9 @@ pub struct Limits {
     pub tcp_keepalive_ms: u64,
     /// Bytes of connection attributes that are kept of a client.
     pub connection_attributes_bytes_max: usize,
+    /// Different sets of attributes named in `proxy.pass_attributes`; clients with further ones
+    /// share the connections of those that have none.
+    pub passed_attribute_sets_max: usize,
     /// Bytes of one command that is held in memory; longer ones are streamed where the route
     /// does not need the whole text, and refused elsewhere.
     pub statement_bytes_max: usize,
@@ -87,6 +90,7 @@ impl Default for Limits {
             client_interactive_idle_ms: 28_800_000,
             tcp_keepalive_ms: 60_000,
             connection_attributes_bytes_max: 4_096,
+            passed_attribute_sets_max: 64,
             statement_bytes_max: 64 << 20,
             client_statements_max: 16_382,
             server_statements_max: 256,

@@ -84,6 +84,7 @@ impl Checker<'_> {
         if raw.backend.tls == super::BackendTls::VerifyIdentity && raw.backend.ca.is_none() {
             self.problem("backend.tls = \"verify_identity\" needs backend.ca");
         }
+        self.pass_attributes(&raw.proxy.pass_attributes);
         let users = self.users(&raw.users);
         self.known_regions(region.as_ref(), &regions, &keyspaces);
         let workers = raw.proxy.workers.unwrap_or_else(|| {
@@ -99,6 +100,7 @@ impl Checker<'_> {
             region,
             workers,
             consistent_snapshot: raw.proxy.consistent_snapshot,
+            pass_attributes: raw.proxy.pass_attributes,
             listen,
             control,
             state: self.base.join(raw.control.state.unwrap_or_else(|| "state".into())),
@@ -110,6 +112,7 @@ impl Checker<'_> {
                 password: password.unwrap_or(Secret::new("")),
                 tls: raw.backend.tls,
                 ca: raw.backend.ca.map(|ca| self.base.join(ca)),
+                compression: raw.backend.compression,
             },
             users,
             regions,
@@ -121,6 +124,24 @@ impl Checker<'_> {
 
     fn problem(&mut self, text: impl Into<String>) {
         self.problems.push(text.into());
+    }
+
+    /// Refuses names that cannot be passed on.
+    fn pass_attributes(&mut self, names: &[String]) {
+        for name in names {
+            let reason = match name.as_str() {
+                "" => "a name is empty",
+                "_pid" | "_thread" | "_connection_id" | "connection_id" => {
+                    "every client has another value, and server connections are shared only among \
+                     clients with the same ones"
+                }
+                "_client_name" | "_client_version" | "_os" | "_platform" => {
+                    "it tells what speaks to the server, which is Geogate"
+                }
+                _ => continue,
+            };
+            self.problem(format!("proxy.pass_attributes: '{name}': {reason}"));
+        }
     }
 
     fn region(&mut self, key: &str, name: &str) -> Option<Region> {
@@ -297,8 +318,10 @@ impl Checker<'_> {
                             if connections_max == Some(0) {
                                 self.problem(format!("{at}: connections_max must be 1 or more"));
                             }
-                            let role = server.role;
-                            servers.push(Server { address, region, role, connections_max });
+                            let (role, compression) = (server.role, server.compression);
+                            let server =
+                                Server { address, region, role, connections_max, compression };
+                            servers.push(server);
                         }
                         None => self.problem(format!(
                             "{at}: '{}' is not an address; write host:port or unix:/path",

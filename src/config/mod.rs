@@ -33,6 +33,8 @@ pub struct Config {
     pub workers: usize,
     /// What START TRANSACTION WITH CONSISTENT SNAPSHOT does over several servers.
     pub consistent_snapshot: ConsistentSnapshot,
+    /// The names of clients' connection attributes that servers are told.
+    pub pass_attributes: Vec<String>,
     /// Where clients connect.
     pub listen: Listen,
     /// Where the control API listens.
@@ -135,6 +137,21 @@ pub struct Backend {
     pub tls: BackendTls,
     /// PEM file of the authorities that sign server certificates.
     pub ca: Option<PathBuf>,
+    /// How packets to and from servers are compressed, unless a server has its own.
+    pub compression: ServerCompression,
+}
+
+/// How packets to and from a server are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerCompression {
+    /// Not at all.
+    #[default]
+    None,
+    /// CLIENT_COMPRESS, which MariaDB and MySQL have.
+    Zlib,
+    /// CLIENT_ZSTD_COMPRESSION_ALGORITHM, which MySQL has since 8.0.18.
+    Zstd,
 }
 
 /// TLS towards servers, in the words of MySQL's `--ssl-mode`.
@@ -242,6 +259,8 @@ pub struct Server {
     pub role: RoleHint,
     /// Connections to it that may be open at once; default `server_connections_max`.
     pub connections_max: Option<usize>,
+    /// How packets to and from it are compressed; default that of [`Backend`].
+    pub compression: Option<ServerCompression>,
 }
 
 /// The role a server is expected to have.

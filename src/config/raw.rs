@@ -41,6 +41,8 @@ pub(super) struct RawProxy {
     pub(super) workers: Option<usize>,
     #[serde(default)]
     pub(super) consistent_snapshot: super::ConsistentSnapshot,
+    #[serde(default)]
+    pub(super) pass_attributes: Vec<String>,
 }
 
 /// `[listen]`
@@ -113,6 +115,8 @@ pub(super) struct RawBackend {
     #[serde(default)]
     pub(super) tls: super::BackendTls,
     pub(super) ca: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) compression: super::ServerCompression,
 }
 
 /// `[[user]]`
@@ -180,6 +184,7 @@ pub(super) struct RawServer {
     #[serde(default)]
     pub(super) role: super::RoleHint,
     pub(super) connections_max: Option<usize>,
+    pub(super) compression: Option<super::ServerCompression>,
 }
 
 fn whole_range() -> String {

@@ -187,8 +187,16 @@ catalog! {
         "too many connections ({})", "raise limits.client_connections_max or close idle clients";
     POOL_TIMEOUT = "GG14002", 1203, b"42000", Proxy,
         "no connection to the {} of shard {} became free within {}", "raise limits.server_connections_max or shorten transactions";
+    SERVER_FULL = "GG14007", 1203, b"42000", Proxy,
+        "the {} of shard {} refused more connections (error {}), and none became free within {}", "raise max_connections at the server, or lower limits.server_connections_max or the server's connections_max";
     SERVER_UNREACHABLE = "GG14003", 1105, b"08S01", Network,
         "the {} of shard {} cannot be reached: {}", "check the server; SHOW SERVERS tells its state";
+    ACCOUNT_EXPIRED = "GG14008", 1105, b"08S01", Proxy,
+        "the {} of shard {} refuses Geogate's account, whose password has expired (error {})", "an administrator of the server renews it by ALTER USER .. IDENTIFIED BY .. with the password of [backend]; no restart is needed";
+    ACCOUNT_LOCKED = "GG14009", 1105, b"08S01", Proxy,
+        "the {} of shard {} refuses Geogate's account, which is locked (error {})", "an administrator of the server opens it by ALTER USER .. ACCOUNT UNLOCK; no restart is needed";
+    ACCOUNT_DENIED = "GG14010", 1105, b"08S01", Proxy,
+        "the {} of shard {} refuses Geogate's account (error {})", "compare user and password of [backend] with the accounts of the server";
     SERVER_GONE = "GG14004", 1105, b"08S01", Network,
         "the connection to the {} of shard {} was lost: {}", "a write may or may not have happened; look before trying again";
     SHUTTING_DOWN = "GG14005", 1053, b"08S01", Proxy,

@@ -10,7 +10,7 @@ use crate::config::{Compression, Networks, TlsMode};
 use crate::error::{SqlError, catalog};
 use crate::executor::registry::Newcomer;
 use crate::executor::relay::Client;
-use crate::net::{Algorithm, Codecs, Framed, Stream};
+use crate::net::{Algorithm, Codecs, Framed, Side, Stream};
 use crate::session::accounts::{Account, AuthError, Claim, Occasion, Switching};
 use crate::session::{Login, Services, Session};
 use crate::wire::auth::{CACHING_SHA2, NATIVE, Nonce};
@@ -97,7 +97,7 @@ impl Handshake<'_> {
         };
         let agreed = Capabilities::from_bits(response.capabilities.bits() & offered.bits());
         if let Some(algorithm) = algorithm(agreed, response.zstd_level) {
-            framed = framed.compress(algorithm, Arc::clone(&self.policy.codecs));
+            framed = framed.compress(algorithm, Arc::clone(&self.policy.codecs), Side::Server);
         }
         let client = Client { framed, capabilities: agreed, gone: false };
         self.enter(client, account, &response, Entry { connection_id, nonce, sequence }).await

@@ -28,7 +28,7 @@ use crate::config::Backend;
 use crate::topology::{Health, Reachability, ServerId, ShardId, Topology};
 
 use probe::Probe;
-use verdict::History;
+use verdict::{History, Unanswered};
 
 /// What a monitor needs to know.
 #[derive(Clone, Debug)]
@@ -123,17 +123,20 @@ impl Watch {
         loop {
             let seen = match tokio::time::timeout(self.timeout, self.probe.look()).await {
                 Ok(seen) => seen,
-                Err(_) => Err(format!("no answer within {:?}", self.timeout)),
+                Err(_) => Err(Unanswered::Failed(format!("no answer within {:?}", self.timeout))),
             };
             if seen.is_err() {
                 self.probe.hang_up();
             }
             let answered = seen.is_ok();
+            let refused = matches!(seen, Err(Unanswered::Refused(_)));
             if let Some(kind) = self.probe.kind() {
                 self.pool.dialer().note_kind(kind);
             }
             let health = history.note(seen, clock::now());
-            self.publish(health);
+            if self.publish(health) == Turn::Down && !refused {
+                self.pool.close_idle();
+            }
             if let Some(looked) = self.looked.take() {
                 let _ = looked.send(());
             }
@@ -164,24 +167,34 @@ impl Watch {
     }
 
     /// Replaces the topology if the observation tells something new.
-    fn publish(&self, health: Health) {
+    fn publish(&self, health: Health) -> Turn {
         let before = self.topology.load_full();
         let old = &before.server(self.id).health;
         if !verdict::differs(old, &health) {
-            return;
+            return Turn::None;
         }
+        let mut turn = Turn::None;
         let was_down = matches!(old.reachability, Reachability::Down(_));
         match (&health.reachability, was_down) {
             (Reachability::Down(reason), false) => {
                 tracing::warn!(server = %self.name, %reason, "server is down");
-                self.pool.close_idle();
+                turn = Turn::Down;
             }
             (Reachability::Up, true) => tracing::info!(server = %self.name, "server is up again"),
             _ => {}
         }
         self.topology.rcu(|current| current.with_health(self.id, health.clone()));
         log_primaries(&before, &self.topology.load());
+        turn
     }
+}
+
+/// What an observation changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    None,
+    /// The server is down since this moment.
+    Down,
 }
 
 /// Whether the privileges of Geogate's account were looked at.

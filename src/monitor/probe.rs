@@ -6,8 +6,8 @@
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Opts, OptsBuilder, Row, SslOpts, Value};
 
-use super::verdict::{Answers, Channel, ChannelState, Replication, Writable};
-use crate::backend::{Product, ServerKind};
+use super::verdict::{Answers, Channel, ChannelState, Replication, Unanswered, Writable};
+use crate::backend::{AccountTrouble, Product, ServerKind, TOO_MANY, account_refused};
 use crate::clock;
 use crate::config::{Address, Backend, BackendTls};
 
@@ -25,10 +25,15 @@ impl Probe {
         Self { opts: opts(address, backend), connection: None, kind: None }
     }
 
-    /// Connects if need be, and asks everything once. The error is fit for clients: it names no
-    /// address.
-    pub(super) async fn look(&mut self) -> Result<Answers, String> {
-        self.ask().await.map_err(|error| reason(&error))
+    /// Connects if need be, and asks everything once.
+    pub(super) async fn look(&mut self) -> Result<Answers, Unanswered> {
+        self.ask().await.map_err(|error| match error {
+            Error::Server(refusal) if TOO_MANY.contains(&refusal.code) => Unanswered::Full,
+            Error::Server(refusal) if AccountTrouble::of(refusal.code).is_some() => {
+                Unanswered::Refused(account_refused(refusal.code))
+            }
+            error => Unanswered::Failed(reason(&error)),
+        })
     }
 
     /// The privilege with which Geogate's account may write in spite of `read_only`, if it has one.
@@ -158,7 +163,7 @@ fn channel(row: &Row) -> Channel {
 
 fn reason(error: &Error) -> String {
     match error {
-        Error::Server(error) => format!("it refused Geogate's account with error {}", error.code),
+        Error::Server(error) => account_refused(error.code),
         Error::Io(mysql_async::IoError::Io(error)) => error.to_string(),
         Error::Io(_) => "TLS failed".to_owned(),
         _ => "it closed the connection".to_owned(),

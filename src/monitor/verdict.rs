@@ -18,6 +18,17 @@ pub(super) struct Answers {
     pub(super) round_trip: Duration,
 }
 
+/// Why a look at a server told nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// It allows no more connections: it is up, and busy.
+    Full,
+    /// It does not take Geogate's account, as this says: those who are connected may go on.
+    Refused(String),
+    /// It did not answer, for a reason that is fit for clients: it names no address.
+    Failed(String),
+}
+
 /// Whether ordinary accounts may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Writable {
@@ -64,10 +75,11 @@ pub(super) struct History {
 
 impl History {
     /// The health of a server after a look at it.
-    pub(super) fn note(&mut self, seen: Result<Answers, String>, now: Instant) -> Health {
+    pub(super) fn note(&mut self, seen: Result<Answers, Unanswered>, now: Instant) -> Health {
         let health = match seen {
             Ok(answers) => self.answered(&answers, now),
-            Err(reason) => self.failed(reason),
+            Err(Unanswered::Full) => self.last.clone().unwrap_or_default(),
+            Err(Unanswered::Refused(reason) | Unanswered::Failed(reason)) => self.failed(reason),
         };
         self.last = Some(health.clone());
         health

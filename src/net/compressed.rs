@@ -8,7 +8,8 @@
 //! A frame is decompressed straight into the reader's buffer, as much as has room: whatever
 //! length its header tells, no memory is taken for it. What is written is put into frames of whole
 //! packets, because some clients lose their way when one spans more than two frames
-//! (mysql-connector-python); servers never do that.
+//! (mysql-connector-python); servers never do that. It serves both sides: towards servers it also
+//! follows where commands begin ([`commands`]).
 
 use std::io;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use self::commands::Commands;
 use super::Stream;
 use super::codec::{Algorithm, Codecs, Decoder};
 
@@ -32,6 +34,17 @@ const FRAME_ENOUGH: usize = 64 << 10;
 /// Bytes read from the stream at once.
 const BUFFER: usize = 16 << 10;
 
+mod commands;
+
+/// Which side of a compressed stream this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The peer sends commands. The packet that ends its login is still without a frame.
+    Server,
+    /// The peer answers commands, and its login is over.
+    Client,
+}
+
 /// A stream whose peer compresses.
 #[derive(Debug)]
 pub struct Compressed {
@@ -46,6 +59,8 @@ pub struct Compressed {
     reading: Reading,
     writing: Writing,
     outgoing: Outgoing,
+    /// Only where commands are sent.
+    commands: Option<Commands>,
     /// Frames on their way out.
     pending: Vec<u8>,
     sent: usize,
@@ -85,14 +100,16 @@ struct Outgoing {
 
 impl Outgoing {
     /// Takes as much as one frame has room for; gives its count.
-    fn take(&mut self, bytes: &[u8]) -> usize {
+    fn take(&mut self, bytes: &[u8], mut commands: Option<&mut Commands>) -> usize {
         let count = bytes.len().min(FRAME_MAX - self.bytes.len());
         self.bytes.extend_from_slice(&bytes[..count]);
         while self.bytes.len() >= self.end {
             self.whole = self.end;
-            let Some([low, middle, high, _]) = self.bytes[self.end..].first_chunk::<4>() else {
-                break;
-            };
+            let Some(header) = self.bytes[self.end..].first_chunk::<4>() else { break };
+            let [low, middle, high, sequence] = header;
+            if let Some(commands) = &mut commands {
+                commands.note_outgoing(*sequence, self.end);
+            }
             self.end += 4 + u32::from_le_bytes([*low, *middle, *high, 0]) as usize;
         }
         count
@@ -106,7 +123,8 @@ impl Outgoing {
     /// Forgets the bytes of a frame.
     fn drop_front(&mut self, count: usize) {
         self.bytes.drain(..count);
-        self.whole = 0;
+        // Nothing is whole in front of a packet that is cut.
+        self.whole = self.whole.saturating_sub(count);
         self.end -= count;
         self.bytes.shrink_to(FRAME_ENOUGH);
     }
@@ -122,13 +140,18 @@ enum Writing {
 
 impl Compressed {
     /// Continues a stream on which both sides have agreed on compression: from the next read on,
-    /// and for writes after the next flush. `read_ahead` was read from it already.
+    /// and for a server's writes after the next flush. `read_ahead` was read from it already.
     pub(super) fn new(
         inner: Stream,
         algorithm: Algorithm,
         codecs: Arc<Codecs>,
+        side: Side,
         read_ahead: Vec<u8>,
     ) -> Self {
+        let (writing, commands) = match side {
+            Side::Server => (Writing::AfterFlush, None),
+            Side::Client => (Writing::Framed, Some(Commands::default())),
+        };
         Self {
             inner,
             algorithm,
@@ -137,8 +160,9 @@ impl Compressed {
             raw: read_ahead,
             start: 0,
             reading: Reading::Header,
-            writing: Writing::AfterFlush,
+            writing,
             outgoing: Outgoing::default(),
+            commands,
             pending: Vec::new(),
             sent: 0,
         }
@@ -254,11 +278,20 @@ impl Compressed {
         Ok(())
     }
 
+    /// The bytes of the next frame.
+    fn ready(&self) -> usize {
+        let ready = self.outgoing.ready();
+        self.commands.as_ref().map_or(ready, |commands| commands.of_one(ready))
+    }
+
     /// Puts the packets that are whole into a frame behind those on their way.
     fn pack(&mut self) -> io::Result<()> {
-        let count = self.outgoing.ready();
+        let count = self.ready();
         if count == 0 {
             return Ok(());
+        }
+        if self.commands.as_mut().is_some_and(|commands| commands.begins(count)) {
+            self.sequence = 0;
         }
         let plain = &self.outgoing.bytes[..count];
         let header = self.pending.len();
@@ -330,6 +363,9 @@ impl AsyncRead for Compressed {
                 Reading::Packed(_) => this.unpack(buf)?,
             }
         }
+        if let Some(commands) = &mut this.commands {
+            commands.renumber(&mut buf.filled_mut()[before..]);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -345,7 +381,7 @@ impl AsyncWrite for Compressed {
             return Pin::new(&mut this.inner).poll_write(cx, buf);
         }
         ready!(this.poll_drain(cx))?;
-        let count = this.outgoing.take(buf);
+        let count = this.outgoing.take(buf, this.commands.as_mut());
         if this.outgoing.ready() >= FRAME_ENOUGH || count < buf.len() {
             this.pack()?;
             // What does not go now goes with the next write or flush.
@@ -359,8 +395,10 @@ impl AsyncWrite for Compressed {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_drain(cx))?;
-        this.pack()?;
-        ready!(this.poll_drain(cx))?;
+        while this.ready() > 0 {
+            this.pack()?;
+            ready!(this.poll_drain(cx))?;
+        }
         ready!(Pin::new(&mut this.inner).poll_flush(cx))?;
         this.writing = Writing::Framed;
         Poll::Ready(Ok(()))

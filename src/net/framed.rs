@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
-use super::{Algorithm, Codecs, Stream};
+use super::{Algorithm, Codecs, Side, Stream};
 
 /// Bytes of a packet header: three of length, one of sequence.
 const HEADER: usize = 4;
@@ -86,9 +86,9 @@ impl Framed {
 
     /// Continues with the compressed protocol; see [`Stream::compress`].
     #[must_use]
-    pub fn compress(self, algorithm: Algorithm, codecs: Arc<Codecs>) -> Self {
+    pub fn compress(self, algorithm: Algorithm, codecs: Arc<Codecs>, side: Side) -> Self {
         let ahead = self.buffer[self.start..self.end].to_vec();
-        let stream = self.stream.compress(algorithm, codecs, ahead);
+        let stream = self.stream.compress(algorithm, codecs, side, ahead);
         Self { stream, buffer: self.buffer, start: 0, end: 0, out: self.out }
     }
 

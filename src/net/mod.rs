@@ -15,6 +15,7 @@ mod tls;
 mod tls_names;
 
 pub use codec::{Algorithm, Codecs};
+pub use compressed::Side;
 pub use framed::{Framed, Packet, ReadError};
 pub use stream::Stream;
 pub use tls::{TlsError, client_config, server_config};

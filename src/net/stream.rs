@@ -15,7 +15,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::TlsNames;
 use super::codec::{Algorithm, Codecs};
-use super::compressed::Compressed;
+use super::compressed::{Compressed, Side};
 
 /// A connected stream.
 #[derive(Debug)]
@@ -70,11 +70,17 @@ impl Stream {
         Ok(Self::Tls(Box::new(TlsStream::Client(stream))))
     }
 
-    /// Continues with the compressed protocol, which begins with the next read, and for writes
-    /// after the next flush. `read_ahead` was read already.
+    /// Continues with the compressed protocol, which begins with the next read, and for a server's
+    /// writes after the next flush. `read_ahead` was read already.
     #[must_use]
-    pub fn compress(self, algorithm: Algorithm, codecs: Arc<Codecs>, read_ahead: Vec<u8>) -> Self {
-        Self::Compressed(Box::new(Compressed::new(self, algorithm, codecs, read_ahead)))
+    pub fn compress(
+        self,
+        algorithm: Algorithm,
+        codecs: Arc<Codecs>,
+        side: Side,
+        read_ahead: Vec<u8>,
+    ) -> Self {
+        Self::Compressed(Box::new(Compressed::new(self, algorithm, codecs, side, read_ahead)))
     }
 
     /// Whether what was written may wait for a flush.

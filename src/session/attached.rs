@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::backend::{Aligned, Failure, Lease, Settings, Several};
+use crate::backend::{AccountTrouble, Aligned, Failure, Lease, Settings, Several};
 use crate::clock;
 use crate::error::{SqlError, catalog};
 use crate::executor::watch::{Watched, wait_watching};
@@ -282,6 +282,10 @@ impl Session {
     pub(super) async fn settle(&mut self, index: Index, outcome: &Outcome) {
         let attached = &mut self.attached[index];
         attached.insert_id_unknown |= outcome.last_insert_id != 0;
+        if outcome.error.and_then(AccountTrouble::of) == Some(AccountTrouble::Expired) {
+            // The server answers nothing else there until the password is renewed.
+            attached.lease.retire();
+        }
         if outcome.is_error() {
             // An error packet has no status: whether a transaction is open is as before, and
             // without autocommit the statement may have opened one.

@@ -197,7 +197,7 @@ impl Session {
         let mut state = State::new(settings.clone(), login.database.clone(), reading);
         state.lex_mode.versions = services.versions();
         Self {
-            profile: services.profile(client.capabilities),
+            profile: services.profile(client.capabilities, &registered.control().attributes),
             services,
             worker,
             client,

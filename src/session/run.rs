@@ -337,7 +337,8 @@ impl Session {
         self.prepared.clear();
         self.statement_counts = StatementCounts::default();
         self.state_marks = StateMarks::Dropped;
-        self.profile = self.services.profile(self.client.capabilities);
+        let attributes = &self.registered.control().attributes;
+        self.profile = self.services.profile(self.client.capabilities, attributes);
         self.names = names.clone();
         let settings = Arc::new(self.services.first_settings(names));
         let region = self.services.geography.region_of(&self.login.host);

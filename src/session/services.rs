@@ -6,7 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 
-use crate::backend::{CheckoutError, Names, Pool, Product, Profile, Settings};
+use crate::backend::{
+    AccountTrouble, CheckoutError, Names, PassedAttributes, Pool, Product, Profile, Settings,
+};
 use crate::canary::{Serving, Steward};
 use crate::config::{ConsistentSnapshot, Limits};
 use crate::error::{SqlError, catalog};
@@ -56,6 +58,8 @@ pub struct Services {
     /// What START TRANSACTION WITH CONSISTENT SNAPSHOT over several servers does, unless a session
     /// has set it.
     pub consistent_snapshot: ConsistentSnapshot,
+    /// Attributes of clients that servers are told.
+    pub passed: Arc<PassedAttributes>,
     /// Collations that servers were asked for.
     pub collations: Collations,
     /// How often a client has changed global variables, with which later sessions begin.
@@ -124,9 +128,15 @@ impl Services {
         versions.reduce(Versions::and).unwrap_or_default()
     }
 
-    /// The profile of a session that begins now.
-    pub(super) fn profile(&self, client: Capabilities) -> Profile {
-        Profile::of(client).after_changes(self.globals_changed.load(Ordering::Relaxed))
+    /// The profile of a session that begins now, with the attributes of its client.
+    pub(super) fn profile(
+        &self,
+        client: Capabilities,
+        attributes: &[(Box<str>, Box<str>)],
+    ) -> Profile {
+        Profile::of(client)
+            .after_changes(self.globals_changed.load(Ordering::Relaxed))
+            .with_attributes(self.passed.enter(attributes))
     }
 
     /// The settings of a session that begins with a character set.
@@ -155,10 +165,26 @@ impl Services {
             CheckoutError::Timeout(wait) => {
                 catalog::POOL_TIMEOUT.with(&[&role, &shard, &format!("{wait:?}")])
             }
-            CheckoutError::Dial(error) => {
-                tracing::warn!(%shard, %role, %error, "cannot connect to server");
-                catalog::SERVER_UNREACHABLE.with(&[&role, &shard, &error.without_address()])
+            CheckoutError::Full { wait, errno } => {
+                tracing::warn!(%shard, %role, %error, "no connection to server");
+                catalog::SERVER_FULL.with(&[&role, &shard, errno, &format!("{wait:?}")])
             }
+            CheckoutError::Dial(error) => match error.account_trouble() {
+                // The dialler has told the operator.
+                Some((trouble, errno)) => refused_account(trouble).with(&[&role, &shard, &errno]),
+                None => {
+                    tracing::warn!(%shard, %role, %error, "cannot connect to server");
+                    catalog::SERVER_UNREACHABLE.with(&[&role, &shard, &error.without_address()])
+                }
+            },
         }
+    }
+}
+
+fn refused_account(trouble: AccountTrouble) -> catalog::Entry {
+    match trouble {
+        AccountTrouble::Expired => catalog::ACCOUNT_EXPIRED,
+        AccountTrouble::Locked => catalog::ACCOUNT_LOCKED,
+        AccountTrouble::Denied => catalog::ACCOUNT_DENIED,
     }
 }

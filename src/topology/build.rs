@@ -16,7 +16,7 @@ pub enum TopologyError {
         reason: String,
     },
     /// One server is described in two ways.
-    #[error("server {address} stands in the file with different regions or roles")]
+    #[error("server {address} stands in the file with different regions, roles or compression")]
     Contradiction {
         /// Its address.
         address: String,
@@ -115,7 +115,10 @@ fn single(keyspaces: &[Keyspace]) -> Option<ShardId> {
 fn place(servers: &mut Vec<Server>, server: &config::Server) -> Result<ServerId, TopologyError> {
     if let Some(at) = servers.iter().position(|known| known.address == server.address) {
         let known = &servers[at];
-        if known.region != server.region || known.hint != server.role {
+        if known.region != server.region
+            || known.hint != server.role
+            || known.compression != server.compression
+        {
             return Err(TopologyError::Contradiction { address: server.address.to_string() });
         }
         // Named several times with different limits, the lowest holds.
@@ -128,6 +131,7 @@ fn place(servers: &mut Vec<Server>, server: &config::Server) -> Result<ServerId,
         region: server.region.clone(),
         hint: server.role,
         connections_max: server.connections_max,
+        compression: server.compression,
         health: Health::default(),
     });
     Ok(ServerId((servers.len() - 1) as u32))

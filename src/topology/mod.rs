@@ -11,7 +11,7 @@ mod primary;
 
 use std::sync::Arc;
 
-use crate::config::{Address, RoleHint};
+use crate::config::{Address, RoleHint, ServerCompression};
 use crate::key::ShardMap;
 use crate::region::Region;
 
@@ -50,6 +50,8 @@ pub struct Server {
     pub hint: RoleHint,
     /// Connections to it that may be open at once, if the configuration says so for it.
     pub connections_max: Option<usize>,
+    /// How packets to and from it are compressed, if the configuration says so for it.
+    pub compression: Option<ServerCompression>,
     /// What was last seen of it.
     pub health: Health,
 }

@@ -71,7 +71,7 @@ mod tests {
         };
         let address = Address::Tcp("h".into(), 1);
         let health = Health { reachability, role, ..Health::default() };
-        Server { address, region: None, hint, connections_max: None, health }
+        Server { address, region: None, hint, connections_max: None, compression: None, health }
     }
 
     #[test]

@@ -8,9 +8,9 @@
 //! It decodes no row and no column, and does no IO. Framing mistakes, packets out of order and
 //! first bytes that cannot stand where they do are [`Malformed`]; the stream is then lost.
 //!
-//! Not understood, so never to be agreed on with a server: compression,
-//! OPTIONAL_RESULTSET_METADATA, MARIADB_CACHE_METADATA, MARIADB_PROGRESS,
-//! MARIADB_BULK_UNIT_RESULTS.
+//! Not understood, so never to be agreed on with a server: OPTIONAL_RESULTSET_METADATA,
+//! MARIADB_CACHE_METADATA, MARIADB_PROGRESS, MARIADB_BULK_UNIT_RESULTS. Compression is undone
+//! before the bytes come here.
 //!
 //! Protocol pages: MySQL "Text Resultset" (`page_protocol_com_query_response_text_resultset`),
 //! "COM_STMT_PREPARE Response", "COM_FIELD_LIST Response"; MariaDB "Result Set Packets".

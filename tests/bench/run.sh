@@ -151,9 +151,11 @@ CFG
 esac
 case $hops in *geogate*)
   free_port
+  control_port=$next_port
+  free_port
   port_of[geogate]=$next_port
   "$binary" init --from "mysql://bench:bench@127.0.0.1:${port_of[direct]}" --out "$work/geogate" \
-    --listen "127.0.0.1:$next_port" >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; exit 1; }
+    --listen "127.0.0.1:$next_port" --control "127.0.0.1:$control_port" >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; exit 1; }
   start geogate "$binary" serve --config "$work/geogate/geogate.toml"
   answers geogate "$next_port"
   ;;

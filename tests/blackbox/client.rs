@@ -18,6 +18,8 @@ pub(crate) mod capability {
     pub(crate) const FOUND_ROWS: u32 = 1 << 1;
     /// The handshake carries a database.
     pub(crate) const CONNECT_WITH_DB: u32 = 1 << 3;
+    /// The handshake carries connection attributes.
+    pub(crate) const CONNECT_ATTRS: u32 = 1 << 20;
     /// LOAD DATA LOCAL INFILE is answered with the file.
     pub(crate) const LOCAL_FILES: u32 = 1 << 7;
     /// Several statements in one query packet.
@@ -59,6 +61,8 @@ pub(crate) struct Login {
     pub(crate) without: u32,
     /// The number of the collation that the client asks for.
     pub(crate) collation: u8,
+    /// Connection attributes; names and values are short.
+    pub(crate) attributes: Vec<(String, String)>,
 }
 
 /// What the client sends when a server asks for a file: one piece, so many times.
@@ -81,6 +85,7 @@ impl Login {
             extended: 0,
             without: 0,
             collation: 45,
+            attributes: Vec::new(),
         }
     }
 }
@@ -477,6 +482,9 @@ impl Client {
         if login.database.is_some() {
             self.capabilities |= capability::CONNECT_WITH_DB;
         }
+        if !login.attributes.is_empty() {
+            self.capabilities |= capability::CONNECT_ATTRS;
+        }
         // Extended flags count only without MySQL's first one.
         let first = u32::from(login.extended != 0);
         payload.extend_from_slice(&(self.capabilities & !first).to_le_bytes());
@@ -492,6 +500,14 @@ impl Client {
             payload.push(0);
         }
         payload.extend_from_slice(b"mysql_native_password\0");
+        if !login.attributes.is_empty() {
+            let mut attributes = Vec::new();
+            for (name, value) in &login.attributes {
+                lenenc(&mut attributes, name.as_bytes());
+                lenenc(&mut attributes, value.as_bytes());
+            }
+            lenenc(&mut payload, &attributes);
+        }
         self.write_packet(&payload)?;
         self.finish_log_in(login)
     }

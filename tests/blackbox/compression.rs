@@ -137,6 +137,34 @@ fn body_is_shorter(header: [u8; 7]) -> bool {
     number(0) < number(4)
 }
 
+/// Statements short and long, long results, prepared statements, errors, a reset.
+pub(crate) fn exercise(client: &mut Client) {
+    assert_eq!(client.query("SELECT 1").expect("a row").scalar(), "1");
+    let rows = client
+        .query(format!("SELECT seq, REPEAT('x', seq % 500) FROM {} s", SOFTWARE.series(20_000)));
+    let rows = rows.expect("rows").texts();
+    assert_eq!(rows.len(), 20_000);
+    assert!(rows.iter().all(|row| row[1].len() == row[0].parse::<usize>().expect("n") % 500));
+    for len in [40_usize, 49, 50, 51, 3_000, 70_000, 17 << 20] {
+        let text: String =
+            (0..len).map(|i| char::from(b'a' + (i % 1_000 * (i % 1_000) % 23) as u8)).collect();
+        let answer = client.query(format!("SELECT SHA2('{text}', 256), '{}'", &text[..40]));
+        let answer = answer.unwrap_or_else(|error| panic!("{len}: {error}"));
+        assert_eq!(answer.texts()[0][1], text[..40], "{len}");
+    }
+    for sql in ["SELECT REPEAT('0123456789abcdef', 20000)", "SELECT REPEAT('ab', 16 << 20)"] {
+        let long = client.query(sql).expect("a row").scalar();
+        assert!(long.len() == 320_000 || long.len() == 32 << 20, "{}", long.len());
+    }
+    let statement = client.prepare("SELECT ?, ?").expect("a statement");
+    let text = Parameter::Text(vec![b'q'; 5_000]);
+    let row = client.execute(&statement, &[Parameter::Int(-7), text]).expect("a row").texts();
+    assert_eq!((row[0][0].as_str(), row[0][1].len()), ("-7", 5_000));
+    assert_eq!(client.query("SELECT * FROM nothing").expect_err("no table").errno(), 1146);
+    client.reset().expect("ok");
+    client.ping().expect("ok");
+}
+
 /// Goal: everything works through zlib and zstd: short and long statements, long results, prepared
 /// statements, errors, a change of user, a reset.
 #[test]
@@ -144,32 +172,7 @@ fn all_of_it_compressed() {
     let cluster = SINGLE.watched();
     for (seed, flag) in [(1, ZLIB), (2, ZSTD)] {
         let mut client = tunnelled(cluster.proxy().socket_address(), flag, seed);
-        assert_eq!(client.query("SELECT 1").expect("a row").scalar(), "1");
-        let rows = client.query(format!(
-            "SELECT seq, REPEAT('x', seq % 500) FROM {} s",
-            SOFTWARE.series(20_000)
-        ));
-        let rows = rows.expect("rows").texts();
-        assert_eq!(rows.len(), 20_000);
-        assert!(rows.iter().all(|row| row[1].len() == row[0].parse::<usize>().expect("n") % 500));
-        for len in [40_usize, 49, 50, 51, 3_000, 70_000, 17 << 20] {
-            let text: String =
-                (0..len).map(|i| char::from(b'a' + (i % 1_000 * (i % 1_000) % 23) as u8)).collect();
-            let answer = client.query(format!("SELECT SHA2('{text}', 256), '{}'", &text[..40]));
-            let answer = answer.unwrap_or_else(|error| panic!("{len}: {error}"));
-            assert_eq!(answer.texts()[0][1], text[..40], "{len}");
-        }
-        for sql in ["SELECT REPEAT('0123456789abcdef', 20000)", "SELECT REPEAT('ab', 16 << 20)"] {
-            let long = client.query(sql).expect("a row").scalar();
-            assert!(long.len() == 320_000 || long.len() == 32 << 20, "{}", long.len());
-        }
-        let statement = client.prepare("SELECT ?, ?").expect("a statement");
-        let text = Parameter::Text(vec![b'q'; 5_000]);
-        let row = client.execute(&statement, &[Parameter::Int(-7), text]).expect("a row").texts();
-        assert_eq!((row[0][0].as_str(), row[0][1].len()), ("-7", 5_000));
-        assert_eq!(client.query("SELECT * FROM nothing").expect_err("no table").errno(), 1146);
-        client.reset().expect("ok");
-        client.ping().expect("ok");
+        exercise(&mut client);
     }
 }
 

@@ -338,7 +338,7 @@ fn a_refused_service_account_is_named() {
     let error = proxy.client("").query("DO 1").expect_err("no server");
     assert_eq!(error.errno(), 1105);
     let text = error.to_string();
-    assert!(text.contains("GG14003") && text.contains("1045"), "{text}");
+    assert!(text.contains("GG14010") && text.contains("1045"), "{text}");
     assert!(!text.contains(&server.port.to_string()), "{text}");
 }
 

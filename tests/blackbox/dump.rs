@@ -53,6 +53,7 @@ fn a_dump_goes_round() {
     let mut init = Command::new(env!("CARGO_BIN_EXE_geogate"));
     init.arg("init").arg(format!("--from=mysql://test:test@127.0.0.1:{}", server.port));
     init.arg("--out").arg(&folder).arg(format!("--listen=127.0.0.1:{port}"));
+    init.arg(format!("--control=127.0.0.1:{}", free_port()));
     let output = init.output().expect("the binary runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut proxy = serve_folder(&folder);

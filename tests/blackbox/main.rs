@@ -7,12 +7,15 @@
 
 #![allow(dead_code, reason = "the cluster and the client are a library for tests to come")]
 
+mod account;
+mod attributes;
 mod canary;
 mod charsets;
 mod charsets_sharded;
 mod client;
 mod cluster;
 mod compare;
+mod compressed_servers;
 mod compression;
 mod connect;
 mod crowd;
@@ -24,10 +27,12 @@ mod dump;
 mod dump_sharded;
 mod failover;
 mod faults;
+mod full;
 mod geo_reads;
 mod handshake;
 mod harness;
 mod hot_swap;
+mod init;
 mod isolation;
 
 mod kill;

@@ -210,6 +210,7 @@ class Worker:
         base = options.port_base + 10 * number
         self.server_port = free_port(base)
         self.proxy_port = free_port(self.server_port + 1)
+        self.control_port = free_port(self.proxy_port + 1)
         self.socket = f"/tmp/gg-mtr-{os.getpid()}-{number}.sock"
         self.server = self.proxy = None
         self.environment = self.make_environment()
@@ -307,7 +308,8 @@ loose-skip-plugin-feedback
         if not config.exists():
             subprocess.run(
                 [self.options.binary, "init", "--from", f"mysql://root@127.0.0.1:{self.server_port}",
-                 "--out", str(config), "--listen", f"127.0.0.1:{self.proxy_port}"],
+                 "--out", str(config), "--listen", f"127.0.0.1:{self.proxy_port}",
+                 "--control", f"127.0.0.1:{self.control_port}"],
                 check=True, stdout=subprocess.DEVNULL,
             )
         log = open(self.var / "log/proxy.log", "ab")

@@ -73,18 +73,19 @@ start_mariadb() {
 
 # start_servers SUITE: sets $direct_port and $proxy_port.
 start_servers() {
-  local suite=$1 server_port dir
+  local suite=$1 server_port control_port dir
   as_root=()
   [ "$(id -u)" -eq 0 ] && as_root=(--user=root)
   template_data
   free_port; direct_port=$found
   free_port; server_port=$found
   free_port; proxy_port=$found
+  free_port; control_port=$found
   start_mariadb "$work/$suite.direct" "$direct_port"
   dir=$work/$suite.proxy
   start_mariadb "$dir" "$server_port"
   "$binary" init --from "mysql://suite:suite@127.0.0.1:$server_port" --out "$dir/geogate" \
-    --listen "127.0.0.1:$proxy_port" >"$dir/init.log"
+    --listen "127.0.0.1:$proxy_port" --control "127.0.0.1:$control_port" >"$dir/init.log"
   # Servers have a Unix socket, and tell its path.
   sed -i "s|^\[listen\]|&\nsocket = \"$sockets/$proxy_port\"|" "$dir/geogate/geogate.toml"
   printf '%s\n' "$proxy_settings" >>"$dir/geogate/geogate.toml"

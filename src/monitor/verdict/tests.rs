@@ -64,9 +64,9 @@ fn two_failures_make_a_server_down_and_one_answer_up() {
     let health = history.note(Ok(up.clone()), now);
     assert_eq!(health.reachability, Reachability::Up);
     assert_eq!(history.pause(interval), interval);
-    assert_eq!(history.note(Err("a".into()), now), health);
+    assert_eq!(history.note(failed("a"), now), health);
     assert_eq!(history.pause(interval), interval / 5);
-    let down = history.note(Err("b".into()), now);
+    let down = history.note(failed("b"), now);
     assert_eq!(down.reachability, Reachability::Down("b".into()));
     assert_eq!(down.role, Some(Role::Replica));
     assert_eq!(down.lag, Lag::Unknown(LagUnknown::Unreachable));
@@ -74,8 +74,23 @@ fn two_failures_make_a_server_down_and_one_answer_up() {
     assert_eq!(history.note(Ok(up), now).reachability, Reachability::Up);
     // One that never answered is untested after the first failure.
     let mut history = History::default();
-    assert_eq!(history.note(Err("a".into()), now), Health::default());
-    assert!(matches!(history.note(Err("a".into()), now).reachability, Reachability::Down(_)));
+    assert_eq!(history.note(failed("a"), now), Health::default());
+    assert!(matches!(history.note(failed("a"), now).reachability, Reachability::Down(_)));
+}
+
+/// A server without room for the monitor is as it was.
+#[test]
+fn full_is_not_down() {
+    let now = clock::now();
+    let mut history = History::default();
+    let health = history.note(Ok(answers(Writable::Yes, &[])), now);
+    for _ in 0..5 {
+        assert_eq!(history.note(Err(Unanswered::Full), now), health);
+    }
+}
+
+fn failed(reason: &str) -> Result<Answers, Unanswered> {
+    Err(Unanswered::Failed(reason.into()))
 }
 
 #[test]
@@ -86,8 +101,8 @@ fn the_lag_of_a_cut_replica_grows_with_time() {
     let cut = || Ok(answers(Writable::No, &[(STARTED, None)]));
     let health = history.note(cut(), start + seconds(5));
     assert_eq!(health.lag, Lag::Estimated(seconds(7)));
-    let _ = history.note(Err("x".into()), start + seconds(6));
-    let _ = history.note(Err("x".into()), start + seconds(7));
+    let _ = history.note(failed("x"), start + seconds(6));
+    let _ = history.note(failed("x"), start + seconds(7));
     let health = history.note(cut(), start + seconds(20));
     assert_eq!(health.lag, Lag::Estimated(seconds(22)));
     let health =

@@ -16,7 +16,8 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 async fn stream(algorithm: Algorithm) -> (Compressed, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let codecs = Arc::new(Codecs::default());
-    let mut stream = Compressed::new(Stream::Unix(ours), algorithm, codecs, Vec::new());
+    let mut stream =
+        Compressed::new(Stream::Unix(ours), algorithm, codecs, Side::Server, Vec::new());
     stream.flush().await.unwrap();
     (stream, theirs)
 }
@@ -136,6 +137,54 @@ fn short_and_random_bytes_go_as_they_are() {
     });
 }
 
+/// Commands that are written at once go in frames of their own, all of them with one flush, also
+/// behind one that was left.
+#[test]
+fn commands_go_in_frames_of_their_own() {
+    run(async {
+        let (ours, mut peer) = UnixStream::pair().unwrap();
+        let (codecs, inner) = (Arc::new(Codecs::default()), Stream::Unix(ours));
+        let mut stream = Compressed::new(inner, Algorithm::Zlib, codecs, Side::Client, Vec::new());
+        let command = |fill: u8| [&[3, 0, 0, 0][..], &[fill; 3]].concat();
+        let commands = [1, 2, 3, 4].map(command);
+        for several in [&commands[..], &commands[..1], &commands[..2]] {
+            stream.write_all(&several.concat()).await.unwrap();
+            stream.flush().await.unwrap();
+            let expected: Vec<u8> =
+                several.iter().flat_map(|command| frame(0, command, 0)).collect();
+            let mut got = vec![0; expected.len()];
+            peer.read_exact(&mut got).await.unwrap();
+            assert_eq!(got, expected);
+        }
+        // The answer to a command of several packets counts on from them.
+        let long = [packet(0xff_ffff, 0), vec![0, 0, 0, 1]].concat();
+        let sent = tokio::spawn(async move {
+            stream.write_all(&long).await.unwrap();
+            stream.flush().await.unwrap();
+            let mut answer = [0; 11];
+            stream.read_exact(&mut answer).await.unwrap();
+            answer
+        });
+        let mut sequences = Vec::new();
+        let mut plain_left = 4 + 0xff_ffff + 4;
+        while plain_left > 0 {
+            let mut header = [0; 7];
+            peer.read_exact(&mut header).await.unwrap();
+            let number = |at: usize| {
+                u32::from_le_bytes([header[at], header[at + 1], header[at + 2], 0]) as usize
+            };
+            let mut body = vec![0; number(0)];
+            peer.read_exact(&mut body).await.unwrap();
+            plain_left -= if number(4) == 0 { number(0) } else { number(4) };
+            sequences.push(header[3]);
+        }
+        assert!(sequences.iter().enumerate().all(|(at, id)| at == usize::from(*id)));
+        let answer = [&[3, 0, 0, 77][..], &[9; 3], &[0, 0, 0, 78]].concat();
+        peer.write_all(&frame(sequences.len() as u8, &answer, 0)).await.unwrap();
+        assert_eq!(sent.await.unwrap(), [3, 0, 0, 2, 9, 9, 9, 0, 0, 0, 3]);
+    });
+}
+
 /// However packets are written, frames hold whole ones; only a packet that is longer than a frame
 /// is cut, once.
 #[test]
@@ -189,7 +238,8 @@ proptest! {
         run(async {
             let (mut ours, theirs) = stream(algorithm).await;
             let codecs = Arc::clone(&ours.codecs);
-            let mut other = Compressed::new(Stream::Unix(theirs), algorithm, codecs, Vec::new());
+            let theirs = Stream::Unix(theirs);
+            let mut other = Compressed::new(theirs, algorithm, codecs, Side::Server, Vec::new());
             let sent = packets.iter().map(|(len, fill)| packet(*len, *fill)).collect::<Vec<_>>();
             let expected = sent.concat();
             let bytes = expected.clone();
