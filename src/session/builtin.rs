@@ -94,7 +94,9 @@ impl Session {
             return self.reply_rows(&table.columns, &table.rows).await;
         }
         let single = self.services.topology().single_server().is_some();
-        if is_about_sessions(show) && (single || show.kind == ShowKind::Processlist) {
+        if is_about_sessions(show, self.text(&request))
+            && (single || show.kind == ShowKind::Processlist)
+        {
             return self.show_sessions(request, show).await;
         }
         self.show_on_server(request, show).await

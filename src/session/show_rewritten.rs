@@ -1,6 +1,6 @@
-//! SHOW STATUS and SHOW PROCESSLIST: what a server tells is about its connections with Geogate;
-//! the client is shown its own. Definitions, and rows that are not about sessions, are the
-//! server's.
+//! SHOW STATUS, SHOW PROCESSLIST and the variable `socket`: what a server tells is about its
+//! connections with Geogate; the client is shown its own. Definitions, and rows that are not about
+//! sessions, are the server's.
 
 use crate::error::SqlError;
 use crate::sql::control::set::Scope;
@@ -27,8 +27,9 @@ struct Answer {
     capabilities: Capabilities,
 }
 
-/// Whether the rows of a SHOW are about sessions, so that the client must be shown others.
-pub(super) fn is_about_sessions(show: &Show) -> bool {
+/// Whether the rows of a SHOW with this text are about sessions, so that the client must be shown
+/// others.
+pub(super) fn is_about_sessions(show: &Show, text: &[u8]) -> bool {
     match show.kind {
         ShowKind::Processlist => true,
         ShowKind::Status => {
@@ -36,12 +37,19 @@ pub(super) fn is_about_sessions(show: &Show) -> bool {
             // Ssl_.., Compression, Threads_connected.
             first.is_none_or(|first| b"sScCtT%_\\".contains(first))
         }
+        // Lists of all variables are the server's.
+        ShowKind::Variables if show.like.is_some() || show.filter.is_some() => {
+            text.windows(SOCKET.len()).any(|word| word.eq_ignore_ascii_case(SOCKET))
+        }
         _ => false,
     }
 }
 
+/// The variable that would lead clients around Geogate.
+const SOCKET: &[u8] = b"socket";
+
 impl Session {
-    /// SHOW STATUS or SHOW PROCESSLIST.
+    /// SHOW STATUS, SHOW PROCESSLIST or SHOW VARIABLES.
     pub(super) async fn show_sessions(&mut self, request: Request, show: &Show) -> Result<(), End> {
         let text = self.text(&request).to_vec();
         self.consume(&request);
@@ -74,6 +82,7 @@ impl Session {
             Ok(packets) => {
                 let outcome = *lease.outcome();
                 let capabilities = lease.capabilities();
+                self.leave_behind_partly(index, false).await;
                 self.settle_quietly(index).await;
                 Ok(Answer {
                     packets,
@@ -102,6 +111,7 @@ impl Session {
                     tls.as_ref().map_or("", |tls| tls.version).to_owned()
                 }
                 b"Compression" if of_session => if compressed { "ON" } else { "OFF" }.to_owned(),
+                SOCKET if show.kind == ShowKind::Variables => self.services.socket.clone(),
                 b"Threads_connected" => self.services.registry.count().to_string(),
                 name if of_session && name.starts_with(b"Com_stmt_") => {
                     match self.statement_counts.named(name) {

@@ -71,6 +71,10 @@ fn the_servers_socket_is_not_told() {
     assert_eq!(answer.columns[1].name, "@@socket");
     assert_eq!(answer.texts()[0][1], "");
     assert_eq!(client.query("SELECT @@global.socket AS s").expect("a row").scalar(), "");
+    for list in ["LIKE 'socket'", "WHERE Variable_name = 'socket'"] {
+        let row = client.query(format!("SHOW VARIABLES {list}")).expect("a row").texts().concat();
+        assert_eq!(row, ["socket", ""], "{list}");
+    }
     let shop = SHOP.watched();
     let mut client = shop.proxy().client("shop");
     if let Ok(answer) = client.query("SELECT @@socket") {

@@ -189,6 +189,7 @@ fn variables_are_the_sessions_however_they_are_set() {
         ("h", "SELECT 1 FROM (SELECT @h := 4) x"),
         ("i", "DO @i := 6"),
         ("j", "SHOW TABLES WHERE @j := 1"),
+        ("q", "SHOW STATUS WHERE Variable_name = 'Ssl_cipher' AND (@q := 1)"),
         ("k", "SELECT 1 LIMIT 1 INTO @k"),
         ("l", "SET STATEMENT sql_mode = '' FOR SELECT @l := 2"),
         ("p", "KILL QUERY (@p := 0)"),
