@@ -3,6 +3,7 @@
 use super::connection::{Connection, Failure};
 use crate::wire::capability::Capabilities;
 use crate::wire::column::ColumnDefinition;
+use crate::wire::column_count::Definitions;
 use crate::wire::column_type::{ColumnFlags, ColumnType};
 use crate::wire::command::code;
 use crate::wire::row_text::TextCells;
@@ -29,18 +30,33 @@ pub struct AnsweredColumn {
 impl Connection {
     /// Runs a statement and collects its rows; for small results of our own questions.
     pub async fn rows(&mut self, sql: &[u8]) -> Result<Vec<Vec<Option<Vec<u8>>>>, Failure> {
-        Ok(self.ask(sql).await?.rows)
+        Ok(self.question(sql).await?.rows)
     }
 
-    /// The same with the types of the columns.
+    /// The same with the types of the columns. Where the session has asked the server to leave them
+    /// out the rows are those of the first answer, which is what the session would see.
     pub async fn ask(&mut self, sql: &[u8]) -> Result<Answered, Failure> {
+        let answered = self.question(sql).await?;
+        if self.outcome().definitions == Definitions::Sent {
+            return Ok(answered);
+        }
+        self.execute(b"SET @@session.resultset_metadata = FULL").await?;
+        let described = self.question(sql).await;
+        self.execute(b"SET @@session.resultset_metadata = NONE").await?;
+        Ok(Answered { columns: described?.columns, rows: answered.rows })
+    }
+
+    async fn question(&mut self, sql: &[u8]) -> Result<Answered, Failure> {
         let answer = self.answer(code::QUERY, sql, Expect::Query).await?;
         let outcome = *self.outcome();
         let capabilities = self.capabilities();
         let count = outcome.columns as usize;
+        // The first packet is the number of columns.
         let mut packets = Packets(&answer);
+        packets.next();
         let mut columns = Vec::with_capacity(count);
-        for packet in packets.by_ref().skip(1).take(count) {
+        let described = if outcome.definitions == Definitions::Sent { count } else { 0 };
+        for packet in packets.by_ref().take(described) {
             let column = ColumnDefinition::parse(packet, capabilities)?;
             columns.push(AnsweredColumn { kind: column.kind, flags: column.flags });
         }

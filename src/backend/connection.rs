@@ -53,7 +53,9 @@ impl Profile {
         .union(Capabilities::MULTI_RESULTS)
         .union(Capabilities::PS_MULTI_RESULTS)
         .union(Capabilities::QUERY_ATTRIBUTES)
-        .union(Capabilities::MARIADB_EXTENDED_METADATA);
+        .union(Capabilities::OPTIONAL_RESULTSET_METADATA)
+        .union(Capabilities::MARIADB_EXTENDED_METADATA)
+        .union(Capabilities::MARIADB_PROGRESS);
 
     /// What matters of a client's capabilities.
     pub fn of(client: Capabilities) -> Self {
@@ -502,6 +504,7 @@ impl Connection {
             let chunk = self.framed.buffered();
             let (count, finished) = match self.scanner.feed(chunk)? {
                 Scan::NeedMore => (chunk.len(), false),
+                Scan::Changes { at } => (at, false),
                 Scan::Finished { at } => (at, true),
                 Scan::LocalInfile { .. } => {
                     return Err(io::Error::other("unexpected LOCAL INFILE request").into());

@@ -31,6 +31,6 @@ pub use named::NamedStatements;
 pub use passed::{AttributeSet, PassedAttributes};
 pub use pool::{CheckoutError, Lease, Pool, PoolLimits, PoolUse};
 pub use server_kind::{Product, ServerKind};
-pub use settings::{Names, Settings};
+pub use settings::{Names, RESULTSET_METADATA, Settings};
 pub use several::Several;
 pub use statements::{Exclusive, Owner, ServerStatement, Statements};

@@ -9,6 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::server_kind::ServerKind;
+use crate::wire::column_count::Definitions;
+
+/// The variable that says whether servers describe the columns of results.
+pub const RESULTSET_METADATA: &str = "resultset_metadata";
 
 /// The settings of a session, or those that a connection has. Shared: comparing two usually
 /// compares pointers.
@@ -57,6 +61,25 @@ impl Settings {
     /// The literal a variable was set to.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.variables.get(name).map(Vec::as_slice)
+    }
+
+    /// Whether servers describe the columns of results.
+    pub fn definitions(&self) -> Definitions {
+        match self.get(RESULTSET_METADATA) {
+            Some(b"'NONE'") => Definitions::LeftOut,
+            _ => Definitions::Sent,
+        }
+    }
+
+    /// These settings with columns described or not.
+    #[must_use]
+    pub fn with_definitions(&self, definitions: Definitions) -> Self {
+        let mut changed = self.clone();
+        match definitions {
+            Definitions::Sent => changed.unset(RESULTSET_METADATA),
+            Definitions::LeftOut => changed.set(RESULTSET_METADATA, b"'NONE'".to_vec()),
+        }
+        changed
     }
 
     /// These settings with the user variables of others.

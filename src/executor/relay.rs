@@ -1,8 +1,8 @@
 //! From one server to the client, byte for byte.
 //!
 //! The hot path: what the server sends is forwarded chunk by chunk as it was read, while the
-//! scanner follows it to find its end. Only the last OK packet is ever changed, and only for
-//! clients that do not know session tracking, which Geogate asks of every server.
+//! scanner follows it to find its end. Only the OK packets that end results are ever changed, and
+//! only for clients that do not know session tracking, which Geogate asks of every server.
 //!
 //! While it waits for the server it also watches the client and the session's interrupt, without
 //! a system call: a client that goes away has its statement killed on the server.
@@ -187,6 +187,8 @@ enum Scanned {
     Part(usize),
     /// The answer ends with them.
     Whole(usize),
+    /// They end with a packet that may have to be changed, and the answer goes on.
+    Changes(usize),
     /// They end with a request for a file.
     FileRequest(usize),
 }
@@ -226,6 +228,7 @@ impl Answer<'_> {
                     self.forward_end(end).await?;
                     return Ok(Some(*self.connection.outcome()));
                 }
+                Scanned::Changes(end) => self.forward_changes(end).await?,
                 // After the file the server may have answered already.
                 Scanned::FileRequest(end) => self.forward_file(end).await?,
             }
@@ -283,6 +286,7 @@ impl Answer<'_> {
         match scanned {
             Ok(Scan::NeedMore) => Ok(Scanned::Part(self.held + len)),
             Ok(Scan::Finished { at }) => Ok(Scanned::Whole(self.held + at)),
+            Ok(Scan::Changes { at }) => Ok(Scanned::Changes(self.held + at)),
             Ok(Scan::LocalInfile { at })
                 if self.client.capabilities.contains(Capabilities::LOCAL_FILES) =>
             {
@@ -316,12 +320,36 @@ impl Answer<'_> {
         }
     }
 
+    /// Forwards the first `end` bytes, which end a result that is not the last.
+    async fn forward_changes(&mut self, end: usize) -> Result<(), RelayError> {
+        self.forwarded = Forwarded::Part;
+        let delivered = self.forward_changed(end, AnswerEnd::Forwarded).await;
+        self.held = 0;
+        match delivered {
+            Delivered::Yes => Ok(()),
+            Delivered::ClientGone => Err(RelayError::ClientGone),
+            Delivered::Killed => Err(RelayError::Killed { forwarded: self.forwarded }),
+        }
+    }
+
     /// Forwards the first `end` bytes, which end the answer. A client that leaves now has had its
     /// statement done.
     async fn forward_end(&mut self, end: usize) -> Result<(), RelayError> {
+        match self.forward_changed(end, self.place.end).await {
+            Delivered::Yes => Ok(()),
+            Delivered::ClientGone => {
+                self.client.gone = true;
+                Ok(())
+            }
+            Delivered::Killed => Err(RelayError::Killed { forwarded: Forwarded::Part }),
+        }
+    }
+
+    /// Forwards the first `end` bytes, the last packet of them as this client must see it.
+    async fn forward_changed(&mut self, end: usize, answer_end: AnswerEnd) -> Delivered {
         let changed = changed_end(self.client, self.connection, self.place);
         let (framed, _) = self.connection.relay_parts();
-        let delivered = match (changed, self.place.end) {
+        let delivered = match (changed, answer_end) {
             (None, AnswerEnd::Forwarded) => {
                 let write = self.client.framed.write_all(&framed.buffered()[..end]);
                 deliver(write, self.control).await
@@ -337,14 +365,7 @@ impl Answer<'_> {
             }
         };
         framed.consume(end);
-        match delivered {
-            Delivered::Yes => Ok(()),
-            Delivered::ClientGone => {
-                self.client.gone = true;
-                Ok(())
-            }
-            Delivered::Killed => Err(RelayError::Killed { forwarded: Forwarded::Part }),
-        }
+        delivered
     }
 
     fn server_failed(&self, failure: Failure) -> RelayError {

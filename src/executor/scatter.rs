@@ -17,7 +17,7 @@ use crate::engine::row::{Layout, RowFormat};
 use crate::error::{SqlError, catalog};
 use crate::wire::capability::Capabilities;
 use crate::wire::column::ColumnDefinition;
-use crate::wire::encode::put_lenenc_int;
+use crate::wire::column_count::{ColumnCount, Definitions};
 use crate::wire::err::ErrPacket;
 use crate::wire::ok::{EofPacket, OkPacket};
 use crate::wire::packet::build_packet;
@@ -61,6 +61,8 @@ pub struct MergeJob<'p, B> {
     pub merge: Option<&'p Merge>,
     /// The form of the rows.
     pub format: RowFormat,
+    /// Whether the client gets the columns' definitions.
+    pub definitions: Definitions,
     /// The statement.
     pub bindings: &'p B,
     /// What may be kept in memory.
@@ -231,9 +233,12 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
         }
         let (payloads, columns) = first.unwrap_or_default();
         let visible = payloads.len().saturating_sub(hidden);
-        let out = &mut self.client.framed.out;
-        build_packet(out, self.sequence, |out| put_lenenc_int(out, visible as u64));
-        for payload in payloads.iter().take(visible) {
+        let (out, definitions) = (&mut self.client.framed.out, self.job.definitions);
+        build_packet(out, self.sequence, |out| {
+            ColumnCount::put(out, visible, definitions, self.client.capabilities);
+        });
+        let described = if definitions == Definitions::Sent { visible } else { 0 };
+        for payload in payloads.iter().take(described) {
             build_packet(out, self.sequence, |out| out.extend_from_slice(payload));
         }
         if !self.client.capabilities.contains(Capabilities::DEPRECATE_EOF) {

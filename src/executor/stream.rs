@@ -13,7 +13,8 @@ use crate::backend::{Connection, Failure};
 use crate::error::SqlError;
 use crate::net::{Framed, Packet, ReadError};
 use crate::wire::capability::Capabilities;
-use crate::wire::cursor::{Cursor, Malformed};
+use crate::wire::column_count::{ColumnCount, Definitions};
+use crate::wire::cursor::Malformed;
 use crate::wire::err::{ERR, ErrPacket};
 use crate::wire::ok::{EOF, OK, OkPacket};
 use crate::wire::packet::MAX_PAYLOAD;
@@ -167,9 +168,13 @@ impl<'a> ResultStream<'a> {
             }
             _ => {}
         }
-        let count = Cursor::new(payload).lenenc_int().map_err(broken)?;
+        let capabilities = self.connection.capabilities();
+        let count = ColumnCount::parse(payload, capabilities).map_err(broken)?;
+        if count.definitions == Definitions::LeftOut {
+            return Err(Self::unexpected("the server described no columns"));
+        }
         self.connection.framed_mut().consume_packet(packet);
-        Ok(count)
+        Ok(u64::from(count.columns))
     }
 
     /// The next row; it must be consumed before the one after it.

@@ -4,11 +4,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::backend::Product;
+use crate::backend::{Product, RESULTSET_METADATA};
 use crate::sql::features::Features;
 use crate::sql::fill::{Filled, fill};
 use crate::sql::scan::Scan;
 use crate::sql::statement_kind::StatementKind;
+use crate::wire::column_count::Definitions;
 
 use super::Session;
 use super::query::Request;
@@ -84,11 +85,10 @@ impl Session {
         if !asks_session(features) {
             return None;
         }
-        let has =
-            |word: &[u8]| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+        let has = |word: &[u8]| contains(text, word);
         // Over several servers the planner knows the others.
         let several = self.services.topology().single_server().is_none();
-        if several && !has(b"socket") {
+        if several && !has(b"socket") && !has(RESULTSET_METADATA.as_bytes()) {
             return None;
         }
         let mode = self.state.lex_mode;
@@ -121,6 +121,7 @@ impl Session {
                 let path = path.map_or("", String::as_str);
                 Some(typed(&format!("CONVERT('{path}' USING utf8)"), "@@socket"))
             }
+            Filled::ResultsetMetadata => metadata_if(several, state.settings.definitions()),
             _ if several => None,
             Filled::ConnectionId if by_server_id => None,
             Filled::ConnectionId if kill => Some(self.registered.control().id.to_string().into()),
@@ -153,6 +154,18 @@ impl Session {
 /// Whether a text can stand between quotes as it is, whatever the session's settings.
 fn is_plain(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '\\' | '\''))
+}
+
+/// `@@resultset_metadata` over several servers, which describe rows that are to be merged whatever
+/// the session has said.
+fn metadata_if(several: bool, definitions: Definitions) -> Option<Vec<u8>> {
+    let undescribed = several && definitions == Definitions::LeftOut;
+    undescribed.then(|| typed("'NONE'", "@@resultset_metadata"))
+}
+
+/// Whether a text has a word, in whatever case.
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
 }
 
 /// A value with the type of what it stands for, which a column that is made of it takes.

@@ -14,7 +14,7 @@ use crate::executor::scatter::{parse_columns, same_types};
 use crate::executor::stream::{Next, Opened, ResultStream, StreamError, Watch};
 use crate::geo::Placement;
 use crate::topology::ServerId;
-use crate::wire::encode::put_lenenc_int;
+use crate::wire::column_count::{ColumnCount, Definitions};
 use crate::wire::packet::build_packet;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::CURSOR_READ_ONLY;
@@ -39,6 +39,7 @@ impl Session {
         job: &Job<'_>,
         pieces: &[Piece],
         id: u32,
+        definitions: Definitions,
     ) -> Result<(), End> {
         let (answered, failed) = self.execute_pieces(job, pieces).await?;
         let merged = match failed {
@@ -71,15 +72,25 @@ impl Session {
         };
         self.state.row_count = -1;
         self.diagnosed.clear();
-        self.reply_columns(&columns[..columns.len().saturating_sub(hidden)]).await
+        let visible = &columns[..columns.len().saturating_sub(hidden)];
+        self.reply_columns(visible, definitions).await
     }
 
-    /// Column definitions without rows, which come by COM_STMT_FETCH.
-    pub(super) async fn reply_columns(&mut self, columns: &[Vec<u8>]) -> Result<(), End> {
+    /// Columns without rows, which come by COM_STMT_FETCH.
+    pub(super) async fn reply_columns(
+        &mut self,
+        columns: &[Vec<u8>],
+        definitions: Definitions,
+    ) -> Result<(), End> {
+        let capabilities = self.client.capabilities;
         let (out, sequence) = (&mut self.client.framed.out, &mut self.sequence);
-        build_packet(out, sequence, |out| put_lenenc_int(out, columns.len() as u64));
-        for column in columns {
-            build_packet(out, sequence, |out| out.extend_from_slice(column));
+        build_packet(out, sequence, |out| {
+            ColumnCount::put(out, columns.len(), definitions, capabilities);
+        });
+        if definitions == Definitions::Sent {
+            for column in columns {
+                build_packet(out, sequence, |out| out.extend_from_slice(column));
+            }
         }
         self.end_with(StatusFlags::CURSOR_EXISTS).await
     }

@@ -213,7 +213,7 @@ impl Session {
         let job =
             Job { primitive, statement, topology: &topology, keyspace, access, insert_id, rows };
         if let Some(id) = statement.cursor_of(plan).filter(|_| !pieces.is_empty()) {
-            return self.open_merged(&job, &pieces, id).await;
+            return self.run_described(&job, pieces, Some(id)).await;
         }
         match (&pieces[..], primitive) {
             ([piece], Primitive::Route(_))
@@ -223,7 +223,7 @@ impl Session {
             }
             _ if plan.kind == PlanKind::Ddl => self.run_ddl(&job, pieces).await,
             _ if plan.access == Access::Write => self.run_write(&job, pieces).await,
-            _ => self.run_read(&job, pieces).await,
+            _ => self.run_described(&job, pieces, None).await,
         }
     }
 

@@ -7,8 +7,9 @@ use crate::error::SqlError;
 use crate::wire::capability::Capabilities;
 use crate::wire::charset::UTF8MB4_COLLATION;
 use crate::wire::column::ColumnDefinition;
+use crate::wire::column_count::{ColumnCount, Definitions};
 use crate::wire::column_type::{ColumnFlags, ColumnType};
-use crate::wire::encode::{put_lenenc_bytes, put_lenenc_int};
+use crate::wire::encode::put_lenenc_bytes;
 use crate::wire::err::ErrPacket;
 use crate::wire::ok::{EofPacket, OkHeader, OkPacket};
 use crate::wire::packet::build_packet;
@@ -226,10 +227,14 @@ impl Session {
         let end = OkPacket { status: self.status(), ..OkPacket::default() };
         let eof = EofPacket { warnings: 0, status: end.status };
         let text = self.text_form();
+        let definitions = self.state.settings.definitions();
         let sets = &self.state.character_sets;
         let (out, sequence) = (&mut self.client.framed.out, &mut self.sequence);
-        build_packet(out, sequence, |out| put_lenenc_int(out, columns.len() as u64));
-        for column in columns {
+        build_packet(out, sequence, |out| {
+            ColumnCount::put(out, columns.len(), definitions, capabilities);
+        });
+        let described = if definitions == Definitions::Sent { columns } else { &[] };
+        for column in described {
             let name = sets.answer(column.name);
             let definition = column.kind.definition(&name, &text);
             build_packet(out, sequence, |out| definition.encode(out, capabilities));
@@ -277,7 +282,7 @@ impl Session {
         });
         let definitions: Vec<Vec<u8>> = definitions.collect();
         self.state.row_count = -1;
-        self.reply_columns(&definitions).await
+        self.reply_columns(&definitions, self.state.settings.definitions()).await
     }
 
     /// How text columns of this session's answers are described.

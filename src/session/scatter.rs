@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use std::time::Duration;
 
-use crate::backend::Failure;
+use crate::backend::{Failure, RESULTSET_METADATA};
 use crate::engine::budget::Budget;
 use crate::engine::plan::Primitive;
 use crate::engine::row::RowFormat;
@@ -21,6 +21,7 @@ use crate::executor::stream::{ResultStream, StreamError, Watch};
 use crate::geo::Placement;
 use crate::sql::statement_kind::StatementKind;
 use crate::topology::ServerId;
+use crate::wire::column_count::Definitions;
 use crate::wire::ok::OkPacket;
 use crate::wire::scanner::{Expect, Outcome};
 
@@ -38,8 +39,48 @@ const SAVEPOINT: &str = "_geogate_statement";
 const DEFINITION_WAIT: Duration = Duration::from_secs(3);
 
 impl Session {
+    /// A read whose rows Geogate looks at, perhaps with a cursor for a statement of the client:
+    /// servers describe the columns, whatever the client wants to get of that.
+    pub(super) async fn run_described(
+        &mut self,
+        job: &Job<'_>,
+        pieces: Vec<Piece>,
+        cursor: Option<u32>,
+    ) -> Result<(), End> {
+        let definitions = self.state.settings.definitions();
+        if definitions == Definitions::LeftOut {
+            let name = RESULTSET_METADATA.as_bytes();
+            let mut words = job.statement.text.windows(name.len());
+            // A text has the value written into it.
+            if job.statement.form == Form::Prepared
+                && words.any(|word| word.eq_ignore_ascii_case(name))
+            {
+                let what = "@@resultset_metadata in a prepared statement over several shards";
+                return self.reply_error(catalog::UNSUPPORTED.with(&[&what])).await;
+            }
+            self.set_definitions(Definitions::Sent);
+        }
+        let result = match cursor {
+            Some(id) => self.open_merged(job, &pieces, id, definitions).await,
+            None => self.run_read(job, pieces, definitions).await,
+        };
+        if definitions == Definitions::LeftOut {
+            self.set_definitions(definitions);
+        }
+        result
+    }
+
+    fn set_definitions(&mut self, definitions: Definitions) {
+        self.state.settings = Arc::new(self.state.settings.with_definitions(definitions));
+    }
+
     /// A read on several shards, or on one with stages behind it.
-    pub(super) async fn run_read(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Result<(), End> {
+    async fn run_read(
+        &mut self,
+        job: &Job<'_>,
+        pieces: Vec<Piece>,
+        definitions: Definitions,
+    ) -> Result<(), End> {
         let mut budget = Budget {
             rows: self.services.limits.merge_rows_max,
             bytes: self.services.limits.merge_bytes_max,
@@ -74,7 +115,7 @@ impl Session {
                 }
             }
         }
-        self.merge_sources(job, kept, &live, budget).await
+        self.merge_sources(job, kept, &live, budget, definitions).await
     }
 
     /// Merges what is kept and what the servers are sending.
@@ -84,6 +125,7 @@ impl Session {
         kept: Vec<Option<Kept>>,
         live: &[Option<ServerId>],
         budget: Budget,
+        definitions: Definitions,
     ) -> Result<(), End> {
         let bindings = self.bindings(job.statement);
         let merge_job = MergeJob {
@@ -95,6 +137,7 @@ impl Session {
                 Form::Text => RowFormat::Text,
                 Form::Prepared => RowFormat::Binary,
             },
+            definitions,
             bindings: &bindings,
             budget,
             status: self.status(),

@@ -95,14 +95,21 @@ impl Services {
     }
 
     /// What clients may ask for because all servers can do it, beyond what Geogate does itself.
+    ///
+    /// Never MARIADB_CACHE_METADATA: a server leaves definitions out that it has sent before, for
+    /// that statement on that connection, which then was another client's. Nor
+    /// MARIADB_BULK_UNIT_RESULTS (MariaDB 11.5), whose results [`crate::wire::scanner`] cannot
+    /// follow.
     pub fn offered_by_servers(&self) -> Capabilities {
         let common = self.pools.iter().map(|pool| pool.dialer().offered());
         let common = common.reduce(|a, b| a & b).unwrap_or_default();
-        let mut wanted =
-            Capabilities::MARIADB_EXTENDED_METADATA.union(Capabilities::QUERY_ATTRIBUTES);
-        // A bulk execution goes to one server as it comes.
+        let mut wanted = Capabilities::MARIADB_EXTENDED_METADATA
+            .union(Capabilities::QUERY_ATTRIBUTES)
+            .union(Capabilities::OPTIONAL_RESULTSET_METADATA);
+        // A bulk execution goes to one server as it comes, and one server's progress comes back.
         if self.topology().single_server().is_some() {
             wanted.insert(Capabilities::MARIADB_STMT_BULK_OPERATIONS);
+            wanted.insert(Capabilities::MARIADB_PROGRESS);
         }
         common & wanted
     }

@@ -6,6 +6,7 @@ use crate::error::SqlError;
 use crate::sql::control::set::Scope;
 use crate::sql::control::show::{Show, ShowKind};
 use crate::wire::capability::Capabilities;
+use crate::wire::column_count::Definitions;
 use crate::wire::command::code;
 use crate::wire::ok::OkPacket;
 use crate::wire::packet::build_packet;
@@ -23,6 +24,7 @@ type Row = Vec<Option<Vec<u8>>>;
 struct Answer {
     packets: Vec<u8>,
     columns: usize,
+    definitions: Definitions,
     rows: usize,
     capabilities: Capabilities,
 }
@@ -87,6 +89,7 @@ impl Session {
                 Ok(Answer {
                     packets,
                     columns: outcome.columns as usize,
+                    definitions: outcome.definitions,
                     rows: outcome.rows as usize,
                     capabilities,
                 })
@@ -200,7 +203,8 @@ impl Answer {
     /// How many packets come before the rows.
     fn first_row(&self) -> usize {
         let eof = usize::from(!self.capabilities.contains(Capabilities::DEPRECATE_EOF));
-        1 + self.columns + eof
+        let described = if self.definitions == Definitions::Sent { self.columns } else { 0 };
+        1 + described + eof
     }
 
     fn all_rows(&self) -> Vec<Row> {

@@ -34,6 +34,8 @@ pub enum Filled {
     InsertId,
     /// `@@socket`: some drivers move to it as soon as they have read it.
     Socket,
+    /// `@@resultset_metadata`.
+    ResultsetMetadata,
 }
 
 /// Names longer than this are cut by servers.
@@ -94,6 +96,7 @@ fn eat_filled(cursor: &mut Cursor<'_>) -> Option<Filled> {
             "warning_count" => Filled::WarningCount,
             "error_count" => Filled::ErrorCount,
             "identity" | "last_insert_id" => Filled::InsertId,
+            "resultset_metadata" => Filled::ResultsetMetadata,
             _ => return None,
         };
         // An assignment sets it.

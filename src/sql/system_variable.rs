@@ -53,7 +53,6 @@ pub fn keeping(name: &str) -> Option<Keeping> {
         "sql_slave_skip_counter" | "max_relay_log_size" | "default_master_connection" => {
             Keeping::Pins("the replication connection that is chosen")
         }
-        "resultset_metadata" => Keeping::Pins("results without their metadata"),
         "error_count"
         | "external_user"
         | "gtid_owned"
@@ -146,7 +145,8 @@ const BY_VALUE: &[&str] = &[
     "query_cache_strip_comments", "query_cache_type", "query_cache_wlock_invalidate",
     "query_prealloc_size", "range_alloc_block_size", "range_optimizer_max_mem_size",
     "rbr_exec_mode", "read_buffer_size", "read_rnd_buffer_size",
-    "restrict_fk_on_non_standard_key", "rowid_merge_buff_size", "secondary_engine_cost_threshold",
+    "restrict_fk_on_non_standard_key", "resultset_metadata", "rowid_merge_buff_size",
+    "secondary_engine_cost_threshold",
     "select_into_buffer_size", "select_into_disk_sync", "select_into_disk_sync_delay",
     "server_id", "session_track_gtids", "session_track_schema", "session_track_system_variables",
     "session_track_transaction_info", "set_operations_buffer_size",

@@ -11,11 +11,14 @@ use crate::error::SqlError;
 /// First byte of an ERR packet.
 pub const ERR: u8 = 0xff;
 
+/// The number of an ERR packet that is no error: MariaDB tells how far a long statement is, if
+/// [`Capabilities::MARIADB_PROGRESS`] was agreed on.
+pub const PROGRESS: u16 = 0xffff;
+
 /// An ERR packet as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrPacket<'a> {
-    /// MySQL error number. 0xffff is a MariaDB progress report, sent only where
-    /// [`Capabilities::MARIADB_PROGRESS`] was agreed on.
+    /// MySQL error number, or [`PROGRESS`].
     pub errno: u16,
     /// SQLSTATE; `HY000` where the packet has none.
     pub sqlstate: [u8; 5],

@@ -25,6 +25,7 @@ pub mod binary_value;
 pub mod capability;
 pub mod charset;
 pub mod column;
+pub mod column_count;
 pub mod column_type;
 pub mod command;
 pub mod cursor;

@@ -8,14 +8,14 @@
 //! It decodes no row and no column, and does no IO. Framing mistakes, packets out of order and
 //! first bytes that cannot stand where they do are [`Malformed`]; the stream is then lost.
 //!
-//! Not understood, so never to be agreed on with a server: OPTIONAL_RESULTSET_METADATA,
-//! MARIADB_CACHE_METADATA, MARIADB_PROGRESS, MARIADB_BULK_UNIT_RESULTS. Compression is undone
-//! before the bytes come here.
+//! Not understood, so never to be agreed on with a server: MARIADB_CACHE_METADATA,
+//! MARIADB_BULK_UNIT_RESULTS. Compression is undone before the bytes come here.
 //!
 //! Protocol pages: MySQL "Text Resultset" (`page_protocol_com_query_response_text_resultset`),
 //! "COM_STMT_PREPARE Response", "COM_FIELD_LIST Response"; MariaDB "Result Set Packets".
 
 use super::capability::Capabilities;
+use super::column_count::Definitions;
 use super::cursor::Malformed;
 use super::ok::EOF;
 use super::packet::{HEADER_LEN, Header, MAX_PAYLOAD};
@@ -116,6 +116,7 @@ impl ResponseScanner {
                 last_insert_id: 0,
                 error: None,
                 columns: 0,
+                definitions: Definitions::Sent,
                 rows: 0,
                 results: 0,
                 prepared: None,
@@ -164,8 +165,9 @@ impl ResponseScanner {
         &self.outcome
     }
 
-    /// The payload of the packet that decided last: after [`Scan::Finished`] the last packet, after
-    /// [`Scan::LocalInfile`] the request. As the server sent it, never rewritten.
+    /// The payload of the packet that decided last: after [`Scan::Finished`] and [`Scan::Changes`]
+    /// the last packet, after [`Scan::LocalInfile`] the request. As the server sent it, never
+    /// rewritten.
     pub fn last_payload(&self) -> &[u8] {
         &self.kept
     }
@@ -220,6 +222,10 @@ impl ResponseScanner {
             match (self.phase, self.framing) {
                 (Phase::Done, _) => return Ok(Scan::Finished { at }),
                 (Phase::Infile, _) => return Ok(Scan::LocalInfile { at }),
+                (Phase::Changes, _) => {
+                    self.phase = Phase::Start(Expect::Query);
+                    return Ok(Scan::Changes { at });
+                }
                 (Phase::Rows(_), Framing::Header) if self.header_len == 0 => {
                     at = self.skip_rows(&mut chunk, at);
                 }

@@ -10,6 +10,8 @@
 use std::ops::Range;
 
 use super::binary_value::{BinaryType, Sign, decode, encode, take_raw};
+use super::capability::Capabilities;
+use super::column_count::Definitions;
 use super::column_type::ColumnType;
 use super::command::code;
 use super::cursor::{Cursor, Malformed};
@@ -33,11 +35,13 @@ pub struct PrepareOk {
     pub params: u16,
     /// Number of warnings.
     pub warnings: u16,
+    /// Whether parameters and columns are described.
+    pub definitions: Definitions,
 }
 
 impl PrepareOk {
     /// Reads the packet.
-    pub fn parse(payload: &[u8]) -> Result<Self, Malformed> {
+    pub fn parse(payload: &[u8], capabilities: Capabilities) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(payload);
         if cursor.u8()? != 0 {
             return Err(Malformed::new("the answer to COM_STMT_PREPARE", 0));
@@ -47,17 +51,19 @@ impl PrepareOk {
         let params = cursor.u16()?;
         cursor.u8()?;
         let warnings = if cursor.is_empty() { 0 } else { cursor.u16()? };
-        Ok(Self { statement_id, columns, params, warnings })
+        let definitions = Definitions::take(&mut cursor, capabilities)?;
+        Ok(Self { statement_id, columns, params, warnings, definitions })
     }
 
     /// Appends the packet's payload.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    pub fn encode(&self, out: &mut Vec<u8>, capabilities: Capabilities) {
         out.push(0);
         put_u32(out, self.statement_id);
         put_u16(out, self.columns);
         put_u16(out, self.params);
         out.push(0);
         put_u16(out, self.warnings);
+        self.definitions.put(out, capabilities);
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) mod capability {
     pub(crate) const SESSION_TRACK: u32 = 1 << 23;
     /// Rows end with an OK packet instead of EOF.
     pub(crate) const DEPRECATE_EOF: u32 = 1 << 24;
+    /// Results may come without the definitions of their columns.
+    pub(crate) const OPTIONAL_RESULTSET_METADATA: u32 = 1 << 25;
     /// What the test client always asks for: long password, 4.1 protocol, transactions,
     /// secure connection, plugin authentication, multiple results.
     pub(crate) const BASE: u32 = 1 | 1 << 2 | 1 << 9 | 1 << 13 | 1 << 15 | 1 << 19 | MULTI_RESULTS;
@@ -259,8 +261,10 @@ impl Client {
             let id = reader.u32()?;
             let columns = reader.u16()?;
             let parameters = reader.u16()?;
+            reader.take(3)?;
+            let described = is_described(reader.rest());
             for count in [parameters, columns] {
-                for _ in 0..count {
+                for _ in 0..if described { count } else { 0 } {
                     self.read_packet()?;
                 }
                 if count > 0 && self.capabilities & capability::DEPRECATE_EOF == 0 {
@@ -398,9 +402,11 @@ impl Client {
         if packet[0] == 0 {
             return Ok(self.final_packet(&packet)?);
         }
-        let count = Reader::new(&packet).lenenc_int()?;
+        let mut reader = Reader::new(&packet);
+        let count = reader.lenenc_int()?;
+        let described = is_described(reader.rest());
         let mut columns = Vec::new();
-        for _ in 0..count {
+        for _ in 0..if described { count } else { 0 } {
             columns.push(Column::read(&self.read_packet()?)?);
         }
         let deprecate_eof = self.capabilities & capability::DEPRECATE_EOF != 0;
@@ -425,10 +431,11 @@ impl Client {
                 return Ok(answer);
             }
             let mut reader = Reader::new(&packet);
-            rows.push(if binary {
-                reader.binary_row(&columns)?
-            } else {
-                reader.text_row(columns.len())?
+            rows.push(match (binary, described) {
+                (false, _) => reader.text_row(count as usize)?,
+                (true, true) => reader.binary_row(&columns)?,
+                // Only who knows the types can read them.
+                (true, false) => vec![Some(packet.clone())],
             });
         }
     }
@@ -536,6 +543,12 @@ impl Client {
             }
         }
     }
+}
+
+/// What stands behind a number of columns where OPTIONAL_RESULTSET_METADATA was agreed on: whether
+/// their definitions follow.
+fn is_described(rest: &[u8]) -> bool {
+    rest != [0]
 }
 
 fn malformed(what: &str) -> Error {

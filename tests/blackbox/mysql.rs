@@ -1,5 +1,6 @@
-//! What only Oracle MySQL has: query attributes, results without metadata, its own session
-//! variables. On MariaDB these tests say that they are skipped, or that nothing of it is offered.
+//! What only Oracle MySQL has: query attributes, its own session variables; see also
+//! `result_metadata`. On MariaDB these tests say that they are skipped, or that nothing of it is
+//! offered.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ const ATTRIBUTES: u32 = 1 << 27;
 const N1: &str = "mysql_query_attribute_string('n1')";
 
 /// Whether the servers are MySQL's; says so if not.
-fn is_mysql(what: &str) -> bool {
+pub(crate) fn is_mysql(what: &str) -> bool {
     if !SOFTWARE.is_mysql() {
         println!("skipped: {what} is MySQL's");
     }
@@ -75,7 +76,7 @@ fn execution(id: u32, parameter: &str, all: &[(&str, Option<&str>)]) -> Vec<u8> 
 }
 
 /// Sends commands and gives every packet of their answers.
-fn packets(client: &mut Client, commands: &[(u8, Vec<u8>)]) -> Vec<Vec<String>> {
+pub(crate) fn packets(client: &mut Client, commands: &[(u8, Vec<u8>)]) -> Vec<Vec<String>> {
     let mut all = Vec::new();
     for (command, body) in commands {
         client.command(*command, body).expect("it is read");

@@ -216,3 +216,35 @@ fn prepared_calls() {
         assert_eq!(proxy, direct, "capabilities {capabilities:#x}");
     }
 }
+
+/// Goal: what a procedure changes between its results is told as by the server, to those who asked.
+#[test]
+fn changes_between_results() {
+    let cluster = SINGLE.watched();
+    let server = &cluster.shards[0].primary;
+    let mut setup = server.client("app");
+    let body = "BEGIN SELECT 1; SET time_zone = '+03:00', sql_select_limit = 9; SELECT 2; \
+                SET @changed = 1; SELECT 3; SET time_zone = '+04:00'; END";
+    setup.query(format!("CREATE PROCEDURE changing() {body}")).expect("a new procedure");
+    let base = capability::MULTI_STATEMENTS;
+    for more in [
+        0,
+        capability::DEPRECATE_EOF,
+        capability::SESSION_TRACK,
+        capability::DEPRECATE_EOF | capability::SESSION_TRACK,
+    ] {
+        let answers = [server.socket_address(), cluster.proxy().socket_address()].map(|address| {
+            let login = Login { capabilities: base | more, ..Login::test("app") };
+            let mut client = Client::connect(address, &login).expect("a login");
+            let mut packets = Vec::new();
+            for text in
+                ["CALL changing()", "SELECT 0; CALL changing(); SELECT 4", "CALL changing()"]
+            {
+                client.query_all(text).expect("results");
+                packets.extend(client.recorded.iter().map(|p| p.escape_ascii().to_string()));
+            }
+            packets
+        });
+        assert_eq!(answers[1], answers[0], "capabilities {more:#x}");
+    }
+}

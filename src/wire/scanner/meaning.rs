@@ -6,8 +6,9 @@ use super::chunk::Chunk;
 use super::outcome::{Expect, Outcome};
 use super::{Framing, KEPT_MAX, Keep, LOCAL_INFILE, ResponseScanner};
 use crate::wire::capability::Capabilities;
+use crate::wire::column_count::{ColumnCount, Definitions};
 use crate::wire::cursor::{Cursor, Malformed};
-use crate::wire::err::{ERR, ErrPacket};
+use crate::wire::err::{ERR, ErrPacket, PROGRESS};
 use crate::wire::ok::{EOF, EOF_LEN_MAX, EofPacket, OK, OkPacket};
 use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::statement::PrepareOk;
@@ -29,8 +30,17 @@ pub(super) enum Phase {
         ends: u8,
     },
     FieldList,
+    /// Behind a result that is not the last and has said what has changed.
+    Changes,
     Infile,
     Done,
+}
+
+impl Phase {
+    /// What follows a result that is not the last.
+    fn after(ok: &OkPacket<'_>) -> Self {
+        if ok.session_state.is_empty() { Self::Start(Expect::Query) } else { Self::Changes }
+    }
 }
 
 /// Whether MORE_RESULTS at the end of rows means that another result follows.
@@ -78,7 +88,9 @@ impl ResponseScanner {
                 self.outcome.columns = self.outcome.columns.saturating_add(1);
                 Keep::Skip
             }
-            Phase::Infile | Phase::Done => return Err(Malformed::new("nothing", at)),
+            Phase::Changes | Phase::Infile | Phase::Done => {
+                return Err(Malformed::new("nothing", at));
+            }
         };
         if keep == Keep::Keep {
             self.kept.clear();
@@ -144,12 +156,18 @@ impl ResponseScanner {
             Phase::Prepared { params, columns, ends } => {
                 self.end_definition(keep, params, columns, ends).map_err(framed)
             }
-            Phase::Rows(_) | Phase::FieldList | Phase::Infile | Phase::Done => Ok(()),
+            Phase::Rows(_) | Phase::FieldList | Phase::Changes | Phase::Infile | Phase::Done => {
+                Ok(())
+            }
         }
     }
 
+    /// The answer ends, unless the packet only tells how far the statement is.
     fn end_with_error(&mut self) -> Result<(), Malformed> {
         let errno = ErrPacket::parse(&self.kept)?.errno;
+        if errno == PROGRESS && self.capabilities.contains(Capabilities::MARIADB_PROGRESS) {
+            return Ok(());
+        }
         self.outcome.error = Some(errno);
         self.outcome.status = StatusFlags::EMPTY;
         self.phase = Phase::Done;
@@ -172,15 +190,14 @@ impl ResponseScanner {
                 Ok(())
             }
             Expect::Query => {
-                let mut cursor = Cursor::new(&self.kept);
-                let count = cursor.lenenc_int()?;
-                let columns = u16::try_from(count).ok().filter(|&count| count > 0);
-                let columns = columns.ok_or(Malformed::new("a column count", 0))?;
-                if !cursor.is_empty() {
-                    return Err(cursor.malformed("nothing after the column count"));
-                }
-                self.outcome.columns = u32::from(columns);
-                self.phase = Phase::Columns { left: u32::from(columns) };
+                let count = ColumnCount::parse(&self.kept, self.capabilities)?;
+                self.outcome.columns = u32::from(count.columns);
+                self.outcome.definitions = count.definitions;
+                self.phase = match u32::from(count.described()) {
+                    0 if self.deprecates_eof() => Phase::Rows(After::MoreResults),
+                    0 => Phase::ColumnsEnd,
+                    left => Phase::Columns { left },
+                };
                 Ok(())
             }
             _ => Err(Malformed::new("an OK or ERR packet", 0)),
@@ -188,14 +205,17 @@ impl ResponseScanner {
     }
 
     fn begin_definitions(&mut self) -> Result<(), Malformed> {
-        let prepared = PrepareOk::parse(&self.kept)?;
+        let prepared = PrepareOk::parse(&self.kept, self.capabilities)?;
         let (params, columns) = (u32::from(prepared.params), u32::from(prepared.columns));
         self.outcome.prepared = Some(prepared);
         self.outcome.columns = columns;
         self.outcome.warnings = prepared.warnings;
         let groups = u8::from(params > 0) + u8::from(columns > 0);
         let ends = if self.deprecates_eof() { 0 } else { groups };
-        self.continue_definitions(params, columns, ends);
+        match prepared.definitions {
+            Definitions::Sent => self.continue_definitions(params, columns, ends),
+            Definitions::LeftOut => self.continue_definitions(0, 0, ends),
+        }
         Ok(())
     }
 
@@ -249,18 +269,20 @@ impl ResponseScanner {
     fn end_ok(&mut self, after: After) -> Result<(), Malformed> {
         self.outcome.columns = 0;
         let ok = OkPacket::parse(&self.kept, self.capabilities)?;
+        let next = Phase::after(&ok);
         Self::record(&mut self.outcome, &mut self.session_state, &ok)?;
-        self.next_result(after);
+        self.next_result(after, next);
         Ok(())
     }
 
     fn end_result(&mut self, after: After) -> Result<(), Malformed> {
         let ok = OkPacket::parse_result_end(&self.kept, self.capabilities)?;
+        let next = Phase::after(&ok);
         Self::record(&mut self.outcome, &mut self.session_state, &ok)?;
         if after == After::OutParams {
             self.outcome.status.insert(StatusFlags::MORE_RESULTS);
         }
-        self.next_result(after);
+        self.next_result(after, next);
         Ok(())
     }
 
@@ -281,10 +303,10 @@ impl ResponseScanner {
         Ok(())
     }
 
-    fn next_result(&mut self, after: After) {
+    fn next_result(&mut self, after: After, next: Phase) {
         let more = self.outcome.status.contains(StatusFlags::MORE_RESULTS);
         self.phase = match after {
-            After::MoreResults | After::OutParams if more => Phase::Start(Expect::Query),
+            After::MoreResults | After::OutParams if more => next,
             _ => Phase::Done,
         };
     }

@@ -1,5 +1,6 @@
 //! What the scanner is told and what it tells: plain data.
 
+use crate::wire::column_count::Definitions;
 use crate::wire::statement::PrepareOk;
 use crate::wire::status::StatusFlags;
 
@@ -32,6 +33,12 @@ pub enum Scan {
         /// First byte that does not belong to the answer.
         at: usize,
     },
+    /// A result ended before byte `at` of this chunk with session state changes, which not every
+    /// client may see; another result follows. Go on with what follows `at`.
+    Changes {
+        /// First byte after the packet that ended the result.
+        at: usize,
+    },
     /// The server asks for a file (LOAD DATA LOCAL); its request ended before byte `at`. When the
     /// file, or an empty packet, has been sent, go on with
     /// [`super::ResponseScanner::after_local_infile`].
@@ -56,6 +63,8 @@ pub struct Outcome {
     pub error: Option<u16>,
     /// Columns of the last result set; 0 for an OK.
     pub columns: u32,
+    /// Whether the last result set came with their definitions.
+    pub definitions: Definitions,
     /// Rows in all result sets.
     pub rows: u64,
     /// Results (OK packets and result sets) that ended.

@@ -40,6 +40,30 @@ const ANSWERS: &[(&[u8], Expect, Capabilities)] = &[
     (recorded::LATE_ERROR, Expect::Query, DEPRECATE),
 ];
 
+/// Feeds `bytes` with `feed`, over the ends of results that say what has changed.
+fn feed_with(
+    scanner: &mut ResponseScanner,
+    bytes: &mut [u8],
+    feed: impl Fn(&mut ResponseScanner, &mut [u8]) -> Result<Scan, Malformed>,
+) -> Result<Scan, Malformed> {
+    let mut done = 0;
+    loop {
+        match feed(scanner, &mut bytes[done..])? {
+            Scan::Changes { at } => {
+                assert!(scanner.outcome().status.contains(StatusFlags::MORE_RESULTS));
+                assert_eq!(scanner.pending(), 0);
+                done += at;
+            }
+            Scan::Finished { at } => return Ok(Scan::Finished { at: done + at }),
+            scan => return Ok(scan),
+        }
+    }
+}
+
+fn feed(scanner: &mut ResponseScanner, bytes: &[u8]) -> Result<Scan, Malformed> {
+    feed_with(scanner, &mut bytes.to_vec(), |scanner, bytes| scanner.feed(bytes))
+}
+
 /// Feeds `bytes` cut at `cuts`; the result must be the end of the whole.
 fn scan_cut(
     bytes: &[u8],
@@ -51,11 +75,11 @@ fn scan_cut(
     scanner.start(expect, capabilities, 1);
     let mut start = 0;
     for cut in cuts.iter().copied().take_while(|&cut| cut < bytes.len()) {
-        let scan = scanner.feed(&bytes[start..cut]);
+        let scan = feed(&mut scanner, &bytes[start..cut]);
         assert_eq!(scan, Ok(Scan::NeedMore), "{expect:?} at {cut} of {bytes:?}");
         start = cut;
     }
-    let scan = scanner.feed(&bytes[start..]);
+    let scan = feed(&mut scanner, &bytes[start..]);
     assert_eq!(scan, Ok(Scan::Finished { at: bytes.len() - start }), "{expect:?}");
     scanner
 }
@@ -81,7 +105,7 @@ fn recorded_answers_end_where_they_end() {
         more.extend_from_slice(b"the next answer");
         let mut scanner = ResponseScanner::new();
         scanner.start(expect, capabilities, 1);
-        assert_eq!(scanner.feed(&more), Ok(Scan::Finished { at: bytes.len() }));
+        assert_eq!(feed(&mut scanner, &more), Ok(Scan::Finished { at: bytes.len() }));
     }
 }
 
@@ -142,8 +166,13 @@ fn the_last_packet_can_be_held_back() {
         let mut held = Vec::new();
         for byte in bytes.chunks(1) {
             held.extend_from_slice(byte);
-            if scanner.feed(byte) == Ok(Scan::NeedMore) {
-                held.drain(..held.len() - scanner.pending());
+            match scanner.feed(byte) {
+                Ok(Scan::NeedMore) => drop(held.drain(..held.len() - scanner.pending())),
+                Ok(Scan::Changes { .. }) => {
+                    assert_eq!(&held[HEADER_LEN..], scanner.last_payload());
+                    held.clear();
+                }
+                _ => {}
             }
         }
         assert!(scanner.is_finished());
@@ -191,6 +220,72 @@ fn rows_of_16_mib_are_one_row_whatever_they_start_with() {
             assert!(cut.kept.capacity() < 1000, "rows are not kept");
         }
     }
+}
+
+/// As MySQL 9.7 answers under resultset_metadata = NONE, with and without EOF packets, and FULL.
+#[test]
+fn definitions_may_be_left_out() {
+    let check = |payloads: &[&[u8]], expect, capabilities: Capabilities, found: [u64; 3]| {
+        let capabilities = capabilities.union(Capabilities::OPTIONAL_RESULTSET_METADATA);
+        let (mut bytes, mut seq) = (Vec::new(), 1);
+        for payload in payloads {
+            write_packet(&mut bytes, &mut seq, payload);
+        }
+        for cut in 1..bytes.len() {
+            let outcome = *scan_cut(&bytes, expect, capabilities, &[cut]).outcome();
+            let facts = [outcome.columns.into(), outcome.rows, outcome.results.into()];
+            assert_eq!(facts, found, "{payloads:?}");
+        }
+    };
+    let prepared = |last| [&b"\0\x02\0\0\0\x02\0\x01\0\0\0\0"[..], &[last]].concat();
+    let (none, full) = (prepared(0), prepared(1));
+    let (eof, more, open) = (b"\xfe\0\0\x22\0", b"\xfe\0\0\x0a\0", b"\xfe\0\0\x42\0");
+    let [end, next, opened] = [eof, more, open].map(|eof| [&eof[..], b"\0\0"].concat());
+    let column = &b"\x03def and the rest"[..];
+    let (query, prepare) = (Expect::Query, Expect::Prepare);
+    check(&[b"\x02\0", b"\x011\x012", &end], query, DEPRECATE, [2, 1, 1]);
+    check(&[b"\x02\0", eof, b"\x011\x012", eof], query, EOFS, [2, 1, 1]);
+    check(&[b"\x01\0", &end], query, DEPRECATE, [1, 0, 1]);
+    check(&[b"\x01\x01", column, b"\x01x", &end], query, DEPRECATE, [1, 1, 1]);
+    let chain = [b"\x01\0", &b"\x01x"[..], &next, b"\x02\0", b"\x01x\xfb", &end];
+    check(&chain, query, DEPRECATE, [2, 2, 2]);
+    let chain = [b"\x01\x01", column, more, more, b"\x02\0", eof, b"\x01x\xfb", eof];
+    check(&chain, query, EOFS, [2, 1, 2]);
+    check(&[b"\x02\0", &opened], Expect::Cursor, DEPRECATE, [2, 0, 1]);
+    check(&[b"\x02\0", open], Expect::Cursor, EOFS, [2, 0, 1]);
+    check(&[&none], prepare, DEPRECATE, [2, 0, 1]);
+    check(&[&none, eof, eof], prepare, EOFS, [2, 0, 1]);
+    check(&[&full, column, eof, column, column, eof], prepare, EOFS, [2, 0, 1]);
+    check(&[eof], Expect::FieldList, EOFS, [0, 0, 1]);
+}
+
+/// Reports of MariaDB 10.11 before an OK, among rows and before an error.
+#[test]
+fn a_report_of_progress_is_no_end() {
+    let capabilities = DEPRECATE.union(Capabilities::MARIADB_PROGRESS);
+    let check = |payloads: &[&[u8]], error: Option<u16>, rows: u64| {
+        let (mut bytes, mut seq) = (Vec::new(), 1);
+        for payload in payloads {
+            write_packet(&mut bytes, &mut seq, payload);
+        }
+        for cut in 1..bytes.len() {
+            let scanner = scan_cut(&bytes, Expect::Query, capabilities, &[cut]);
+            assert_eq!((scanner.outcome().error, scanner.outcome().rows), (error, rows));
+            assert_eq!(scanner.next_seq(), seq);
+            assert_eq!(Some(scanner.last_payload()), payloads.last().copied());
+        }
+    };
+    let report = &b"\xff\xff\xff\x01\x02\x02\0\0\0\x0dEnabling keys"[..];
+    let (ok, end) = (&b"\0\x07\0\x02\0\0\0"[..], &b"\xfe\0\0\x02\0\0\0"[..]);
+    let column = &b"\x03def and the rest"[..];
+    check(&[report, report, ok], None, 0);
+    check(&[b"\x01", column, report, b"\x01x", report, b"\x01y", end], None, 2);
+    check(&[report, b"\x01", report, column, b"\x01x", report, end], None, 1);
+    check(&[report, b"\xff\x26\x04#23000Duplicate"], Some(1062), 0);
+    // Where reports were not agreed on the number is an error like any other.
+    let mut bytes = Vec::new();
+    write_packet(&mut bytes, &mut 1, report);
+    assert_eq!(scan(&bytes, Expect::Query, DEPRECATE).outcome().error, Some(0xffff));
 }
 
 #[test]
@@ -249,15 +344,18 @@ fn rewriting_chains_answers_and_keeps_the_facts() {
             let mut scanner = ResponseScanner::new();
             scanner.start(expect, capabilities, 1);
             let (front, back) = rewritten.split_at_mut(cut);
-            assert_eq!(scanner.feed_rewriting(front, rewrite), Ok(Scan::NeedMore));
+            let rewriting = |scanner: &mut ResponseScanner, bytes: &mut [u8]| {
+                scanner.feed_rewriting(bytes, rewrite)
+            };
+            assert_eq!(feed_with(&mut scanner, front, rewriting), Ok(Scan::NeedMore));
             let at = bytes.len() - cut;
-            assert_eq!(scanner.feed_rewriting(back, rewrite), Ok(Scan::Finished { at }));
+            assert_eq!(feed_with(&mut scanner, back, rewriting), Ok(Scan::Finished { at }));
             assert_eq!(scanner.outcome(), plain.outcome());
             assert_eq!(rewritten[3], 251);
             if expect == Expect::Query && !plain.outcome().is_error() {
                 let mut again = ResponseScanner::new();
                 again.start(expect, capabilities, 251);
-                assert_eq!(again.feed(&rewritten), Ok(Scan::NeedMore), "more results follow");
+                assert_eq!(feed(&mut again, &rewritten), Ok(Scan::NeedMore), "more results follow");
                 assert!(again.outcome().status.contains(StatusFlags::MORE_RESULTS));
             }
         }
@@ -308,7 +406,9 @@ proptest! {
         for chunk in &mut chunks {
             let len = chunk.len();
             match scanner.feed_rewriting(chunk, rewrite) {
-                Ok(Scan::Finished { at } | Scan::LocalInfile { at }) => prop_assert!(at <= len),
+                Ok(
+                    Scan::Finished { at } | Scan::LocalInfile { at } | Scan::Changes { at },
+                ) => prop_assert!(at <= len),
                 Ok(Scan::NeedMore) => {}
                 Err(_) => break,
             }

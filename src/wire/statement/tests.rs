@@ -16,11 +16,21 @@ fn values(payload: &[u8], params: &[Param]) -> Vec<Value<'static>> {
 #[test]
 fn a_recorded_prepare_comes_back() {
     let payload = &recorded::PREPARE_EOF[4..16];
-    let prepared = PrepareOk::parse(payload).unwrap();
-    assert_eq!(prepared, PrepareOk { statement_id: 1, columns: 3, params: 2, warnings: 0 });
+    let prepared = PrepareOk::parse(payload, Capabilities::EMPTY).unwrap();
+    let definitions = Definitions::Sent;
+    let known = PrepareOk { statement_id: 1, columns: 3, params: 2, warnings: 0, definitions };
+    assert_eq!(prepared, known);
     let mut out = Vec::new();
-    prepared.encode(&mut out);
+    prepared.encode(&mut out, Capabilities::EMPTY);
     assert_eq!(out, payload);
+    let optional = Capabilities::OPTIONAL_RESULTSET_METADATA;
+    assert!(PrepareOk::parse(&out, optional).is_err());
+    out.push(0);
+    let left_out = PrepareOk { definitions: Definitions::LeftOut, ..known };
+    assert_eq!(PrepareOk::parse(&out, optional), Ok(left_out));
+    let mut again = Vec::new();
+    left_out.encode(&mut again, optional);
+    assert_eq!(again, out);
 }
 
 /// The mistake of other implementations: the flag byte 0 is not the first byte of a value.
@@ -145,7 +155,7 @@ proptest! {
     #[test]
     fn random_bytes_never_panic(bytes: Vec<u8>, rest: Vec<u8>, count in 0_u16..20) {
         let mut params = Vec::new();
-        let _ = PrepareOk::parse(&bytes);
+        let _ = PrepareOk::parse(&bytes, Capabilities::OPTIONAL_RESULTSET_METADATA);
         let _ = located(&bytes, count, &mut params);
         let mut payload = b"\x17\x01\0\0\0\0\x01\0\0\0".to_vec();
         payload.extend_from_slice(&rest);
