@@ -37,6 +37,11 @@ impl LastUse {
         }
     }
 
+    /// The session that used the connection last; 0 if none has.
+    pub(super) fn session(self) -> u32 {
+        self.session
+    }
+
     /// A statement of the session's client is sent.
     pub(super) fn statement(&mut self) {
         self.is_covered = false;

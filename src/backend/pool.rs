@@ -524,9 +524,10 @@ impl Lease {
         Connection::align(self, wanted).await
     }
 
-    /// Replaces the connection by a new one.
+    /// Replaces the connection by a new one of the same session.
     async fn redial(&mut self) -> Result<(), Failure> {
         let (profile, deadline) = (self.profile(), clock::now() + self.pool.wait);
+        let session = self.last_use().session();
         self.connection = None;
         self.pool.forget();
         let made = match self.pool.make(self.worker, profile).await {
@@ -538,7 +539,7 @@ impl Lease {
             CheckoutError::Dial(error) => std::io::Error::other(error.without_address()),
             other => std::io::Error::other(other),
         };
-        self.connection = Some(made.map_err(reason)?);
+        self.connection.insert(made.map_err(reason)?).note_session(session);
         Ok(())
     }
 

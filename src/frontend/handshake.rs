@@ -1,6 +1,6 @@
 //! From an accepted stream to a session: PROXY header, greeting, TLS, login, compression.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -45,7 +45,7 @@ pub(super) struct Handshake<'a> {
     pub(super) services: &'a Arc<Services>,
     pub(super) policy: &'a Policy,
     /// Where the client is; `None`: on this machine, over the Unix socket.
-    pub(super) address: Option<IpAddr>,
+    pub(super) address: Option<SocketAddr>,
     pub(super) worker: usize,
 }
 
@@ -80,7 +80,7 @@ impl Handshake<'_> {
             user: response.user,
             plugin: response.auth_plugin,
             answer: response.auth_data,
-            address: self.address,
+            address: self.ip(),
             switching: Switching::of(response.capabilities),
             occasion: Occasion::Login,
         };
@@ -116,7 +116,7 @@ impl Handshake<'_> {
         let registered = self.services.registry.register(Newcomer {
             id: entry.connection_id,
             user: &account.name,
-            peer: &host,
+            peer: &self.peer(),
             attributes: kept_attributes(
                 response.attributes,
                 limits.connection_attributes_bytes_max,
@@ -148,13 +148,21 @@ impl Handshake<'_> {
 
     /// The client's host as people see it.
     fn host(&self) -> String {
-        match self.address {
-            Some(address) if !(self.services.resolves_names && address.is_loopback()) => {
-                address.to_string()
-            }
+        match self.ip() {
+            Some(ip) if !(self.services.resolves_names && ip.is_loopback()) => ip.to_string(),
             // What a server that looks names up calls its own machine.
             _ => "localhost".to_owned(),
         }
+    }
+
+    /// The client's end as SHOW PROCESSLIST has it: with its port.
+    fn peer(&self) -> String {
+        let port = self.address.map(|address| format!(":{}", address.port()));
+        self.host() + &port.unwrap_or_default()
+    }
+
+    fn ip(&self) -> Option<IpAddr> {
+        self.address.map(|address| address.ip().to_canonical())
     }
 
     /// Looks for a PROXY header before the client's first packet. A trusted proxy may also connect
@@ -168,14 +176,14 @@ impl Handshake<'_> {
                         return None;
                     }
                 }
-                Ok(_) | Err(_) if !self.policy.trusted_proxies.contain(self.address) => {
+                Ok(_) | Err(_) if !self.policy.trusted_proxies.contain(self.ip()) => {
                     let host = self.host();
                     tracing::warn!(%host, "a PROXY protocol header from a host that is not trusted");
                     return refuse(framed, 1, &catalog::PROXY_NOT_TRUSTED.with(&[&host])).await;
                 }
                 Ok(Opening::Header { len, client }) => {
                     framed.consume(len);
-                    self.address = client.map(|client| client.to_canonical()).or(self.address);
+                    self.address = client.or(self.address);
                     return Some(());
                 }
                 Err(malformed) => {

@@ -1,7 +1,7 @@
 //! A bound socket, TCP or Unix, and what is accepted from it.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,7 @@ pub(super) struct Arrival {
     /// Its stream, registered with the runtime that accepted it.
     pub(super) stream: Stream,
     /// Where it comes from; `None` for a Unix socket.
-    pub(super) peer: Option<IpAddr>,
+    pub(super) peer: Option<SocketAddr>,
 }
 
 impl Listener {
@@ -91,7 +91,7 @@ impl Open {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                Ok(Arrival { stream: Stream::Tcp(stream), peer: Some(peer.ip()) })
+                Ok(Arrival { stream: Stream::Tcp(stream), peer: Some(peer) })
             }
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;

@@ -3,7 +3,7 @@
 //! Source: HAProxy's "The PROXY protocol", versions 1 (text) and 2 (binary). Who is believed, and
 //! what happens to others, is decided in `handshake`; extensions (TLVs) of version 2 are skipped.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::wire::cursor::Malformed;
 
@@ -30,7 +30,7 @@ pub(super) enum Opening {
         /// Its bytes.
         len: usize,
         /// The client; `None`: the proxy speaks for itself, or does not know.
-        client: Option<IpAddr>,
+        client: Option<SocketAddr>,
     },
 }
 
@@ -71,9 +71,9 @@ fn text(bytes: &[u8]) -> Result<Opening, Malformed> {
                 let address: IpAddr = text.parse().ok()?;
                 (address.is_ipv4() == (family == "TCP4")).then_some(address)
             };
-            let ports = from.parse::<u16>().is_ok() && to.parse::<u16>().is_ok();
-            let known = address(source).filter(|_| address(destination).is_some() && ports);
-            Some(known.ok_or_else(malformed)?)
+            let known = to.parse::<u16>().is_ok() && address(destination).is_some();
+            let client = address(source).zip(from.parse().ok()).filter(|_| known);
+            Some(SocketAddr::from(client.ok_or_else(malformed)?))
         }
         _ => return Err(malformed()),
     };
@@ -95,18 +95,21 @@ fn binary(bytes: &[u8]) -> Result<Opening, Malformed> {
     let Some(body) = bytes.get(BINARY_HEADER..len) else { return Ok(Opening::Incomplete) };
     let is_local = command == 0x20;
     let short = || Malformed::new("addresses in the PROXY header", BINARY_HEADER);
+    let port = |ends: &[u8], at: usize| u16::from_be_bytes([ends[at], ends[at + 1]]);
     // The high half is the address family, the low half stream or datagram.
     let client = match family >> 4 {
         _ if is_local => None,
         // Unspecified, and Unix sockets, which have no address to speak of.
         0 | 3 => None,
         1 => {
-            let octets = body.get(..12).and_then(|b| b.first_chunk::<4>()).ok_or_else(short)?;
-            Some(IpAddr::V4(Ipv4Addr::from(*octets)))
+            let ends = body.get(..12).ok_or_else(short)?;
+            let octets = ends.first_chunk::<4>().ok_or_else(short)?;
+            Some(SocketAddr::from((Ipv4Addr::from(*octets), port(ends, 8))))
         }
         2 => {
-            let octets = body.get(..36).and_then(|b| b.first_chunk::<16>()).ok_or_else(short)?;
-            Some(IpAddr::V6(Ipv6Addr::from(*octets)))
+            let ends = body.get(..36).ok_or_else(short)?;
+            let octets = ends.first_chunk::<16>().ok_or_else(short)?;
+            Some(SocketAddr::from((Ipv6Addr::from(*octets), port(ends, 32))))
         }
         _ => return Err(Malformed::new("a known address family", at + 1)),
     };
@@ -125,14 +128,14 @@ mod tests {
     #[test]
     fn headers_are_read() {
         let v4 = [&[192, 0, 2, 1, 10, 0, 0, 1, 1, 2, 3, 4][..], &[0; 7]].concat();
-        let v6 = [&[0x20, 1, 0xd, 0xb8][..], &[0; 11], &[9], &[0; 20]].concat();
+        let v6 = [&[0x20, 1, 0xd, 0xb8][..], &[0; 11], &[9], &[0; 16], &[1, 2, 3, 4]].concat();
         let cases: [(Vec<u8>, Option<&str>); 8] = [
-            (b"PROXY TCP4 192.0.2.1 10.0.0.1 258 772\r\n".to_vec(), Some("192.0.2.1")),
-            (b"PROXY TCP6 2001:db8::9 ::1 1 65535\r\n".to_vec(), Some("2001:db8::9")),
+            (b"PROXY TCP4 192.0.2.1 10.0.0.1 258 772\r\n".to_vec(), Some("192.0.2.1:258")),
+            (b"PROXY TCP6 2001:db8::9 ::1 1 65535\r\n".to_vec(), Some("[2001:db8::9]:1")),
             (b"PROXY UNKNOWN\r\n".to_vec(), None),
             (b"PROXY UNKNOWN what ever 1 2\r\n".to_vec(), None),
-            (version2(0x21, 0x11, &v4), Some("192.0.2.1")),
-            (version2(0x21, 0x21, &v6), Some("2001:db8::9")),
+            (version2(0x21, 0x11, &v4), Some("192.0.2.1:258")),
+            (version2(0x21, 0x21, &v6), Some("[2001:db8::9]:258")),
             (version2(0x20, 0, b""), None),
             (version2(0x21, 0x31, &[0; 216]), None),
         ];

@@ -143,6 +143,8 @@ impl Session {
         if let Err(failure) = aligned {
             return Err(self.fail(index, failure).await);
         }
+        // A connection that could not be made to agree was replaced.
+        self.registered.control().set_thread(lease.thread_id());
         self.enroll(index).await?;
         Ok(index)
     }

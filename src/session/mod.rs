@@ -19,6 +19,7 @@ mod character_sets;
 mod consistency;
 mod cursors;
 mod databases;
+mod definition;
 mod diagnostics;
 mod execute;
 mod fill_in;

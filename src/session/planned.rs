@@ -31,8 +31,8 @@ use crate::vschema::Strictness;
 use crate::wire::scanner::Expect;
 
 use super::consistency::ReadOptions;
+use super::definition::defines;
 use super::query::Request;
-use super::scatter::defines;
 use super::total::WrittenRows;
 use super::{End, Session};
 

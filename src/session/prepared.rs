@@ -36,7 +36,7 @@ use super::prepared_under::PreparedUnder;
 use super::query::{Request, asks_for_warnings, malformed_attributes};
 use super::reply::Rows;
 use super::text_prepared::Named;
-use super::{End, Session, planned};
+use super::{End, Judges, Session, planned};
 
 /// The statements that a client has prepared.
 #[derive(Debug)]
@@ -254,6 +254,10 @@ impl Session {
                 let placement = self.place_anywhere(&topology, shard)?;
                 (placement, self.state.database.clone(), text.to_vec())
             }
+            None if is_about_transactions(kind) => {
+                let (placement, database) = self.any_server(&topology, Judges::Any)?;
+                (placement, database, text.to_vec())
+            }
             None => {
                 let mut scan = std::mem::take(&mut self.scan);
                 scan.run(text, self.state.lex_mode)
@@ -451,17 +455,9 @@ impl Session {
                 // A server that remembers answers in the right form by itself.
                 && self.go_to_warnings().is_none();
         }
-        matches!(
-            statement.kind,
-            Kind::Begin
-                | Kind::StartTransaction
-                | Kind::Commit
-                | Kind::Rollback
-                | Kind::Savepoint
-                | Kind::Release
-                | Kind::Use
-                | Kind::Kill
-        ) || (statement.kind == Kind::Set && statement.params == 0)
+        is_about_transactions(statement.kind)
+            || matches!(statement.kind, Kind::Use | Kind::Kill)
+            || (statement.kind == Kind::Set && statement.params == 0)
     }
 
     /// Runs a prepared statement without parameters by the text path. Its OK is the same in both
@@ -561,6 +557,21 @@ impl Session {
         self.close_cursor(id).await;
         self.prepared.by_id.remove(&id);
     }
+}
+
+/// Whether a statement only begins or ends a transaction or a part of it; over several servers,
+/// too, the text path runs it.
+fn is_about_transactions(kind: StatementKind) -> bool {
+    use StatementKind as Kind;
+    matches!(
+        kind,
+        Kind::Begin
+            | Kind::StartTransaction
+            | Kind::Commit
+            | Kind::Rollback
+            | Kind::Savepoint
+            | Kind::Release
+    )
 }
 
 /// The client's statement, if its execution asks for a cursor that Geogate has to keep. Servers

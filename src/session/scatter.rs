@@ -8,8 +8,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use std::time::Duration;
-
 use crate::backend::{Failure, RESULTSET_METADATA};
 use crate::engine::budget::Budget;
 use crate::engine::plan::Primitive;
@@ -19,7 +17,6 @@ use crate::executor::registry::Interrupt;
 use crate::executor::scatter::{Kept, MergeError, MergeJob, Merged, Source, merge};
 use crate::executor::stream::{ResultStream, StreamError, Watch};
 use crate::geo::Placement;
-use crate::sql::statement_kind::StatementKind;
 use crate::topology::ServerId;
 use crate::wire::column_count::Definitions;
 use crate::wire::ok::OkPacket;
@@ -34,9 +31,6 @@ use super::{End, Session};
 
 /// The savepoint that makes a statement on several shards all or nothing.
 const SAVEPOINT: &str = "_geogate_statement";
-
-/// How long a definition statement waits until what it defined is known.
-const DEFINITION_WAIT: Duration = Duration::from_secs(3);
 
 impl Session {
     /// A read whose rows Geogate looks at, perhaps with a cursor for a statement of the client:
@@ -97,6 +91,7 @@ impl Session {
             let again = placed[number + 1..].iter().any(|p| p.server() == placement.server());
             if let Err(error) = self.send_piece(job, placement, piece).await {
                 self.quiet(&live).await;
+                self.end_deadlocked(&error).await;
                 return self.reply_error(error).await;
             }
             if !again {
@@ -111,6 +106,7 @@ impl Session {
                 }
                 Err(error) => {
                     self.quiet(&live).await;
+                    self.end_deadlocked(&error).await;
                     return self.reply_error(error).await;
                 }
             }
@@ -331,6 +327,10 @@ impl Session {
         while let Some(server) = waiting.last().copied() {
             self.collect(&mut waiting, server, &mut total, &mut first_error).await;
         }
+        if let Some(error) = first_error.take_if(|error| error.errno == DEADLOCK) {
+            self.end_deadlocked(&error).await;
+            return Err(error);
+        }
         if guarded {
             let verb = if first_error.is_some() { "ROLLBACK TO" } else { "RELEASE" };
             for placement in &placed {
@@ -356,7 +356,7 @@ impl Session {
     }
 
     /// Reads the answer of one server to a write.
-    async fn collect(
+    pub(super) async fn collect(
         &mut self,
         waiting: &mut Vec<ServerId>,
         server: ServerId,
@@ -423,66 +423,16 @@ impl Session {
         self.settle_quietly(index).await;
     }
 
-    /// A definition statement on every shard, one after the other. It ends a transaction.
-    pub(super) async fn run_ddl(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Result<(), End> {
-        if let Err(error) = self.commit_all().await {
-            return self.reply_error(error).await;
+    /// Who is told of a deadlock is told that the whole transaction is rolled back, and begins the
+    /// next one: no other server may keep a part of it.
+    async fn end_deadlocked(&mut self, error: &SqlError) {
+        if error.errno == DEADLOCK && matches!(self.transaction, Transaction::Broken { .. }) {
+            self.rollback_all().await;
         }
-        let result = self.run_ddl_pieces(job, &pieces).await;
-        self.columns_may_have_changed(job.statement.kind).await;
-        match result {
-            Ok(total) => self.reply_total(&total).await,
-            Err(error) => self.reply_error(error).await,
-        }
-    }
-
-    async fn run_ddl_pieces(&mut self, job: &Job<'_>, pieces: &[Piece]) -> Result<Total, SqlError> {
-        let mut total = Total::default();
-        let mut done: Vec<String> = Vec::new();
-        for piece in pieces {
-            let shard = job.topology.shard_name(job.topology.shard(job.keyspace, piece.shard));
-            match self.run_ddl_piece(job, piece, &mut total).await {
-                Ok(()) => done.push(shard),
-                Err(error) if done.is_empty() => return Err(error),
-                Err(error) => {
-                    let text = String::from_utf8_lossy(&error.message).into_owned();
-                    return Err(catalog::PARTIAL_DDL.with(&[&shard, &text, &done.join(", ")]));
-                }
-            }
-        }
-        Ok(total)
-    }
-
-    /// After a definition of a trigger, a routine or a view.
-    pub(super) async fn stored_programs_changed(&self) {
-        self.services.stored_programs.reader().refresh(DEFINITION_WAIT).await;
-    }
-
-    /// After a definition statement: the next statement is to see the new columns.
-    pub(super) async fn columns_may_have_changed(&mut self, kind: StatementKind) {
-        if defines(kind) {
-            self.services.columns.refresh(DEFINITION_WAIT).await;
-            if !self.in_transaction() {
-                self.generation.release();
-            }
-        }
-    }
-
-    async fn run_ddl_piece(
-        &mut self,
-        job: &Job<'_>,
-        piece: &Piece,
-        total: &mut Total,
-    ) -> Result<(), SqlError> {
-        let placement = self.place_piece(job, piece.shard)?;
-        self.send_piece(job, placement, piece).await?;
-        let mut first_error = None;
-        self.collect(&mut vec![], placement.server(), total, &mut first_error).await;
-        first_error.map_or(Ok(()), Err)
     }
 
     /// Attaches a shard's server and sends it its piece.
-    async fn send_piece(
+    pub(super) async fn send_piece(
         &mut self,
         job: &Job<'_>,
         placement: Placement,
@@ -543,7 +493,7 @@ impl Session {
         }
     }
 
-    async fn reply_total(&mut self, total: &Total) -> Result<(), End> {
+    pub(super) async fn reply_total(&mut self, total: &Total) -> Result<(), End> {
         self.state.row_count = total.affected_rows as i64;
         self.diagnosed.clear();
         let ok = OkPacket {
@@ -581,10 +531,4 @@ fn sources<'a>(
         }
     };
     live.iter().enumerate().map(&mut source).collect()
-}
-
-/// Whether statements of this kind change which columns there are.
-pub(super) fn defines(kind: StatementKind) -> bool {
-    use StatementKind::{Alter, Create, Drop, Rename};
-    matches!(kind, Create | Alter | Drop | Rename)
 }

@@ -1,10 +1,14 @@
-//! What the test suites of drivers and frameworks (tests/suites) found to differ between the proxy
-//! and a server: savepoints, SET TRANSACTION, lists of sessions, KILL.
+//! What the test suites of drivers and frameworks (tests/suites) and operators' tools found to
+//! differ between the proxy and a server: savepoints, SET TRANSACTION, lists of sessions, KILL,
+//! deadlocks over shards.
 
+use std::thread;
 use std::time::Duration;
 
 use crate::client::{Answer, Client, Login, SERVER_MORE_RESULTS};
-use crate::single::SINGLE;
+use crate::server::wait_until;
+use crate::shop::{RANGES, SHOP, scratch_table};
+use crate::single::{self, SINGLE};
 use crate::software::SOFTWARE;
 
 /// Goal: without autocommit a savepoint counts even if nothing has run before it.
@@ -72,6 +76,8 @@ fn the_list_of_sessions() {
     let id_of_client = client.connection_id.to_string();
     let own = find(&mut client, &id_of_client);
     assert_eq!([&own[4], &own[7]], ["Query", "SHOW FULL PROCESSLIST"]);
+    let address = client.stream().local_addr().expect("an address").to_string();
+    assert_eq!(own[2], address, "the client's end with its port");
     client.command(0x0a, b"").expect("sent");
     let rows = client.read_answer(false).expect("rows").texts();
     assert!(rows.iter().any(|row| row[0] == id && row[7] == statement), "{rows:?}");
@@ -79,6 +85,35 @@ fn the_list_of_sessions() {
     assert!(busy.read_answer(false).is_err());
     let idle = find(&mut client, &id);
     assert_eq!(idle, Vec::<String>::new());
+}
+
+/// Goal: a session without a database, which cannot leave the one of an idle connection and so
+/// gets a new connection, is in the list with what it runs, and the server's id of it is known.
+#[test]
+fn the_list_of_sessions_without_a_database() {
+    let cluster = single::start("list-without", "");
+    let proxy = cluster.proxy();
+    let mut others: Vec<_> = (0..8).map(|_| proxy.client("app")).collect();
+    for other in &mut others {
+        other.query("DO SLEEP(0)").expect("done");
+    }
+    let mut busy: Vec<_> = (0..4).map(|_| proxy.client("")).collect();
+    for client in &mut busy {
+        client.command(0x03, b"SELECT SLEEP(30), 'without'").expect("sent");
+    }
+    let mut client = proxy.client("app");
+    let listed = wait_until(Duration::from_secs(10), || {
+        let rows = client.query("SHOW FULL PROCESSLIST").expect("rows").texts();
+        rows.iter().filter(|row| row[7] == "SELECT SLEEP(30), 'without'").count() == busy.len()
+    });
+    assert!(listed, "{:?}", client.query("SHOW FULL PROCESSLIST").expect("rows").texts());
+    let threads = "SELECT id FROM information_schema.processlist WHERE info LIKE '%''without'''";
+    for row in client.query(threads).expect("rows").texts() {
+        client.query(format!("KILL {}", row[0])).expect("it is ours");
+    }
+    for client in &mut busy {
+        assert!(client.read_answer(false).is_err());
+    }
 }
 
 /// Goal: SHOW STATUS tells the encryption of the client's connection, which has none here.
@@ -153,6 +188,65 @@ fn a_procedure_with_a_cursor() {
     }
     assert_eq!(values(answers), ["1", "2"]);
     assert_eq!(client.query("SELECT 3").expect("a row").scalar(), "3");
+}
+
+/// Goal: transactions are begun and ended by prepared statements over several shards, too.
+#[test]
+fn prepared_transactions_over_shards() {
+    let shop = SHOP.watched();
+    let table = scratch_table();
+    let mut client = shop.proxy().client("shop");
+    let [begin, rollback, commit, start] =
+        ["BEGIN", "ROLLBACK", "COMMIT", "START TRANSACTION READ WRITE"]
+            .map(|sql| client.prepare(sql).expect("a statement"));
+    for (first, last, rows) in [(&begin, &rollback, "0"), (&start, &commit, "4")] {
+        client.execute(first, &[]).expect("begun");
+        let insert = format!("INSERT INTO {table} (id, k) VALUES (1, 1), (2, 2), (3, 3), (4, 4)");
+        client.query(insert).expect("rows");
+        client.execute(last, &[]).expect("ended");
+        let count = client.query(format!("SELECT COUNT(*) FROM {table}")).expect("a row");
+        assert_eq!(count.scalar(), rows);
+    }
+}
+
+/// Goal: after a deadlock on one of several shards nothing of the transaction is left, as its error
+/// says: the client may begin the next one at once.
+#[test]
+fn a_deadlock_ends_the_whole_transaction() {
+    let shop = SHOP.watched();
+    let table = scratch_table();
+    let mut client = shop.proxy().client("shop");
+    let rows: Vec<String> = (1..=40).map(|id| format!("({id}, 0)")).collect();
+    client.query(format!("INSERT INTO {table} (id, k) VALUES {}", rows.join(", "))).expect("rows");
+    let [near, far] = [RANGES[0], RANGES[2]].map(|range| {
+        let mut client = shop.proxy().client(&format!("shop:{range}"));
+        let rows = client.query(format!("SELECT id FROM {table} ORDER BY id LIMIT 2"));
+        rows.expect("two rows").texts().concat()
+    });
+    let mut both: Vec<_> = (0..2).map(|_| shop.proxy().client("shop")).collect();
+    for (client, id) in both.iter_mut().zip(&near) {
+        client.query("BEGIN").expect("begun");
+        client.query(format!("UPDATE {table} SET k = k + 1 WHERE id = {id}")).expect("a row");
+    }
+    let deadlocks = thread::scope(|scope| {
+        let running = both.iter_mut().zip(&far).map(|(client, own)| {
+            let ids = format!("{}, {}, {own}", near[0], near[1]);
+            let update = format!("UPDATE {table} SET k = k + 1 WHERE id IN ({ids})");
+            scope.spawn(move || match client.query(update) {
+                Ok(_) => client.query("COMMIT").map(|_| 0).expect("committed"),
+                Err(error) => {
+                    assert_eq!(error.errno(), 1213, "{error}");
+                    client.query("BEGIN").expect("nothing of the transaction is left");
+                    client.query("COMMIT").map(|_| 1).expect("committed")
+                }
+            })
+        });
+        let running: Vec<_> = running.collect();
+        running.into_iter().map(|thread| thread.join().expect("no panic")).sum::<u32>()
+    });
+    assert_eq!(deadlocks, 1);
+    let sum = client.query(format!("SELECT SUM(k) FROM {table}")).expect("a row");
+    assert_eq!(sum.scalar(), "4", "one transaction of two statements, and it is whole");
 }
 
 /// Goal: no client changes Geogate's own account at the server, however it says so.

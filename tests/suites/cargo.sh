@@ -1,6 +1,7 @@
 # Runs the tests of the crate $crate at $version, built with cargo's $arguments; sourced by suite/rust-*.sh.
 
 databases=(suite)
+database=/suite
 server_sql='SET GLOBAL local_infile = 1;'
 
 prepare() {
@@ -26,8 +27,9 @@ prepare() {
 
 run_suite() {
   local program
+  [ -z "$(type -t before_tests)" ] || before_tests
   while read -r program; do
-    DATABASE_URL="mysql://$user:$password@$host:$port/suite" timeout 600 "$program" --test-threads=1 2>&1 || true
+    DATABASE_URL="mysql://$user:$password@$host:$port$database" timeout 600 "$program" --test-threads=1 2>&1 || true
   done <"$programs" >test.log
   cat test.log
   python3 "$here/results.py" libtest test.log >"$results"

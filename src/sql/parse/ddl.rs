@@ -6,6 +6,22 @@ use crate::sql::ast::{Ddl, DdlKind, ObjectName, Query, Span};
 use crate::sql::statement_kind::StatementKind as Kind;
 use crate::sql::token::TokenKind;
 
+/// Objects that only one server can define, by the word that names their kind.
+const OBJECTS: [(&str, &str); 12] = [
+    ("TRIGGER", "definitions of triggers over several servers"),
+    ("PROCEDURE", "definitions of stored procedures over several servers"),
+    ("FUNCTION", "definitions of stored functions over several servers"),
+    ("AGGREGATE", "definitions of stored functions over several servers"),
+    ("PACKAGE", "definitions of packages over several servers"),
+    ("EVENT", "definitions of events over several servers"),
+    ("SEQUENCE", "definitions of sequences over several servers"),
+    ("DATABASE", "definitions of databases over several servers"),
+    ("SCHEMA", "definitions of databases over several servers"),
+    ("USER", "definitions of accounts over several servers"),
+    ("ROLE", "definitions of roles over several servers"),
+    ("SERVER", "definitions of servers over several servers"),
+];
+
 impl Parser<'_> {
     /// CREATE, ALTER, DROP, TRUNCATE, RENAME.
     pub(super) fn ddl(&mut self, kind: Kind) -> Parsed<Ddl> {
@@ -56,7 +72,14 @@ impl Parser<'_> {
             ddl.conditional = self.cursor.eat_words(&["IF", "NOT", "EXISTS"]);
             return self.view(ddl);
         }
-        self.unsupported("CREATE of this kind of object")
+        self.unsupported_object()
+    }
+
+    /// Refuses an object that is not defined over several servers, by its kind.
+    fn unsupported_object<T>(&self) -> Parsed<T> {
+        let known = |(word, _): &&(&str, &str)| self.cursor.at_word(word);
+        let found = OBJECTS.iter().find(known);
+        self.unsupported(found.map_or("definitions of this kind of object", |(_, what)| *what))
     }
 
     fn create_table(&mut self, ddl: &mut Ddl) -> Parsed<()> {
@@ -127,7 +150,7 @@ impl Parser<'_> {
             ddl.kind = DdlKind::AlterView;
             return self.view(ddl);
         }
-        self.unsupported("ALTER of this kind of object")
+        self.unsupported_object()
     }
 
     /// The alterations of a table, of which RENAME and EXCHANGE PARTITION name another one.
@@ -164,7 +187,7 @@ impl Parser<'_> {
             ddl.conditional = self.cursor.eat_words(&["IF", "EXISTS"]);
             return self.index_on(ddl);
         } else {
-            return self.unsupported("DROP of this kind of object");
+            return self.unsupported_object();
         }
         ddl.conditional = self.cursor.eat_words(&["IF", "EXISTS"]);
         loop {
@@ -230,7 +253,7 @@ impl Parser<'_> {
     fn rename(&mut self, ddl: &mut Ddl) -> Parsed<()> {
         ddl.kind = DdlKind::RenameTable;
         if !self.cursor.eat_word("TABLE") && !self.cursor.eat_word("TABLES") {
-            return self.unsupported("RENAME of this kind of object");
+            return self.unsupported_object();
         }
         loop {
             ddl.tables.push(self.object_name()?);

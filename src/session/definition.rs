@@ -1,0 +1,80 @@
+//! CREATE, ALTER, DROP and RENAME: on every shard, one after the other, and answered when others
+//! plan with what was defined.
+
+use std::time::Duration;
+
+use crate::error::{SqlError, catalog};
+use crate::sql::statement_kind::StatementKind;
+
+use super::planned::{Job, Piece};
+use super::total::Total;
+use super::{End, Session};
+
+/// How long a definition statement waits until what it defined is known.
+const DEFINITION_WAIT: Duration = Duration::from_secs(3);
+
+impl Session {
+    /// A definition statement on every shard, one after the other. It ends a transaction.
+    pub(super) async fn run_ddl(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Result<(), End> {
+        if let Err(error) = self.commit_all().await {
+            return self.reply_error(error).await;
+        }
+        let result = self.run_ddl_pieces(job, &pieces).await;
+        self.columns_may_have_changed(job.statement.kind).await;
+        match result {
+            Ok(total) => self.reply_total(&total).await,
+            Err(error) => self.reply_error(error).await,
+        }
+    }
+
+    async fn run_ddl_pieces(&mut self, job: &Job<'_>, pieces: &[Piece]) -> Result<Total, SqlError> {
+        let mut total = Total::default();
+        let mut done: Vec<String> = Vec::new();
+        for piece in pieces {
+            let shard = job.topology.shard_name(job.topology.shard(job.keyspace, piece.shard));
+            match self.run_ddl_piece(job, piece, &mut total).await {
+                Ok(()) => done.push(shard),
+                Err(error) if done.is_empty() => return Err(error),
+                Err(error) => {
+                    let text = String::from_utf8_lossy(&error.message).into_owned();
+                    return Err(catalog::PARTIAL_DDL.with(&[&shard, &text, &done.join(", ")]));
+                }
+            }
+        }
+        Ok(total)
+    }
+
+    /// After a definition of a trigger, a routine or a view.
+    pub(super) async fn stored_programs_changed(&self) {
+        self.services.stored_programs.reader().refresh(DEFINITION_WAIT).await;
+    }
+
+    /// After a definition statement: the next statement is to see the new columns.
+    pub(super) async fn columns_may_have_changed(&mut self, kind: StatementKind) {
+        if defines(kind) {
+            self.services.columns.refresh(DEFINITION_WAIT).await;
+            if !self.in_transaction() {
+                self.generation.release();
+            }
+        }
+    }
+
+    async fn run_ddl_piece(
+        &mut self,
+        job: &Job<'_>,
+        piece: &Piece,
+        total: &mut Total,
+    ) -> Result<(), SqlError> {
+        let placement = self.place_piece(job, piece.shard)?;
+        self.send_piece(job, placement, piece).await?;
+        let mut first_error = None;
+        self.collect(&mut vec![], placement.server(), total, &mut first_error).await;
+        first_error.map_or(Ok(()), Err)
+    }
+}
+
+/// Whether statements of this kind change which columns there are.
+pub(super) fn defines(kind: StatementKind) -> bool {
+    use StatementKind::{Alter, Create, Drop, Rename};
+    matches!(kind, Create | Alter | Drop | Rename)
+}
