@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
 
 use super::account::AccountTrouble;
 use super::connection::{Connection, Established, Failure, Profile};
@@ -55,7 +56,12 @@ pub struct Dial {
     kind: Arc<ArcSwapOption<ServerKind>>,
     /// It does not take Geogate's account, and until when it is not asked again.
     refusal: Arc<Mutex<Option<(Instant, DialError)>>>,
+    /// Who may try again to kill a statement at a server that is full.
+    kill_turns: Arc<Semaphore>,
 }
+
+/// So many try again at once.
+const KILLS_AT_ONCE: usize = 4;
 
 /// What a server gives new sessions.
 #[derive(Debug, Default)]
@@ -182,6 +188,7 @@ impl Dial {
             defaults: Arc::default(),
             kind: Arc::default(),
             refusal: Arc::default(),
+            kill_turns: Arc::new(Semaphore::new(KILLS_AT_ONCE)),
         }
     }
 
@@ -282,10 +289,14 @@ impl Dial {
     /// is asked again for a while: the statement may be what keeps it full.
     pub async fn kill_query(&self, thread_id: u32) -> Result<(), DialError> {
         let deadline = clock::now() + KILL_PATIENCE;
+        let mut turn = None;
         let mut connection = loop {
             match self.connect(Profile::of(Capabilities::EMPTY)).await {
                 Ok(connection) => break connection,
                 Err(error) if error.server_is_full().is_some() && clock::now() < deadline => {
+                    if turn.is_none() {
+                        turn = self.kill_turns.acquire().await.ok();
+                    }
                     clock::sleep(KILL_PAUSE).await;
                 }
                 Err(error) => return Err(error),

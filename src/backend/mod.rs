@@ -11,6 +11,7 @@ mod ask;
 mod connection;
 mod defaults;
 mod dial;
+mod fitting;
 mod full;
 mod last_use;
 mod named;

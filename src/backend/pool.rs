@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::connection::{Aligned, Connection, Failure, Profile};
 use super::dial::{Dial, DialError};
+use super::fitting::Fitting;
 use super::full::{First, Line};
 use crate::clock::{self, Instant};
 
@@ -218,24 +219,38 @@ impl Pool {
                     None => self.forget(),
                 }
             }
-            if let Some(connection) = self.make(worker, profile).await? {
-                return Ok(connection);
-            }
         }
-        self.wait_for_room(worker, profile, deadline).await
+        self.make_or_wait(worker, Fitting::any(profile), deadline).await
+    }
+
+    /// Makes a connection, or waits for one where the server refuses more.
+    async fn make_or_wait(
+        self: &Arc<Self>,
+        worker: usize,
+        kind: Fitting,
+        deadline: Instant,
+    ) -> Result<Connection, CheckoutError> {
+        if self.line.is_empty()
+            && let Some(connection) = self.make(worker, kind).await?
+        {
+            return Ok(connection);
+        }
+        self.wait_for_room(worker, kind, deadline).await
     }
 
     /// Makes a connection, or takes one of another worker if there are as many as there may be.
     /// `None` if the server refuses more.
-    async fn make(&self, worker: usize, profile: Profile) -> Result<Option<Connection>, DialError> {
+    async fn make(&self, worker: usize, kind: Fitting) -> Result<Option<Connection>, DialError> {
         if !self.line.may_ask() {
             return Ok(None);
         }
         if !self.reserve() {
             // All that may be open are open, and this permit has none of them: one is idle,
             // with another worker or with other capabilities.
-            if let Some(connection) = self.any_idle(worker, profile) {
-                if let Some(connection) = Self::adopted(connection, profile) {
+            if let Some(connection) = self.any_idle(worker, kind) {
+                if kind.is_of(&connection)
+                    && let Some(connection) = Self::adopted(connection, kind.profile())
+                {
                     return Ok(Some(connection));
                 }
                 // The slot of the connection just closed is used for a new one.
@@ -245,12 +260,12 @@ impl Pool {
                 self.open.fetch_add(1, Ordering::Relaxed);
             }
         }
-        match self.dial(Slot(self), profile).await {
+        match self.dial(Slot(self), kind.profile()).await {
             Ok(connection) => Ok(Some(connection)),
             Err(error) if error.server_is_full().is_some() => Ok(None),
             // The server works, so another worker's connection does too.
             Err(error) if error.account_trouble().is_some() => {
-                self.take_fitting(worker, profile).map(Some).ok_or(error)
+                self.take_fitting(worker, kind).map(Some).ok_or(error)
             }
             Err(error) => Err(error),
         }
@@ -261,13 +276,13 @@ impl Pool {
     async fn wait_for_room(
         self: &Arc<Self>,
         worker: usize,
-        profile: Profile,
+        kind: Fitting,
         deadline: Instant,
     ) -> Result<Connection, CheckoutError> {
         let found = async {
             let mut first = self.line.stand().await;
             loop {
-                if let Some(connection) = self.take_for(&mut first, worker, profile) {
+                if let Some(connection) = self.take_for(&mut first, worker, kind) {
                     return Ok(connection);
                 }
                 // None of ours can come back, and there will be no new one.
@@ -277,7 +292,7 @@ impl Pool {
                     return Err(CheckoutError::Dial(error));
                 }
                 if self.line.begin_asking() {
-                    tokio::spawn(Arc::clone(self).ask_again(worker, profile));
+                    tokio::spawn(Arc::clone(self).ask_again(worker, kind.profile()));
                 }
                 self.line.wait(&first).await;
             }
@@ -298,15 +313,10 @@ impl Pool {
         }
     }
 
-    /// An idle connection for the first in line. If there are only some of other profiles, one of
-    /// them is closed to make room.
-    fn take_for(
-        &self,
-        first: &mut First<'_>,
-        worker: usize,
-        profile: Profile,
-    ) -> Option<Connection> {
-        let fitting = self.take_fitting(worker, profile);
+    /// An idle connection for the first in line. If there are only some of other kinds, one of them
+    /// is closed to make room.
+    fn take_for(&self, first: &mut First<'_>, worker: usize, kind: Fitting) -> Option<Connection> {
+        let fitting = self.take_fitting(worker, kind);
         if fitting.is_some() {
             return fitting;
         }
@@ -320,10 +330,10 @@ impl Pool {
         None
     }
 
-    /// An idle connection of this profile, of any worker.
-    fn take_fitting(&self, worker: usize, profile: Profile) -> Option<Connection> {
-        while let Some(connection) = self.find_idle(worker, |c| c.profile() == profile) {
-            match Self::adopted(connection, profile) {
+    /// An idle connection of this kind, of any worker.
+    fn take_fitting(&self, worker: usize, kind: Fitting) -> Option<Connection> {
+        while let Some(connection) = self.find_idle(worker, |c| kind.is_of(c)) {
+            match Self::adopted(connection, kind.profile()) {
                 Some(connection) => return Some(connection),
                 None => self.forget(),
             }
@@ -331,9 +341,9 @@ impl Pool {
         None
     }
 
-    /// An idle connection of any worker, of this profile if there is one.
-    fn any_idle(&self, worker: usize, profile: Profile) -> Option<Connection> {
-        let fitting = self.find_idle(worker, |connection| connection.profile() == profile);
+    /// An idle connection of any worker, of this kind if there is one.
+    fn any_idle(&self, worker: usize, kind: Fitting) -> Option<Connection> {
+        let fitting = self.find_idle(worker, |connection| kind.is_of(connection));
         fitting.or_else(|| self.find_idle(worker, |_| true))
     }
 
@@ -524,17 +534,14 @@ impl Lease {
         Connection::align(self, wanted).await
     }
 
-    /// Replaces the connection by a new one of the same session.
+    /// Replaces the connection, which cannot leave its database, by one in none.
     async fn redial(&mut self) -> Result<(), Failure> {
         let (profile, deadline) = (self.profile(), clock::now() + self.pool.wait);
         let session = self.last_use().session();
         self.connection = None;
         self.pool.forget();
-        let made = match self.pool.make(self.worker, profile).await {
-            Ok(Some(connection)) => Ok(connection),
-            Ok(None) => self.pool.wait_for_room(self.worker, profile, deadline).await,
-            Err(error) => Err(CheckoutError::Dial(error)),
-        };
+        let kind = Fitting::in_no_database(profile);
+        let made = self.pool.make_or_wait(self.worker, kind, deadline).await;
         let reason = |error: CheckoutError| match error {
             CheckoutError::Dial(error) => std::io::Error::other(error.without_address()),
             other => std::io::Error::other(other),

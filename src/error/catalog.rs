@@ -188,7 +188,7 @@ catalog! {
     POOL_TIMEOUT = "GG14002", 1203, b"42000", Proxy,
         "no connection to the {} of shard {} became free within {}", "raise limits.server_connections_max or shorten transactions";
     SERVER_FULL = "GG14007", 1203, b"42000", Proxy,
-        "the {} of shard {} refused more connections (error {}), and none became free within {}", "raise max_connections at the server, or lower limits.server_connections_max or the server's connections_max";
+        "the {} of shard {} refused more connections (error {}), and none became free within {}", "raise max_connections or the account's limits at the server, or lower limits.server_connections_max or the server's connections_max";
     SERVER_UNREACHABLE = "GG14003", 1105, b"08S01", Network,
         "the {} of shard {} cannot be reached: {}", "check the server; SHOW SERVERS tells its state";
     ACCOUNT_EXPIRED = "GG14008", 1105, b"08S01", Proxy,

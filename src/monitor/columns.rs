@@ -55,6 +55,7 @@ impl ColumnLook {
 
 impl Look for ColumnLook {
     const WHAT: &'static str = "the columns of a keyspace";
+    const PARTS_COUNT: bool = false;
 
     /// Reads all keyspaces; one that fails does not keep the others from being read.
     async fn look(&mut self) -> Result<(), Unread> {

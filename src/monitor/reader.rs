@@ -18,6 +18,8 @@ const INTERVAL_MIN: Duration = Duration::from_millis(100);
 pub(super) trait Look: Send + 'static {
     /// What it is, for the log: "cannot read ..".
     const WHAT: &'static str;
+    /// Whether a look counts that could not read everything: whoever waits need not wait for more.
+    const PARTS_COUNT: bool;
 
     /// Reads everything; what was read counts even if something else could not be.
     fn look(&mut self) -> impl Future<Output = Result<(), Unread>> + Send;
@@ -110,6 +112,9 @@ async fn run<L: Look>(
                 interval
             }
             Err(error) => {
+                if L::PARTS_COUNT {
+                    finished.send_replace(ticket);
+                }
                 if retry == RETRY {
                     tracing::warn!(%error, "cannot read {}", L::WHAT);
                 }

@@ -49,6 +49,7 @@ impl StoredProgramReader {
             topology: Arc::clone(topology),
             publish: Arc::clone(&programs),
             known: Vec::new(),
+            published: Vec::new(),
         };
         Self { programs, reader: Reader::start(runtime, interval, look) }
     }
@@ -70,6 +71,8 @@ struct StoredProgramLook {
     publish: Arc<ArcSwap<StoredPrograms>>,
     /// The last texts of every primary.
     known: Vec<(Address, Vec<StoredText>)>,
+    /// Those that were handed on.
+    published: Vec<StoredText>,
 }
 
 impl StoredProgramLook {
@@ -100,12 +103,16 @@ impl StoredProgramLook {
         self.known.push((address, answer.texts));
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let mut texts: Vec<StoredText> =
             self.known.iter().flat_map(|(_, texts)| texts).cloned().collect();
         texts.sort();
         texts.dedup();
+        if texts == self.published {
+            return;
+        }
         let programs = StoredPrograms::of(&texts);
+        self.published = texts;
         if programs != **self.publish.load() {
             self.publish.store(Arc::new(programs));
         }
@@ -114,6 +121,8 @@ impl StoredProgramLook {
 
 impl Look for StoredProgramLook {
     const WHAT: &'static str = "the triggers, routines and views of a server";
+    // A server that has just been defined at answers; others may be down for long.
+    const PARTS_COUNT: bool = true;
 
     async fn look(&mut self) -> Result<(), Unread> {
         let mut problem = None;
@@ -157,9 +166,10 @@ async fn ask(address: &Address, backend: &Backend) -> Result<Answer, mysql_async
     let mut texts = Vec::new();
     type Trigger = (String, String, String, String);
     let triggers: Vec<Trigger> = connection.query(TRIGGERS).await?;
-    for (name, sql_mode, text, event) in triggers {
-        if let Some(event) = Event::by_name(&event) {
-            texts.push(StoredText { owner: Owner::Table(event), name, sql_mode, text: Some(text) });
+    for (name, sql_mode, text, events) in triggers {
+        for event in events.split(',').filter_map(|event| Event::by_name(event.trim())) {
+            let (name, sql_mode, text) = (name.clone(), sql_mode.clone(), Some(text.clone()));
+            texts.push(StoredText { owner: Owner::Table(event), name, sql_mode, text });
         }
     }
     for (owner, query) in [(Owner::Routine, ROUTINES), (Owner::View, VIEWS)] {
@@ -168,7 +178,8 @@ async fn ask(address: &Address, backend: &Backend) -> Result<Answer, mysql_async
             owner,
             name,
             sql_mode,
-            text,
+            // An empty text is one that may not be seen.
+            text: text.filter(|text| !text.is_empty()),
         }));
     }
     // An answer is an answer, however the connection ends.

@@ -78,7 +78,7 @@ impl History {
     pub(super) fn note(&mut self, seen: Result<Answers, Unanswered>, now: Instant) -> Health {
         let health = match seen {
             Ok(answers) => self.answered(&answers, now),
-            Err(Unanswered::Full) => self.last.clone().unwrap_or_default(),
+            Err(Unanswered::Full) => self.full(now),
             Err(Unanswered::Refused(reason) | Unanswered::Failed(reason)) => self.failed(reason),
         };
         self.last = Some(health.clone());
@@ -121,6 +121,22 @@ impl History {
             latency: self.latency,
             load: answers.load,
         }
+    }
+
+    /// A server that refuses the monitor for want of room works; the rest is as it was, but older.
+    fn full(&mut self, now: Instant) -> Health {
+        let last = self.last.clone().unwrap_or_default();
+        let reachability = match last.reachability {
+            Reachability::Down(_) => Reachability::Up,
+            known => known,
+        };
+        let lag = match (last.role, self.known) {
+            (Some(Role::Replica), Some((lag, at))) => {
+                Lag::Estimated(lag + now.saturating_duration_since(at))
+            }
+            _ => last.lag,
+        };
+        Health { reachability, lag, ..last }
     }
 
     fn failed(&mut self, reason: String) -> Health {

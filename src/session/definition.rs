@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::error::{SqlError, catalog};
+use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 
 use super::planned::{Job, Piece};
@@ -20,7 +21,11 @@ impl Session {
             return self.reply_error(error).await;
         }
         let result = self.run_ddl_pieces(job, &pieces).await;
-        self.columns_may_have_changed(job.statement.kind).await;
+        let (kind, features) = (job.statement.kind, job.statement.features);
+        self.columns_may_have_changed(kind).await;
+        if self.defines_stored(kind, features) {
+            self.stored_programs_changed().await;
+        }
         match result {
             Ok(total) => self.reply_total(&total).await,
             Err(error) => self.reply_error(error).await,
@@ -44,7 +49,15 @@ impl Session {
         Ok(total)
     }
 
-    /// After a definition of a trigger, a routine or a view.
+    /// Whether a statement may change what tables and views do to sessions. Triggers move with
+    /// their tables.
+    pub(super) fn defines_stored(&self, kind: StatementKind, features: Features) -> bool {
+        let moves = matches!(kind, StatementKind::Rename | StatementKind::Alter);
+        features.contains(Features::STORED_DEFINITION)
+            || moves && !self.services.stored_programs.programs().is_empty()
+    }
+
+    /// After a statement that may have changed them.
     pub(super) async fn stored_programs_changed(&self) {
         self.services.stored_programs.reader().refresh(DEFINITION_WAIT).await;
     }

@@ -230,7 +230,7 @@ impl Session {
             let error = self.fail(index, failure).await;
             return self.reply_error(error).await;
         }
-        let exchanged = if features.contains(Features::STORED_DEFINITION) {
+        let exchanged = if self.defines_stored(kind, features) {
             self.exchange_keeping_end(index, request).await?
         } else {
             self.exchange(index, request, Expect::Query).await?
@@ -459,13 +459,13 @@ impl Session {
         if features.contains(Features::DATABASE_DEFINITION) && !outcome.is_error() {
             self.databases_changed(index, kind).await;
         }
-        if features.contains(Features::STORED_DEFINITION) && !outcome.is_error() {
-            self.stored_programs_changed().await;
-        }
         if self.pending.is_some() || state_changed == StateChanged::Yes || keeps_state {
             self.leave_behind(index, kind, state_changed, outcome).await;
         }
         self.settle(index, outcome).await;
+        if !outcome.is_error() && self.defines_stored(kind, features) {
+            self.stored_programs_changed().await;
+        }
         self.columns_may_have_changed(kind).await;
     }
 

@@ -84,6 +84,8 @@ impl Session {
             Ok(placed) => placed,
             Err(error) => return self.reply_error(error).await,
         };
+        // A busy connection cannot be asked when the next one is to have the same.
+        self.learn_all_user_variables().await;
         let mut kept: Vec<Option<Kept>> = Vec::new();
         let mut live: Vec<Option<ServerId>> = Vec::new();
         for (number, piece) in pieces.iter().enumerate() {
@@ -308,6 +310,7 @@ impl Session {
                 self.command_on(index, &savepoint).await?;
             }
         }
+        self.learn_all_user_variables().await;
         let mut total = Total { rows: job.rows, ..Total::default() };
         let mut waiting: Vec<ServerId> = Vec::new();
         let mut first_error: Option<SqlError> = None;

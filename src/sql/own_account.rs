@@ -8,44 +8,99 @@ use super::scan::Scan;
 use super::statement_kind::StatementKind as Kind;
 
 /// Whether the statement that `scan` found in `text` changes the password, the roles or the
-/// privileges of whoever runs it, or drops the account. Accounts that are named are not looked at.
+/// privileges of whoever runs it, or drops the account. Accounts that are named are not looked at,
+/// nor what stored routines do.
 pub fn changes_own_account(text: &[u8], mode: LexMode, scan: &Scan) -> bool {
     let names_itself = scan.features().contains(Features::USER);
     let looks = match scan.kind() {
-        Kind::Set => true,
-        Kind::Alter | Kind::Drop | Kind::Rename | Kind::Admin => names_itself,
+        Kind::Set | Kind::SetStatement | Kind::Compound => true,
+        Kind::Alter | Kind::Create | Kind::Drop | Kind::Rename | Kind::Admin => names_itself,
         _ => false,
     };
     if !looks {
         return false;
     }
     let Ok(mut cursor) = Cursor::new(text, mode, scan) else { return false };
-    if scan.kind() == Kind::Set {
-        return sets_own(&mut cursor, names_itself);
+    if scan.has_own_settings() {
+        // SET STATEMENT variable = value, .. FOR the statement.
+        while !cursor.at_end() && !cursor.eat_word("FOR") {
+            if !cursor.skip_parentheses() {
+                cursor.advance();
+            }
+        }
+    }
+    let mut begins = true;
+    while !cursor.at_end() {
+        if begins && begins_change(&mut cursor.clone(), names_itself) {
+            return true;
+        }
+        if scan.kind() != Kind::Compound {
+            return false;
+        }
+        begins = cursor.at_any_word(BEFORE_STATEMENTS)
+            || cursor.at_symbol(";")
+            || cursor.at_symbol(":")
+            || cursor.at_symbol(">>");
+        cursor.advance();
+    }
+    false
+}
+
+/// The words of compound statements behind which others begin.
+const BEFORE_STATEMENTS: &[&str] =
+    &["BEGIN", "ATOMIC", "THEN", "ELSE", "DO", "LOOP", "REPEAT", "EXCEPTION"];
+
+/// Whether a statement that begins here is one; it may end before the text does.
+fn begins_change(cursor: &mut Cursor<'_>, names_itself: bool) -> bool {
+    if cursor.eat_word("SET") {
+        return sets_own(cursor, names_itself);
     }
     if cursor.at_any_word(&["GRANT", "REVOKE"]) {
-        return true;
+        return names_itself;
+    }
+    if !names_itself || !cursor.at_any_word(&["ALTER", "CREATE", "DROP", "RENAME"]) {
+        return false;
     }
     cursor.advance();
+    let _ = cursor.eat_words(&["OR", "REPLACE"]);
     cursor.at_word("USER")
 }
 
 /// SET PASSWORD and SET DEFAULT ROLE, unless they are for a named account.
 fn sets_own(cursor: &mut Cursor<'_>, names_itself: bool) -> bool {
     let mut begins = true;
-    cursor.advance();
-    while !cursor.at_end() {
-        if begins && (cursor.at_word("PASSWORD") || cursor.at_words(&["DEFAULT", "ROLE"])) {
-            let is_password = cursor.at_word("PASSWORD");
-            cursor.advance();
-            let mut named = is_password && cursor.at_word("FOR");
-            while !is_password && !cursor.at_end() {
-                named |= cursor.at_any_word(&["FOR", "TO"]);
+    while !cursor.at_end() && !cursor.at_symbol(";") {
+        if begins && cursor.eat_word("PASSWORD") {
+            let is_own = cursor.at_any_word(&["TO"]) || at_assignment(cursor);
+            return is_own || cursor.at_word("FOR") && for_itself(cursor, at_assignment);
+        }
+        if begins && cursor.eat_words(&["DEFAULT", "ROLE"]) {
+            while !cursor.at_end() && !cursor.at_symbol(";") && !cursor.at_any_word(&["FOR", "TO"])
+            {
                 cursor.advance();
             }
-            return !named || names_itself;
+            let is_own = cursor.at_end() || cursor.at_symbol(";");
+            return is_own || names_itself && for_itself(cursor, |_| false);
         }
         begins = cursor.at_symbol(",");
+        if !cursor.skip_parentheses() {
+            cursor.advance();
+        }
+    }
+    false
+}
+
+fn at_assignment(cursor: &Cursor<'_>) -> bool {
+    cursor.at_symbol("=") || cursor.at_symbol(":=")
+}
+
+/// Whether the accounts up to `ends` are those of whoever runs the statement.
+fn for_itself(cursor: &mut Cursor<'_>, ends: impl Fn(&Cursor<'_>) -> bool) -> bool {
+    while !cursor.at_end() && !cursor.at_symbol(";") && !ends(cursor) {
+        let is_call = cursor.at_any_word(&["USER", "SESSION_USER", "SYSTEM_USER"]);
+        if cursor.at_word("CURRENT_USER") || is_call && cursor.symbol_at(1, "(") {
+            return true;
+        }
         cursor.advance();
     }
     false
@@ -79,6 +134,12 @@ mod tests {
             "RENAME USER current_user TO a",
             "REVOKE ALL ON *.* FROM current_user()",
             "GRANT USAGE ON *.* TO CURRENT_USER IDENTIFIED BY 'x'",
+            "CREATE OR REPLACE USER CURRENT_USER() IDENTIFIED BY 'x'",
+            "SET STATEMENT max_statement_time = (5) FOR ALTER USER CURRENT_USER() IDENTIFIED BY 'x'",
+            "SET STATEMENT max_statement_time = 5 FOR SET PASSWORD = PASSWORD('y')",
+            "IF 1 THEN SET PASSWORD = PASSWORD('z'); END IF",
+            "BEGIN NOT ATOMIC SET PASSWORD = PASSWORD('z'); END",
+            "BEGIN NOT ATOMIC SELECT 1; DROP USER current_user(); END",
         ] {
             assert!(changes(own), "{own}");
         }
@@ -88,6 +149,12 @@ mod tests {
             "SET @password = 1, @@x = 'password'",
             "SET `password` = 1",
             "SET ROLE r",
+            "SET @h = CONCAT('a', PASSWORD('b')), @i = PASSWORD('c')",
+            "SET @a = IF(1, PASSWORD('x'), 2)",
+            "SET PASSWORD FOR x = CONCAT(USER(), 'x')",
+            "BEGIN NOT ATOMIC DECLARE password INT; SET @a = CURRENT_USER(); END",
+            "BEGIN NOT ATOMIC UPDATE t SET password = CURRENT_USER(); END",
+            "CREATE VIEW v AS SELECT CURRENT_USER() AS user",
             "ALTER USER a IDENTIFIED BY 'x'",
             "ALTER TABLE t ALTER a SET DEFAULT (CURRENT_USER())",
             "ALTER DEFINER = CURRENT_USER VIEW v AS SELECT 1",

@@ -9,7 +9,7 @@
 
 use memchr::memmem;
 
-use super::effects::{Effect, effects_of_body};
+use super::effects::{Effect, Name, effects_of_body};
 use super::mode::LexMode;
 
 /// A text that a server runs for whoever uses the thing that it belongs to.
@@ -46,6 +46,9 @@ pub enum Event {
     /// Rows are taken away.
     Delete,
 }
+
+/// All events, in their order.
+const EVENTS: [Event; 3] = [Event::Insert, Event::Update, Event::Delete];
 
 impl Event {
     /// An event by the name that `information_schema.TRIGGERS` has for it.
@@ -89,8 +92,12 @@ impl StoredPrograms {
     /// Finds out which tables and views leave something behind.
     pub fn of(texts: &[StoredText]) -> Self {
         let mut all = Self::default();
+        let is_routine = |name: &str| {
+            let mut routines = texts.iter().filter(|text| text.owner == Owner::Routine);
+            routines.any(|text| text.name.eq_ignore_ascii_case(name))
+        };
         for text in texts {
-            all.add(text, text.owner.event(), &own_effects(text));
+            all.add(text, text.owner.event(), &own_effects(text, is_routine));
         }
         // What names something that leaves effects leaves them too, until nothing is new.
         let mut grows = !all.is_empty();
@@ -122,14 +129,17 @@ impl StoredPrograms {
 
     /// What a statement with this text may leave behind because of the tables and views in it.
     pub fn effects_in(&self, text: &[u8]) -> Vec<Effect> {
+        let mut found = Vec::new();
         if self.is_empty() {
-            return Vec::new();
+            return found;
         }
         let text = text.to_ascii_lowercase();
-        let mut found = Vec::new();
-        for (event, effects) in self.named_in(&text) {
-            if happens(event, &text) {
-                add_new(&mut found, &effects);
+        // Most statements only read, and most of what leaves something are triggers.
+        let done = EVENTS.map(|event| happens(Some(event), &text));
+        let possible = |leaving: &&Leaving| leaving.event.is_none_or(|event| done[event as usize]);
+        for leaving in self.leaving.iter().filter(possible) {
+            if names(&text, &leaving.name) {
+                add_new(&mut found, &leaving.effects);
             }
         }
         found
@@ -183,19 +193,31 @@ fn happens(event: Option<Event>, text: &[u8]) -> bool {
     event.is_none_or(|event| event.verbs().iter().any(has))
 }
 
-/// What the text itself does. Calls are followed by name.
-fn own_effects(stored: &StoredText) -> Vec<Effect> {
-    let Some(text) = &stored.text else {
-        return vec![Effect::Unknown("a stored routine whose text the proxy may not see")];
-    };
+/// What the text itself does. Calls of known routines are followed by name; a procedure that is not
+/// known is one that Geogate's account may not see.
+fn own_effects(stored: &StoredText, is_routine: impl Fn(&str) -> bool) -> Vec<Effect> {
     if stored.owner == Owner::View {
         return Vec::new();
     }
+    let Some(text) = &stored.text else { return vec![UNSEEN] };
     let mode = LexMode::default().with_sql_mode(stored.sql_mode.as_bytes());
     let mut effects = effects_of_body(text.as_bytes(), mode);
+    for effect in &mut effects {
+        let is_of_server = |name: &Name| {
+            name.database.as_deref().is_some_and(|database| database.eq_ignore_ascii_case("sys"))
+        };
+        if let Effect::Procedure(name) = effect
+            && !is_routine(&name.name)
+            && !is_of_server(name)
+        {
+            *effect = UNSEEN;
+        }
+    }
     effects.retain(|effect| !matches!(effect, Effect::Procedure(_) | Effect::Function(_)));
     effects
 }
+
+const UNSEEN: Effect = Effect::Unknown("a stored program whose text the proxy may not see");
 
 /// Whether a text in lower case may have this name in it.
 fn names(text: &[u8], name: &[u8]) -> bool {
@@ -270,6 +292,8 @@ mod tests {
         }
         let hidden = StoredText { text: None, ..stored(Owner::Routine, "p", "") };
         let calls = stored(Owner::Table(Event::Delete), "t", "CALL p()");
+        let alone = StoredPrograms::of(std::slice::from_ref(&calls));
+        assert_eq!(alone.effects_in(b"DELETE FROM t").len(), 1, "a procedure that is not seen");
         let programs = StoredPrograms::of(&[calls, hidden]);
         assert_eq!(programs.effects_in(b"DELETE FROM t").len(), 1);
         assert!(programs.effects_in(b"DELETE FROM s").is_empty());

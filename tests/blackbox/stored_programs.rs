@@ -88,6 +88,17 @@ fn variables_of_triggers_are_the_sessions() {
         (0, "SELECT @noted"),
         (2, "SELECT @noted"),
         (2, "DELETE FROM noted WHERE id = 1000"),
+        // Triggers move with their tables.
+        (0, "RENAME TABLE noted TO moved"),
+        (1, "INSERT INTO moved (v) VALUES (77)"),
+        (0, "SELECT @noted"),
+        (2, "SELECT @noted"),
+        (1, "SELECT @noted"),
+        (0, "ALTER TABLE moved RENAME TO noted"),
+        (2, "INSERT INTO noted (v) VALUES (88)"),
+        (0, "SELECT @noted"),
+        (1, "SELECT @noted"),
+        (2, "SELECT @noted"),
         (0, "PREPARE p FROM 'INSERT INTO noted (v) VALUES (?)'"),
         (0, "SET @seven = 7"),
         (0, "EXECUTE p USING @seven"),
@@ -282,6 +293,15 @@ fn triggers_of_shards_set_nothing_for_others() {
     let mut sessions: Vec<Client> = (0..3).map(|_| cluster.proxy().client("notes")).collect();
     let rows: Vec<String> = (1..20).map(|id| format!("({id}, {id})")).collect();
     sessions[0].query(format!("INSERT INTO noted VALUES {}", rows.join(", "))).expect("rows");
+    // A variable that one shard knows is learnt before the others are busy.
+    sessions[0].query("BEGIN").expect("ok");
+    sessions[0].query("SELECT v + 100 INTO @x FROM noted WHERE id = 1").expect("a value");
+    sessions[0].query("SELECT COUNT(*) FROM noted").expect("all shards");
+    for id in 1..20 {
+        let seen = sessions[0].query(format!("SELECT @x FROM noted WHERE id = {id}"));
+        assert_eq!(seen.expect("a row").scalar(), "101", "{id}");
+    }
+    sessions[0].query("COMMIT").expect("ok");
     sessions[1].query("UPDATE noted SET v = 77").expect("all shards");
     for session in [2, 0, 2, 0] {
         let seen = sessions[session].query("SELECT @noted").expect("a row").scalar();

@@ -87,6 +87,15 @@ fn full_is_not_down() {
     for _ in 0..5 {
         assert_eq!(history.note(Err(Unanswered::Full), now), health);
     }
+    for _ in 0..2 {
+        history.note(failed("a"), now);
+    }
+    let answered = history.note(Err(Unanswered::Full), now);
+    assert_eq!(answered.reachability, Reachability::Up, "it has answered");
+    let mut history = History::default();
+    history.note(Ok(answers(Writable::No, &[(STARTED, Some(2))])), now);
+    let later = history.note(Err(Unanswered::Full), now + Duration::from_secs(60));
+    assert_eq!(later.lag, Lag::Estimated(Duration::from_secs(62)));
 }
 
 fn failed(reason: &str) -> Result<Answers, Unanswered> {

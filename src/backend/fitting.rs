@@ -1,0 +1,32 @@
+//! Which idle connections serve as well as a new one.
+
+use super::connection::{Connection, Profile};
+
+/// What a connection must be.
+#[derive(Clone, Copy)]
+pub(super) struct Fitting {
+    profile: Profile,
+    fits: fn(&Connection) -> bool,
+}
+
+impl Fitting {
+    /// Any of this profile.
+    pub(super) fn any(profile: Profile) -> Self {
+        Self { profile, fits: |_| true }
+    }
+
+    /// One that is in no database: a connection cannot leave the one that it is in.
+    pub(super) fn in_no_database(profile: Profile) -> Self {
+        Self { profile, fits: |connection| connection.is_in(b"") }
+    }
+
+    /// What a new one must be able to do.
+    pub(super) fn profile(self) -> Profile {
+        self.profile
+    }
+
+    /// Whether a connection is like that.
+    pub(super) fn is_of(self, connection: &Connection) -> bool {
+        connection.profile() == self.profile && (self.fits)(connection)
+    }
+}
