@@ -8,6 +8,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 use std::task::Poll;
 
 use crate::error::{SqlError, catalog};
@@ -23,6 +24,8 @@ use crate::wire::query_attributes::text_start;
 use crate::wire::scanner::Expect;
 
 use super::attached::Index;
+use super::hold::{ascii, first_cell};
+use super::transaction::Transaction;
 use super::{End, Session};
 
 /// Shorter commands are held, which costs one write instead of many.
@@ -48,7 +51,12 @@ enum Lost {
     /// The client left or broke the protocol, or the session is to end.
     Client(End),
     /// The server's stream failed; the client has been read to the end of its statement.
-    Server(SqlError),
+    Server {
+        /// What the client is told of it.
+        error: SqlError,
+        /// Bytes of the statement.
+        len: usize,
+    },
 }
 
 /// Where in a long command the next byte from the client stands.
@@ -117,11 +125,13 @@ impl Session {
         let features = self.scan.features();
         self.drop_held().await;
         let attached = match self.place_for_stream() {
-            Ok(placement) => self.attach_here(placement, true).await,
+            Ok(placement) => {
+                self.attach_here(placement, true).await.map(|index| (placement, index))
+            }
             Err(error) => Err(error),
         };
-        let index = match attached {
-            Ok(index) => index,
+        let (placement, index) = match attached {
+            Ok(found) => found,
             Err(error) => {
                 self.forward_statement(None).await.map_err(|_| End::Abort)?;
                 return self.reply_error(error).await;
@@ -129,7 +139,16 @@ impl Session {
         };
         match self.forward_statement(Some(index)).await {
             Ok(()) => {}
-            Err(Lost::Server(error)) => return self.reply_error(error).await,
+            Err(Lost::Server { error, len }) => {
+                if !self.is_too_large(placement, len).await {
+                    return self.reply_error(error).await;
+                }
+                // As the server has done, which may close before its error arrives.
+                self.transaction = Transaction::None { next: None };
+                let text = "Got a packet bigger than 'max_allowed_packet' bytes";
+                self.reply_error(SqlError::from_server(TOO_LARGE, *b"08S01", text)).await?;
+                return Err(End::Abort);
+            }
             Err(Lost::Client(end)) => {
                 self.attached.swap_remove(index);
                 return Err(end);
@@ -171,6 +190,7 @@ impl Session {
     async fn forward_statement(&mut self, to: Option<Index>) -> Result<(), Lost> {
         let mut failed = None;
         let mut position = None;
+        let mut len = 0;
         loop {
             let count = self.forwardable(&mut position).await?;
             let Some(present) = &mut position else { continue };
@@ -179,6 +199,7 @@ impl Session {
                 failed = self.attached[index].lease.send(chunk).await.err();
             }
             self.client.framed.consume(count);
+            len += count;
             if present.left > 0 {
                 continue;
             }
@@ -190,9 +211,21 @@ impl Session {
             position = Some(Position { left: 0, full: true, sequence: next });
         }
         match (to, failed) {
-            (Some(index), Some(failure)) => Err(Lost::Server(self.lose(index, &failure))),
+            (Some(index), Some(failure)) => {
+                Err(Lost::Server { error: self.lose(index, &failure), len })
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a server takes no statement of so many bytes.
+    async fn is_too_large(&self, placement: geo::Placement, len: usize) -> bool {
+        let pool = Arc::clone(self.services.pool(placement));
+        let Some(mut lease) = pool.spare(self.worker, self.profile).await else { return false };
+        let Ok(rows) = lease.rows(b"SELECT @@max_allowed_packet + 0").await else { return false };
+        lease.release();
+        let limit = first_cell(rows).and_then(|cell| ascii(&cell).parse::<usize>().ok());
+        limit.is_some_and(|limit| len > limit)
     }
 
     /// Waits for bytes of the command and says how many of those in the buffer belong to its

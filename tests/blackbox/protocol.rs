@@ -102,6 +102,29 @@ fn broken_framing() {
     assert_eq!(client.read_reply().expect_err("out of sequence").errno(), 1156);
 }
 
+/// Goal: a statement that is much larger than the server takes ends as it does there, whose
+/// connection is closed in the middle of it: with error 1153 or without a word.
+#[test]
+fn more_than_the_server_takes() {
+    let cluster = crate::single::start("too-large", "");
+    let cluster = cluster.watched();
+    cluster.shards[0].primary.sql("SET GLOBAL max_allowed_packet = 1 << 20");
+    let mut sql = b"SELECT '".to_vec();
+    sql.resize(20 << 20, b'a');
+    sql.push(b'\'');
+    let sql = String::from_utf8(sql).expect("letters");
+    for (name, address) in [
+        ("direct", cluster.shards[0].primary.socket_address()),
+        ("through", cluster.proxy().socket_address()),
+    ] {
+        for _ in 0..3 {
+            let mut client = Client::connect(address, &Login::test("app")).expect("a login");
+            let errno = client.query(&sql).expect_err("it is too large").errno();
+            assert!(errno == 1153 || errno == 0, "{name}: {errno}");
+        }
+    }
+}
+
 /// Goal: a command above `statement_bytes_max` that cannot be streamed is refused with error 1153.
 #[test]
 fn oversized_commands() {
