@@ -236,6 +236,7 @@ fn services(
         sequences: Sequences::default(),
         pools,
         globals_changed: AtomicU32::new(0),
+        definitions: AtomicU32::new(0),
         server_version,
         socket,
         resolves_names: facts.resolves_names,

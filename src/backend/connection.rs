@@ -10,9 +10,10 @@ use std::task::Context;
 
 use super::defaults::Defaults;
 use super::dial::Dial;
-use super::last_use::LastUse;
+use super::last_use::{FORGET_WARNINGS, LastUse};
 use super::named::NamedStatements;
 use super::passed::AttributeSet;
+use super::presence::Present;
 use super::server_kind::{Product, ServerKind};
 use super::settings::Settings;
 use super::several::Several;
@@ -32,7 +33,7 @@ use crate::wire::status::StatusFlags;
 mod prepare;
 mod send;
 
-pub use prepare::reading_key;
+pub use prepare::{PrepareError, reading_key};
 
 /// What must be the same of a client and of the connections that its statements run on: the
 /// capabilities that change how a server frames its answers, counts rows or what it allows, so that
@@ -130,6 +131,7 @@ pub struct Connection {
     /// Which change of databases it has chosen its own after; see [`super::Pool`].
     databases_seen: u32,
     idle_since: Instant,
+    _present: Present,
 }
 
 /// The current database of a session at a server.
@@ -157,12 +159,12 @@ pub(super) struct Established {
 
 impl Connection {
     pub(super) fn new(made: Established) -> Self {
+        let present = made.dial.presence().enter(made.thread_id);
         Self {
             framed: made.framed,
             scanner: ResponseScanner::new(),
             capabilities: made.capabilities,
             profile: made.profile,
-            kind: made.kind,
             thread_id: made.thread_id,
             dial: made.dial,
             initial: Arc::clone(&made.settings),
@@ -172,12 +174,14 @@ impl Connection {
             tainted: false,
             answer_due: false,
             killed: false,
-            statements: Statements::new(made.statements_max),
+            statements: Statements::new(made.kind.product, made.statements_max),
+            kind: made.kind,
             last_use: LastUse::fresh(),
             named: NamedStatements::default(),
             several: Several::default(),
             databases_seen: 0,
             idle_since: clock::now(),
+            _present: present,
         }
     }
 
@@ -282,6 +286,11 @@ impl Connection {
     /// Notes that the answer to the last command was read to its end.
     pub fn note_answered(&mut self) {
         self.answer_due = false;
+        let outcome = self.scanner.outcome();
+        // Of several results the last one tells.
+        if outcome.warnings > 0 || outcome.is_error() || outcome.results > 1 {
+            self.last_use.note_warnings();
+        }
     }
 
     /// A database that was altered or made anew keeps its old default character set for those who
@@ -322,6 +331,10 @@ impl Connection {
     }
 
     async fn tell_differences(&mut self, wanted: &Aligned<'_>) -> Result<(), Failure> {
+        if self.last_use.has_foreign_warnings() {
+            self.execute(FORGET_WARNINGS).await?;
+            self.last_use.note_forgotten();
+        }
         // The name of a database is UTF-8, and the server reads it in the client's character set.
         let name_first = !wanted.database.is_ascii()
             && !self.is_in(wanted.database)
@@ -418,7 +431,7 @@ impl Connection {
         self.named = NamedStatements::default();
         // The reset puts variables back to the server's defaults, character set included.
         self.set_up().await?;
-        self.last_use = LastUse::fresh();
+        self.last_use = self.last_use.after_reset();
         Ok(())
     }
 

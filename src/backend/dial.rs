@@ -16,6 +16,7 @@ use super::account::AccountTrouble;
 use super::connection::{Connection, Established, Failure, Profile};
 use super::defaults::Defaults;
 use super::passed::PassedAttributes;
+use super::presence::Presence;
 use super::server_kind::ServerKind;
 use super::settings::{Names, Settings};
 use crate::clock::{self, Instant};
@@ -58,6 +59,8 @@ pub struct Dial {
     refusal: Arc<Mutex<Option<(Instant, DialError)>>>,
     /// Who may try again to kill a statement at a server that is full.
     kill_turns: Arc<Semaphore>,
+    /// The connections that are open.
+    presence: Arc<Presence>,
 }
 
 /// So many try again at once.
@@ -189,6 +192,7 @@ impl Dial {
             kind: Arc::default(),
             refusal: Arc::default(),
             kill_turns: Arc::new(Semaphore::new(KILLS_AT_ONCE)),
+            presence: Arc::default(),
         }
     }
 
@@ -207,6 +211,11 @@ impl Dial {
         if self.kind.load().as_deref() != Some(seen) {
             self.kind.store(Some(Arc::new(seen.clone())));
         }
+    }
+
+    /// The connections that are open.
+    pub(super) fn presence(&self) -> &Arc<Presence> {
+        &self.presence
     }
 
     /// How often the server was looked at, for [`note_defaults`](Self::note_defaults).

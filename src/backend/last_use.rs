@@ -19,7 +19,25 @@ pub struct LastUse {
     is_covered: bool,
     /// One that did not ask for warnings.
     is_wiped: bool,
+    /// What the server may still show of the warnings and errors that were made there.
+    warnings: WarningsLeft,
 }
+
+/// Whose warnings and errors a server may still remember on a connection. MariaDB forgets them only
+/// with a statement that uses a table; SHOW WARNINGS and GET DIAGNOSTICS, also in a stored program,
+/// show them to whoever has the connection then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WarningsLeft {
+    /// Nobody's.
+    None,
+    /// Those of the session that used the connection last.
+    Own,
+    /// Those of a session before it.
+    Foreign,
+}
+
+/// A statement after which servers remember no warnings.
+pub const FORGET_WARNINGS: &[u8] = b"SELECT 1 FROM (SELECT 1) AS t";
 
 /// A connection is made fresh again at most this often.
 const REFRESH_EVERY: Duration = Duration::from_millis(50);
@@ -27,14 +45,45 @@ const REFRESH_EVERY: Duration = Duration::from_millis(50);
 impl LastUse {
     /// A connection just made or reset.
     pub(super) fn fresh() -> Self {
-        Self { session: 0, fresh_at: clock::now(), is_covered: true, is_wiped: true }
+        let warnings = WarningsLeft::None;
+        Self { session: 0, fresh_at: clock::now(), is_covered: true, is_wiped: true, warnings }
+    }
+
+    /// The same connection after a reset, which leaves warnings there.
+    pub(super) fn after_reset(self) -> Self {
+        let mut fresh = Self { warnings: self.warnings, ..Self::fresh() };
+        if fresh.warnings == WarningsLeft::Own {
+            fresh.warnings = WarningsLeft::Foreign;
+        }
+        fresh
     }
 
     /// A session takes the connection.
     pub(super) fn take(&mut self, session: u32) {
         if self.session != session {
-            *self = Self { session, is_covered: true, is_wiped: true, ..*self };
+            let warnings = match self.warnings {
+                WarningsLeft::None => WarningsLeft::None,
+                WarningsLeft::Own | WarningsLeft::Foreign => WarningsLeft::Foreign,
+            };
+            *self = Self { session, is_covered: true, is_wiped: true, warnings, ..*self };
         }
+    }
+
+    /// An answer had warnings, or was an error.
+    pub(super) fn note_warnings(&mut self) {
+        if self.warnings == WarningsLeft::None {
+            self.warnings = WarningsLeft::Own;
+        }
+    }
+
+    /// The server was made to forget all warnings.
+    pub(super) fn note_forgotten(&mut self) {
+        self.warnings = WarningsLeft::None;
+    }
+
+    /// Whether the server may show the present session what another one has left behind.
+    pub(super) fn has_foreign_warnings(self) -> bool {
+        self.warnings == WarningsLeft::Foreign
     }
 
     /// The session that used the connection last; 0 if none has.

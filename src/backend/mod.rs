@@ -8,6 +8,7 @@
 
 mod account;
 mod ask;
+mod bound_types;
 mod connection;
 mod defaults;
 mod dial;
@@ -17,17 +18,22 @@ mod last_use;
 mod named;
 mod passed;
 mod pool;
+mod presence;
 mod server_kind;
 mod settings;
 mod several;
 mod statements;
+mod variable_kinds;
 
 pub use account::AccountTrouble;
 pub use ask::{Answered, AnsweredColumn, Packets};
-pub use connection::{Aligned, Connection, Failure, Profile, first_answer_sequence, reading_key};
+pub use bound_types::{BoundTypes, Fresh, Need, ValueKind, ValueKinds, Variant};
+pub use connection::{
+    Aligned, Connection, Failure, PrepareError, Profile, first_answer_sequence, reading_key,
+};
 pub use defaults::Defaults;
 pub use dial::{Dial, DialError, DialSettings, TOO_MANY, account_refused};
-pub use last_use::LastUse;
+pub use last_use::{FORGET_WARNINGS, LastUse};
 pub use named::NamedStatements;
 pub use passed::{AttributeSet, PassedAttributes};
 pub use pool::{CheckoutError, Lease, Pool, PoolLimits, PoolUse};
@@ -35,3 +41,4 @@ pub use server_kind::{Product, ServerKind};
 pub use settings::{Names, RESULTSET_METADATA, Settings};
 pub use several::Several;
 pub use statements::{Exclusive, Owner, ServerStatement, Statements};
+pub use variable_kinds::{VariableKind, VariableKinds};

@@ -82,13 +82,13 @@ impl Settings {
         changed
     }
 
-    /// These settings with the user variables of others.
+    /// These settings with all of others that does not decide how a statement is read.
     #[must_use]
-    pub fn with_user_variables_of(&self, others: &Self) -> Self {
+    pub fn with_execution_of(&self, others: &Self) -> Self {
         let mut mixed = self.clone();
-        mixed.variables.retain(|name, _| !name.starts_with('@'));
-        let user = others.variables.iter().filter(|(name, _)| name.starts_with('@'));
-        mixed.variables.extend(user.map(|(name, literal)| (Arc::clone(name), literal.clone())));
+        mixed.variables.retain(|name, _| !is_of_execution(name));
+        let theirs = others.variables.iter().filter(|(name, _)| is_of_execution(name));
+        mixed.variables.extend(theirs.map(|(name, literal)| (Arc::clone(name), literal.clone())));
         mixed
     }
 
@@ -104,8 +104,8 @@ impl Settings {
             && !self.variables.contains_key("character_set_client")
     }
 
-    /// Appends what of the settings may decide how a server reads a statement: all but user
-    /// variables, which are looked up when it runs.
+    /// Appends what of the settings may decide how a server reads a statement: all that is not
+    /// known to be looked up when it runs.
     pub fn describe_reading(&self, out: &mut Vec<u8>) {
         let mut put = |text: &[u8]| {
             out.extend_from_slice(&(text.len() as u32).to_le_bytes());
@@ -113,7 +113,7 @@ impl Settings {
         };
         put(self.names.charset.as_bytes());
         put(self.names.collation.as_deref().unwrap_or_default().as_bytes());
-        for (name, literal) in self.variables.iter().filter(|(name, _)| !name.starts_with('@')) {
+        for (name, literal) in self.variables.iter().filter(|(name, _)| !is_of_execution(name)) {
             put(name.as_bytes());
             put(literal);
         }
@@ -175,6 +175,42 @@ impl Names {
 /// NULL of the type that a variable has which was never assigned; a plain NULL would keep the type
 /// of the last value.
 const NEVER_ASSIGNED: &[u8] = b"CAST(NULL AS BINARY)";
+
+/// Whether a variable is looked up when a statement runs, not when it is prepared: a user variable,
+/// or one of a list. Some of these could not even be set in the middle of a transaction.
+fn is_of_execution(name: &str) -> bool {
+    name.starts_with('@') || OF_EXECUTION.contains(&name)
+}
+
+const OF_EXECUTION: &[&str] = &[
+    "autocommit",
+    "binlog_format",
+    "binlog_row_image",
+    "completion_type",
+    "gtid_domain_id",
+    "idle_readonly_transaction_timeout",
+    "idle_transaction_timeout",
+    "idle_write_transaction_timeout",
+    "innodb_lock_wait_timeout",
+    "interactive_timeout",
+    "lock_wait_timeout",
+    "long_query_time",
+    "net_read_timeout",
+    "net_retry_count",
+    "net_write_timeout",
+    "server_id",
+    "session_track_gtids",
+    "session_track_schema",
+    "session_track_system_variables",
+    "session_track_transaction_info",
+    "slow_query_log",
+    "sql_log_bin",
+    "sql_log_off",
+    "timestamp",
+    "transaction_isolation",
+    "transaction_read_only",
+    "wait_timeout",
+];
 
 /// The variables that SET NAMES sets.
 fn is_charset(name: &str) -> bool {

@@ -2,9 +2,18 @@
 //!
 //! A statement lives as long as its *owner*, the text of a client's prepared statement: when the
 //! client has closed it, or has gone, it is an orphan, which is closed once its connection rests.
+//!
+//! Clients share a statement by everything that the server remembers with it: the text, the
+//! *reading* (database and settings at PREPARE), and what was bound to its parameters (see
+//! [`super::bound_types`]).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+
+use smallvec::SmallVec;
+
+use super::bound_types::{Need, Variant};
+use super::server_kind::Product;
 
 /// A statement prepared on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +33,7 @@ pub struct Exclusive {
     pub id: u32,
     text: Arc<[u8]>,
     reading: Vec<u8>,
+    variant: Variant,
 }
 
 /// Statements by their text and by what the server read it under, the least recently used one
@@ -34,6 +44,7 @@ pub struct Exclusive {
 /// [`Statements::enter`].
 #[derive(Debug)]
 pub struct Statements {
+    product: Product,
     readings: Vec<Reading>,
     /// Place of the reading that the connection is in; `None` after a change.
     current: Option<usize>,
@@ -46,20 +57,24 @@ pub struct Statements {
 #[derive(Debug, Default)]
 struct Reading {
     key: Vec<u8>,
-    by_text: HashMap<Arc<[u8]>, Entry>,
+    /// Those of a text are nearly always one.
+    by_text: HashMap<Arc<[u8]>, SmallVec<[Entry; 1]>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     statement: ServerStatement,
+    variant: Variant,
     used: u64,
     owner: Weak<[u8]>,
 }
 
 impl Statements {
-    /// A cache for `capacity` statements; 0 counts as 1, because executing needs one.
-    pub fn new(capacity: usize) -> Self {
-        Self { readings: Vec::new(), current: None, len: 0, capacity: capacity.max(1), clock: 0 }
+    /// A cache for `capacity` statements on a server of this product; 0 counts as 1, because
+    /// executing needs one.
+    pub fn new(product: Product, capacity: usize) -> Self {
+        let (readings, capacity) = (Vec::new(), capacity.max(1));
+        Self { product, readings, current: None, len: 0, capacity, clock: 0 }
     }
 
     /// Whether the reading must be entered anew.
@@ -86,9 +101,10 @@ impl Statements {
         self.current = Some(place);
     }
 
-    /// The statement with this text, if it is prepared under the present reading.
-    pub fn find(&mut self, text: &[u8], owner: &Owner) -> Option<ServerStatement> {
-        self.find_at(self.current?, text, owner)
+    /// The statement with this text that may run what is needed, if one is prepared under the
+    /// present reading. It then counts as executed.
+    pub fn find(&mut self, text: &[u8], need: &Need, owner: &Owner) -> Option<ServerStatement> {
+        self.find_at(self.current?, text, need, owner)
     }
 
     /// The same under another reading.
@@ -96,56 +112,92 @@ impl Statements {
         &mut self,
         key: &[u8],
         text: &[u8],
+        need: &Need,
         owner: &Owner,
     ) -> Option<ServerStatement> {
         let place = self.readings.iter().position(|reading| reading.key == key)?;
-        self.find_at(place, text, owner)
+        self.find_at(place, text, need, owner)
     }
 
-    fn find_at(&mut self, place: usize, text: &[u8], owner: &Owner) -> Option<ServerStatement> {
+    fn find_at(
+        &mut self,
+        place: usize,
+        text: &[u8],
+        need: &Need,
+        owner: &Owner,
+    ) -> Option<ServerStatement> {
         self.clock += 1;
-        let entry = self.readings.get_mut(place)?.by_text.get_mut(text)?;
+        let entries = self.readings.get_mut(place)?.by_text.get_mut(text)?;
+        let at = Self::position(entries, need, self.product)?;
+        let entry = &mut entries[at];
         entry.used = self.clock;
+        if entry.variant != need.after {
+            entry.variant = entry.variant.after(need, self.product);
+        }
         if entry.owner.strong_count() == 0 {
             entry.owner = Arc::downgrade(owner);
         }
         Some(entry.statement)
     }
 
-    /// Enters a statement under the present reading, which must be known. Also gives the id that
-    /// must be closed: that of the statement pushed out, or of an older one with the same text.
+    /// One that is in the state that is needed afterwards is taken before one that is brought into
+    /// it, which others may want as it is.
+    fn position(entries: &[Entry], need: &Need, product: Product) -> Option<usize> {
+        let serves = |entry: &Entry| entry.variant.serves(need, product);
+        let is_there = |entry: &Entry| entry.variant == need.after;
+        let there = entries.iter().position(|entry| is_there(entry) && serves(entry));
+        there.or_else(|| entries.iter().position(serves))
+    }
+
+    /// Enters a statement in this state under the present reading, which must be known. Also gives
+    /// the id that must be closed: that of the statement pushed out, or of an older one that is
+    /// the same.
     pub fn insert(
         &mut self,
         text: &[u8],
         id: u32,
+        variant: Variant,
         owner: &Owner,
     ) -> (ServerStatement, Option<u32>) {
         self.clock += 1;
         let statement = ServerStatement { id };
-        let entry = Entry { statement, used: self.clock, owner: Arc::downgrade(owner) };
+        let owner = Arc::downgrade(owner);
+        let entry = Entry { statement, variant, used: self.clock, owner };
         let reading = self.current.and_then(|place| self.readings.get_mut(place));
         let Some(reading) = reading else { return (statement, None) };
-        if let Some(old) = reading.by_text.insert(text.into(), entry) {
+        let entries = match reading.by_text.get_mut(text) {
+            Some(entries) => entries,
+            None => reading.by_text.entry(text.into()).or_default(),
+        };
+        if let Some(same) = entries.iter_mut().find(|known| known.variant == entry.variant) {
+            let old = std::mem::replace(same, entry);
             return (statement, Some(old.statement.id));
         }
+        entries.push(entry);
         self.len += 1;
         let evicted = if self.len > self.capacity { self.evict() } else { None };
         (statement, evicted)
     }
 
-    /// Takes the statement with this text out, if it is prepared under the present reading.
-    pub fn take(&mut self, text: &[u8]) -> Option<Exclusive> {
+    /// Takes the statement with this text out that may run what is needed, if one is prepared under
+    /// the present reading.
+    pub fn take(&mut self, text: &[u8], need: &Need) -> Option<Exclusive> {
         let reading = self.readings.get_mut(self.current?)?;
-        let (text, entry) = reading.by_text.remove_entry(text)?;
+        let entries = reading.by_text.get_mut(text)?;
+        let at = Self::position(entries, need, self.product)?;
+        let entry = entries.swap_remove(at);
+        let text = reading.by_text.get_key_value(text).map(|(text, _)| Arc::clone(text))?;
+        reading.by_text.retain(|_, entries| !entries.is_empty());
         self.len -= 1;
-        Some(Exclusive { id: entry.statement.id, text, reading: reading.key.clone() })
+        let variant = entry.variant.after(need, self.product);
+        Some(Exclusive { id: entry.statement.id, text, reading: reading.key.clone(), variant })
     }
 
     /// A statement that was just prepared under the present reading and is not in the cache.
-    pub fn exclusive(&self, text: &[u8], id: u32) -> Exclusive {
+    pub fn exclusive(&self, text: &[u8], id: u32, variant: Variant) -> Exclusive {
         let reading = self.current.and_then(|place| self.readings.get(place));
         let reading = reading.map_or(Vec::new(), |reading| reading.key.clone());
-        Exclusive { id, text: text.into(), reading }
+        Exclusive { id, text: text.into(), reading, variant }
     }
 
     /// Puts a statement back. Gives the id that must be closed, as [`Statements::insert`] does.
@@ -157,36 +209,37 @@ impl Statements {
             self.readings.push(Reading { key: exclusive.reading, by_text: HashMap::new() });
             self.readings.len() - 1
         }));
-        let (_, closed) = self.insert(&exclusive.text, exclusive.id, owner);
+        let (_, closed) = self.insert(&exclusive.text, exclusive.id, exclusive.variant, owner);
         self.current = current;
         closed
+    }
+
+    /// Whether a client has a statement open of which only this connection knows how to read its
+    /// parameters.
+    pub fn hold_states(&self) -> bool {
+        let is_needed =
+            |e: &Entry| matches!(e.variant, Variant::Own(_)) && e.owner.strong_count() > 0;
+        self.readings.iter().flat_map(|r| r.by_text.values().flatten()).any(is_needed)
     }
 
     /// Removes the statements whose owners are gone; gives their ids, which must be closed.
     pub fn remove_orphans(&mut self) -> Vec<u32> {
         let mut orphans = Vec::new();
         for reading in &mut self.readings {
-            reading.by_text.retain(|_, entry| {
-                let owned = entry.owner.strong_count() > 0;
-                if !owned {
-                    orphans.push(entry.statement.id);
-                }
-                owned
-            });
+            let is_orphan = |entry: &Entry| entry.owner.strong_count() == 0;
+            reading.remove_if(is_orphan, |entry| orphans.push(entry.statement.id));
         }
         self.len -= orphans.len();
         orphans
     }
 
     fn evict(&mut self) -> Option<u32> {
-        let entries = self.readings.iter().enumerate().flat_map(|(place, reading)| {
-            reading.by_text.iter().map(move |(text, entry)| (entry.used, place, text))
-        });
-        let (_, place, text) = entries.min_by_key(|(used, ..)| *used)?;
-        let text = Arc::clone(text);
-        let entry = self.readings[place].by_text.remove(&text)?;
-        self.len -= 1;
-        Some(entry.statement.id)
+        let entries = self.readings.iter().flat_map(|reading| reading.by_text.values().flatten());
+        let oldest = entries.min_by_key(|entry| entry.used)?.statement.id;
+        for reading in &mut self.readings {
+            self.len -= reading.remove_if(|entry| entry.statement.id == oldest, |_| {});
+        }
+        Some(oldest)
     }
 
     /// Forgets all, after the server has dropped them.
@@ -207,6 +260,29 @@ impl Statements {
     }
 }
 
+impl Reading {
+    /// Removes entries; gives how many.
+    fn remove_if(
+        &mut self,
+        is_removed: impl Fn(&Entry) -> bool,
+        mut removed: impl FnMut(&Entry),
+    ) -> usize {
+        let mut count = 0;
+        self.by_text.retain(|_, entries| {
+            entries.retain(|entry| {
+                let goes = is_removed(entry);
+                if goes {
+                    count += 1;
+                    removed(entry);
+                }
+                !goes
+            });
+            !entries.is_empty()
+        });
+        count
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,43 +290,49 @@ mod tests {
     #[test]
     fn the_least_recently_used_one_leaves() {
         let owner: Owner = b"text"[..].into();
-        let mut statements = Statements::new(2);
+        let mut statements = Statements::new(Product::MariaDb, 2);
         statements.enter(b"db".to_vec());
-        assert_eq!(statements.insert(b"a", 1, &owner).1, None);
-        assert_eq!(statements.insert(b"b", 2, &owner).1, None);
-        assert_eq!(statements.find(b"a", &owner), Some(ServerStatement { id: 1 }));
-        assert_eq!(statements.insert(b"c", 3, &owner).1, Some(2));
-        assert_eq!(statements.find(b"b", &owner), None);
-        assert_eq!(statements.insert(b"c", 4, &owner).1, Some(3));
+        assert_eq!(statements.insert(b"a", 1, Variant::AsPrepared, &owner).1, None);
+        assert_eq!(statements.insert(b"b", 2, Variant::AsPrepared, &owner).1, None);
+        assert_eq!(
+            statements.find(b"a", &Need::AS_PREPARED, &owner),
+            Some(ServerStatement { id: 1 })
+        );
+        assert_eq!(statements.insert(b"c", 3, Variant::AsPrepared, &owner).1, Some(2));
+        assert_eq!(statements.find(b"b", &Need::AS_PREPARED, &owner), None);
+        assert_eq!(statements.insert(b"c", 4, Variant::AsPrepared, &owner).1, Some(3));
         assert_eq!(statements.len(), 2);
     }
 
     #[test]
     fn a_text_is_another_statement_in_another_database() {
         let owner: Owner = b"text"[..].into();
-        let mut statements = Statements::new(2);
+        let mut statements = Statements::new(Product::MariaDb, 2);
         statements.enter(b"a".to_vec());
-        assert_eq!(statements.insert(b"t", 1, &owner).1, None);
+        assert_eq!(statements.insert(b"t", 1, Variant::AsPrepared, &owner).1, None);
         statements.leave();
-        assert_eq!(statements.find(b"t", &owner), None);
+        assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &owner), None);
         statements.enter(b"b".to_vec());
-        assert_eq!(statements.find(b"t", &owner), None);
-        assert_eq!(statements.insert(b"t", 2, &owner).1, None);
+        assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &owner), None);
+        assert_eq!(statements.insert(b"t", 2, Variant::AsPrepared, &owner).1, None);
         statements.enter(b"a".to_vec());
-        assert_eq!(statements.find(b"t", &owner), Some(ServerStatement { id: 1 }));
-        assert_eq!(statements.insert(b"u", 3, &owner).1, Some(2));
+        assert_eq!(
+            statements.find(b"t", &Need::AS_PREPARED, &owner),
+            Some(ServerStatement { id: 1 })
+        );
+        assert_eq!(statements.insert(b"u", 3, Variant::AsPrepared, &owner).1, Some(2));
     }
 
     #[test]
     fn a_statement_lives_as_long_as_its_owner() {
         let (one, two): (Owner, Owner) = (b"one"[..].into(), b"two"[..].into());
-        let mut statements = Statements::new(9);
+        let mut statements = Statements::new(Product::MariaDb, 9);
         statements.enter(b"a".to_vec());
-        statements.insert(b"t", 1, &one);
-        statements.insert(b"u", 2, &two);
+        statements.insert(b"t", 1, Variant::AsPrepared, &one);
+        statements.insert(b"u", 2, Variant::AsPrepared, &two);
         drop(one);
         // Whoever uses an orphan becomes its owner.
-        assert!(statements.find(b"t", &two).is_some());
+        assert!(statements.find(b"t", &Need::AS_PREPARED, &two).is_some());
         assert!(statements.remove_orphans().is_empty());
         drop(two);
         let mut orphans = statements.remove_orphans();
@@ -262,15 +344,15 @@ mod tests {
     #[test]
     fn a_statement_with_a_cursor_is_nobody_elses() {
         let owner: Owner = b"text"[..].into();
-        let mut statements = Statements::new(1);
+        let mut statements = Statements::new(Product::MariaDb, 1);
         statements.enter(b"a".to_vec());
-        statements.insert(b"t", 1, &owner);
-        let taken = statements.take(b"t").unwrap();
-        assert_eq!(statements.find(b"t", &owner), None);
+        statements.insert(b"t", 1, Variant::AsPrepared, &owner);
+        let taken = statements.take(b"t", &Need::AS_PREPARED).unwrap();
+        assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &owner), None);
         statements.enter(b"b".to_vec());
         assert_eq!(statements.restore(taken, &owner), None);
-        assert_eq!(statements.find(b"t", &owner), None);
-        let found = statements.find_under(b"a", b"t", &owner);
+        assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &owner), None);
+        let found = statements.find_under(b"a", b"t", &Need::AS_PREPARED, &owner);
         assert_eq!(found, Some(ServerStatement { id: 1 }));
     }
 }

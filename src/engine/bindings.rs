@@ -28,6 +28,14 @@ pub struct BoundStatement<'a> {
     pub session: &'a [(SessionValue, Vec<u8>)],
 }
 
+impl BoundStatement<'_> {
+    /// The number of the parameter that a `?` stands for.
+    pub fn parameter_number(&self, hole: HoleId) -> usize {
+        let before = &self.scan.holes()[..hole as usize];
+        before.iter().filter(|hole| hole.kind == HoleKind::Placeholder).count()
+    }
+}
+
 impl Bindings for BoundStatement<'_> {
     fn text(&self) -> &[u8] {
         &self.text[..self.scan.end() as usize]
@@ -50,8 +58,7 @@ impl Bindings for BoundStatement<'_> {
         let holes = self.scan.holes();
         let found = &holes[hole as usize];
         if found.kind == HoleKind::Placeholder {
-            let before = &holes[..hole as usize];
-            let number = before.iter().filter(|h| h.kind == HoleKind::Placeholder).count();
+            let number = self.parameter_number(hole);
             return self.parameters.get(number).map_or(Value::Null, borrow);
         }
         let Some(literal) = found.literal(self.text, self.mode) else {

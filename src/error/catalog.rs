@@ -217,6 +217,8 @@ catalog! {
         "the last value of sequence {} is not known, because its server connection was given to another session since", "ask in the transaction that takes the number, or keep what NEXTVAL() answers";
     DIAGNOSTICS_LOST = "GG15005", 1235, b"HY000", Client,
         "the diagnostics of the last statement are not known, because its server connection was given to another session since", "run both in one transaction, or ask by SHOW WARNINGS";
+    STATEMENT_LOST = "GG15006", 1105, b"HY000", Network,
+        "the server connection that knows how this prepared statement was read and its parameters were bound is not available", "prepare the statement again; bind each parameter with values of one type";
     CURSOR_LOST = "GG15003", 1105, b"HY000", Network,
         "the cursor is lost because its connection to the server broke", "execute the statement again";
     PARTIAL_COMMIT = "GG15002", 1105, b"HY000", Network,

@@ -194,6 +194,7 @@ impl Session {
         self.registered.control().set_thread(lease.thread_id());
         let attached = Attached::new(lease, placement);
         self.last_values.lose(attached.home());
+        self.diagnosed.lose(attached.home());
         self.attached.push(attached);
         Ok(self.attached.len() - 1)
     }

@@ -64,6 +64,9 @@ impl Session {
 
     /// After a definition statement: the next statement is to see the new columns.
     pub(super) async fn columns_may_have_changed(&mut self, kind: StatementKind) {
+        if may_define(kind) {
+            self.services.note_definition();
+        }
         if defines(kind) {
             self.services.columns.refresh(DEFINITION_WAIT).await;
             if !self.in_transaction() {
@@ -84,6 +87,43 @@ impl Session {
         self.collect(&mut vec![], placement.server(), total, &mut first_error).await;
         first_error.map_or(Ok(()), Err)
     }
+}
+
+/// Whether servers may prepare statements again after one of this kind: all but those that are
+/// known to define nothing.
+fn may_define(kind: StatementKind) -> bool {
+    use StatementKind as Kind;
+    !matches!(
+        kind,
+        Kind::Empty
+            | Kind::Select
+            | Kind::With
+            | Kind::Values
+            | Kind::Table
+            | Kind::ParenSelect
+            | Kind::Insert
+            | Kind::Replace
+            | Kind::Update
+            | Kind::Delete
+            | Kind::LoadData
+            | Kind::Set
+            | Kind::Show
+            | Kind::Use
+            | Kind::Begin
+            | Kind::StartTransaction
+            | Kind::Commit
+            | Kind::Rollback
+            | Kind::Savepoint
+            | Kind::Release
+            | Kind::LockTables
+            | Kind::UnlockTables
+            | Kind::Kill
+            | Kind::Explain
+            | Kind::Do
+            | Kind::Prepare
+            | Kind::Deallocate
+            | Kind::Diagnostics
+    )
 }
 
 /// Whether statements of this kind change which columns there are.

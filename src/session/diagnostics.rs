@@ -6,9 +6,11 @@
 //! the connection back, the counts from the end of the answer.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use crate::backend::{Connection, Product};
+use crate::backend::{Connection, FORGET_WARNINGS, Product};
 use crate::error::{SqlError, catalog};
+use crate::executor::watch::{Watched, wait_watching};
 use crate::geo::Placement;
 use crate::sql::control::show::{Show, ShowKind};
 use crate::sql::features::Features;
@@ -66,9 +68,6 @@ pub(super) type WarningRow = Vec<Option<Vec<u8>>>;
 /// What a server tells by its own memory of the last statement.
 const COUNTS: Features = Features::FOUND_ROWS.with(Features::ROW_COUNT);
 
-/// A statement after which there are no warnings: a reset leaves them.
-const FORGETS_WARNINGS: &[u8] = b"SELECT 1 FROM information_schema.ENGINES WHERE FALSE";
-
 /// Whether a SHOW is about the statement before it.
 pub(super) fn is_diagnostic(show: ShowKind) -> bool {
     use ShowKind as Of;
@@ -103,6 +102,13 @@ impl Diagnosed {
         match product {
             Product::MySql => self.clear(),
             Product::MariaDb => self.count_here(),
+        }
+    }
+
+    /// Another session has used a connection: its server does not know of this one's statements.
+    pub(super) fn lose(&mut self, home: Home) {
+        for at in [&mut self.warnings_at, &mut self.clean_at, &mut self.counts_at] {
+            at.take_if(|at| *at == home);
         }
     }
 
@@ -211,7 +217,7 @@ impl Session {
             self.attached[index].held = true;
             return Ok(());
         }
-        self.go_to_fresh(Some(FORGETS_WARNINGS)).await
+        self.go_to_fresh(Some(FORGET_WARNINGS)).await
     }
 
     /// Goes to a connection on which nothing was done since it was made or reset but `first`,
@@ -257,6 +263,22 @@ impl Session {
         let lease = pool.reclaim(self.worker, home.thread, session, wanted)?;
         self.attached.push(Attached::new(lease, home.placement));
         Some(self.attached.len() - 1)
+    }
+
+    /// Goes to the connection of `home`, whoever has used it since, and waits while somebody does.
+    /// Another connection to the same server is kept if the session has one.
+    pub(super) async fn wait_for_home(&mut self, home: Home) {
+        let server = home.placement.server();
+        if self.attached.iter().any(|attached| attached.placement.server() == server) {
+            return;
+        }
+        let pool = Arc::clone(self.services.pool(home.placement));
+        let found = pool.reclaim_thread(self.worker, self.profile, home.thread);
+        let found = wait_watching(&mut self.client, self.registered.control(), found).await;
+        let Watched::Done(Some(mut lease)) = found else { return };
+        lease.note_session(self.registered.control().id);
+        self.diagnosed.lose(home);
+        self.attached.push(Attached { held: true, ..Attached::new(lease, home.placement) });
     }
 
     /// SHOW WARNINGS and its kin.

@@ -1,21 +1,58 @@
 //! An execution of a prepared statement on one server: the connection, the server's statement, and
 //! the command.
 
-use crate::backend::{Aligned, Exclusive, Failure, Owner, reading_key};
+use std::sync::Arc;
+
+use crate::backend::{
+    Aligned, Exclusive, Failure, Fresh, Lease, Need, Owner, PrepareError, Settings, reading_key,
+};
 use crate::error::{SqlError, catalog};
 use crate::geo;
 use crate::net::Packet;
 use crate::sql::features::Features;
 use crate::wire::command::code;
 use crate::wire::packet::MAX_PAYLOAD;
-use crate::wire::scanner::Expect;
+use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{CURSOR_MASK, Execute, TypesCarried, patch_statement_id};
 
 use super::Session;
 use super::attached::Index;
 use super::planned::OneShard;
+use super::remembered::{Found, ReadingNow};
+
+/// What the execution of a client's prepared statement needs of a server.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// The server statement.
+    pub(super) need: Need,
+    /// The settings to prepare it under, if the session has others now.
+    pub(super) then: Option<Arc<Settings>>,
+}
+
+impl Wanted {
+    /// A statement without parameters that means the same under the present settings.
+    pub(super) const PLAIN: Self = Self { need: Need::AS_PREPARED, then: None };
+}
 
 impl Session {
+    /// What the execution needs that was bound last.
+    pub(super) fn wanted(&mut self, id: u32) -> Wanted {
+        let (definitions, state) = (self.services.definitions(), &self.state);
+        let Some(statement) = self.prepared.get_mut(id) else { return Wanted::PLAIN };
+        let same = statement.under.still_holds(state);
+        let reading = if same { ReadingNow::Same } else { ReadingNow::Other };
+        let found = Found { settings: &state.settings, definitions, reading };
+        let need = statement.remembered.need(found);
+        Wanted { need, then: (!same).then(|| statement.under.settings(state)) }
+    }
+
+    /// The server statement that an execution under the present settings needs.
+    pub(super) fn need_of(&mut self, id: u32) -> Option<Need> {
+        let (definitions, state) = (self.services.definitions(), &self.state);
+        let found = Found { settings: &state.settings, definitions, reading: ReadingNow::Same };
+        Some(self.prepared.get_mut(id)?.remembered.need(found))
+    }
+
     /// A connection on which the statement is prepared, and its number there.
     pub(super) async fn attach_for_execute(
         &mut self,
@@ -29,80 +66,108 @@ impl Session {
         let text = statement.text();
         let (kind, features) = (statement.kind, statement.features);
         let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
-        let mut moved = false;
+        if features.contains(Features::USER_VARIABLE) {
+            self.learn_all_user_variables().await;
+        }
+        let wanted = self.wanted(id);
+        if wanted.need.fresh == Fresh::WillNotDo {
+            self.go_to_remembered(id).await;
+        }
         let text = self.filled_text(&text, features).await.unwrap_or(text);
-        let attached = if let Some(OneShard { shard, access, topology }) = found {
+        let (attached, database) = if let Some(OneShard { shard, access, topology }) = found {
             let database = topology.keyspace(shard.keyspace()).database.as_bytes();
-            self.attach_placed(shard, access, None, database, wants_insert_id).await
+            let attached = self.attach_placed(shard, access, None, database, wants_insert_id).await;
+            (attached, wanted.then.is_some().then(|| database.to_vec()))
         } else {
             let shard = self.services.topology().single_server().ok_or_else(|| {
                 catalog::UNSUPPORTED.with(&[&"prepared statements over several servers"])
             })?;
-            let mut then = None;
-            if let Some(statement) = self.prepared.get_mut(id) {
-                moved = !statement.under.still_holds(&self.state);
-                then = statement.under.other_database(&self.state);
-            }
+            let under = self.prepared.get(id).map(|statement| &statement.under);
+            let then = under.and_then(|under| under.other_database(&self.state));
             let hints = self.hints(&text, features)?;
             let access = geo::access(kind, features);
             let hints = hints.as_ref();
             if let Some(database) = then {
-                self.attach_placed(shard, access, hints, &database, wants_insert_id).await
+                let attached =
+                    self.attach_placed(shard, access, hints, &database, wants_insert_id).await;
+                (attached, Some(database))
             } else {
                 let database = std::mem::take(&mut self.state.database);
                 let attached =
                     self.attach_placed(shard, access, hints, &database, wants_insert_id).await;
                 self.state.database = database;
-                attached
+                (attached, wanted.then.is_some().then(|| self.state.database.clone()))
             }
         };
         let index = attached?;
-        let prepared = if moved {
-            self.prepare_as_before(index, id, &text, wants_cursor).await
-        } else {
-            let lease = &mut self.attached[index].lease;
-            if wants_cursor {
-                lease.prepare_exclusive(&text).await.map(Handle::Exclusive)
-            } else {
-                lease.prepare(&text, &text).await.map(|server| Handle::Shared(server.id))
-            }
-        };
-        match prepared {
+        let database = database.unwrap_or_default();
+        match self.server_statement(index, &text, &text, &wanted, &database, wants_cursor).await {
             Ok(handle) => Ok((index, handle)),
-            Err(failure) => Err(self.fail(index, failure).await),
+            Err(error) => Err(self.fail_prepare(index, error).await),
         }
     }
 
-    /// Prepares a statement under what it was prepared under by the client: a USE or SET since then
-    /// changes nothing in what it means.
-    async fn prepare_as_before(
+    /// The server statement for a text on a connection, prepared under what it was prepared under
+    /// by the client: a USE or SET since then changes nothing in what it means. `database` is that
+    /// of the connection, which counts if `wanted` has other settings.
+    pub(super) async fn server_statement(
         &mut self,
         index: Index,
-        id: u32,
-        text: &Owner,
+        text: &[u8],
+        owner: &Owner,
+        wanted: &Wanted,
+        database: &[u8],
         wants_cursor: bool,
-    ) -> Result<Handle, Failure> {
-        let Some(statement) = self.prepared.get(id) else {
-            return Err(std::io::Error::other("a statement that is not there").into());
-        };
+    ) -> Result<Handle, PrepareError> {
         let lease = &mut self.attached[index].lease;
-        let database = statement.under.database(&self.state);
-        let (then, now) = (statement.under.settings(&self.state), &self.state.settings);
-        if !wants_cursor {
-            let key = reading_key(&database, &then);
-            if let Some(known) = lease.statements.find_under(&key, text, text) {
-                return Ok(Handle::Shared(known.id));
+        let Some(then) = &wanted.then else {
+            return prepared(lease, text, owner, &wanted.need, wants_cursor).await;
+        };
+        let key = reading_key(database, then);
+        if !wants_cursor
+            && let Some(known) = lease.statements.find_under(&key, text, &wanted.need, owner)
+        {
+            return Ok(Handle::Shared(known.id));
+        }
+        if wanted.need.fresh == Fresh::WillNotDo {
+            return Err(PrepareError::TypesLost);
+        }
+        let aligned = |settings| Aligned { settings, database, last_insert_id: None };
+        lease.align(&aligned(then)).await?;
+        let handle = prepared(lease, text, owner, &wanted.need, wants_cursor).await;
+        lease.align(&aligned(&self.state.settings)).await?;
+        handle
+    }
+
+    /// What it means for the session that there is no server statement.
+    pub(super) async fn fail_prepare(&mut self, index: Index, error: PrepareError) -> SqlError {
+        match error {
+            PrepareError::Failed(failure) => self.fail(index, failure).await,
+            PrepareError::TypesLost => {
+                self.settle_quietly(index).await;
+                catalog::STATEMENT_LOST.error()
             }
         }
-        let aligned = |settings| Aligned { settings, database: &database, last_insert_id: None };
-        lease.align(&aligned(&then)).await?;
-        let handle = if wants_cursor {
-            lease.prepare_exclusive(text).await.map(Handle::Exclusive)
+    }
+
+    /// Goes to the connection that has the server statement which alone knows how to read the
+    /// parameters. Where that is not possible the execution finds nothing there and is refused.
+    async fn go_to_remembered(&mut self, id: u32) {
+        let home = self.prepared.get(id).and_then(|statement| statement.remembered.home());
+        if let Some(home) = home {
+            self.wait_for_home(home).await;
+        }
+    }
+
+    /// Notes what a server remembers of an execution.
+    pub(super) fn note_remembered(&mut self, index: Index, id: u32, outcome: &Outcome) {
+        let home = self.attached[index].home();
+        let Some(statement) = self.prepared.get_mut(id) else { return };
+        if outcome.is_error() {
+            statement.remembered.note_failed(home);
         } else {
-            lease.prepare(text, text).await.map(|server| Handle::Shared(server.id))
-        };
-        lease.align(&aligned(now)).await?;
-        handle
+            statement.remembered.note_executed(home);
+        }
     }
 
     /// Sends pending long data and the execution, and drops the command from the client's buffer.
@@ -146,6 +211,21 @@ impl Session {
         self.client.framed.consume_packet(packet);
         Ok(first_sequence)
     }
+}
+
+/// The server statement for a text under the settings that a connection has now.
+async fn prepared(
+    lease: &mut Lease,
+    text: &[u8],
+    owner: &Owner,
+    need: &Need,
+    wants_cursor: bool,
+) -> Result<Handle, PrepareError> {
+    Ok(if wants_cursor {
+        Handle::Exclusive(lease.prepare_exclusive(text, need).await?)
+    } else {
+        Handle::Shared(lease.prepare(text, need, owner).await?.id)
+    })
 }
 
 /// A statement prepared on a connection.

@@ -21,6 +21,7 @@ use crate::wire::statement::CURSOR_READ_ONLY;
 use crate::wire::status::StatusFlags;
 
 use super::cursors::{Cursor, Merged, ServerCursor};
+use super::execute::Handle;
 use super::planned::{Job, Piece};
 use super::{End, Session};
 
@@ -148,10 +149,14 @@ impl Session {
         let database = job.topology.keyspace(job.keyspace).database.clone();
         let wants_insert_id = job.statement.wants_insert_id();
         let index = self.attach(placement, database.as_bytes(), wants_insert_id).await?;
-        let prepared = self.attached[index].lease.prepare_exclusive(&piece.text).await;
+        let prepared =
+            self.piece_handle(index, piece, job.statement, database.as_bytes(), true).await;
         let statement = match prepared {
-            Ok(statement) => statement,
-            Err(failure) => return Err(self.fail(index, failure).await),
+            Ok(Handle::Exclusive(statement)) => statement,
+            Ok(Handle::Shared(_)) => {
+                return Err(catalog::INTERNAL.with(&[&"a cursor on a shared statement"]));
+            }
+            Err(error) => return Err(self.fail_prepare(index, error).await),
         };
         let payload = self.piece_execution(statement.id, CURSOR_READ_ONLY, piece, job.statement);
         let lease = &mut self.attached[index].lease;

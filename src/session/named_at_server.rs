@@ -67,7 +67,9 @@ impl Session {
                 }
             }
         };
-        let mut named = self.read_named(text);
+        let at_home = self.attached.iter().find(|attached| attached.home() == home);
+        let kind = at_home.map(|attached| attached.lease.kind().clone());
+        let mut named = self.read_named(text, kind.as_ref());
         named.home = Some(home);
         self.prepared.by_name.insert(name, Arc::new(named));
     }
@@ -106,6 +108,15 @@ impl Session {
         has.then_some(index)
     }
 
+    /// The same after whoever has used it since; waits while somebody does.
+    pub(super) async fn wait_for_name(&mut self, name: &str, named: &Named) -> Option<Index> {
+        let home = named.home?;
+        self.wait_for_home(home).await;
+        let session = self.registered.control().id;
+        let index = self.attached.iter().position(|attached| attached.home() == home)?;
+        self.attached[index].lease.named.has(session, name).then_some(index)
+    }
+
     /// EXECUTE where the statement was prepared.
     pub(super) async fn execute_at_server(
         &mut self,
@@ -125,10 +136,12 @@ impl Session {
             Ok(index) => index,
             Err(error) => return self.reply_error(error).await,
         };
+        let home = self.attached[index].home();
         let request = Request::Payload([&[code::QUERY], &command[..]].concat());
         let Some(outcome) = self.exchange(index, request, Expect::Query).await? else {
             return Ok(());
         };
+        named.note_executed(home, &outcome);
         // A SET with parameters has not been read: whatever it set stays with this session.
         let kind = if named.kind == StatementKind::Set { StatementKind::Other } else { named.kind };
         self.after_statement(index, kind, named.features, &outcome).await;

@@ -1,12 +1,13 @@
 //! The command that runs a shard's piece of a planned statement.
 
-use crate::backend::Failure;
+use crate::backend::PrepareError;
 use crate::engine::plan::Bindings as _;
 use crate::sql::value::Value;
 use crate::wire::command::code;
 use crate::wire::statement::{CURSOR_NONE, encode_execute};
 
 use super::Session;
+use super::execute::{Handle, Wanted};
 use super::planned::{Form, Piece, Statement};
 
 impl Session {
@@ -16,15 +17,34 @@ impl Session {
         index: usize,
         piece: &Piece,
         statement: &Statement,
-    ) -> Result<Vec<u8>, Failure> {
+        database: &[u8],
+    ) -> Result<Vec<u8>, PrepareError> {
         match statement.form {
             Form::Text => Ok([&[code::QUERY], &piece.text[..]].concat()),
             Form::Prepared => {
-                let lease = &mut self.attached[index].lease;
-                let server = lease.prepare(&piece.text, &statement.owner).await?;
-                Ok(self.piece_execution(server.id, CURSOR_NONE, piece, statement))
+                let handle = self.piece_handle(index, piece, statement, database, false).await?;
+                Ok(self.piece_execution(handle.id(), CURSOR_NONE, piece, statement))
             }
         }
+    }
+
+    /// The server statement of a piece.
+    pub(super) async fn piece_handle(
+        &mut self,
+        index: usize,
+        piece: &Piece,
+        statement: &Statement,
+        database: &[u8],
+        wants_cursor: bool,
+    ) -> Result<Handle, PrepareError> {
+        let parameters: Vec<usize> = {
+            let bindings = self.bindings(statement);
+            piece.placeholders.iter().map(|hole| bindings.parameter_number(*hole)).collect()
+        };
+        let need = statement.wanted.need.of_parameters(&parameters);
+        let wanted = Wanted { need, then: statement.wanted.then.clone() };
+        let owner = &statement.owner;
+        self.server_statement(index, &piece.text, owner, &wanted, database, wants_cursor).await
     }
 
     /// The execution of a piece that is prepared under this number.

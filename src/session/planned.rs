@@ -32,6 +32,7 @@ use crate::wire::scanner::Expect;
 
 use super::consistency::ReadOptions;
 use super::definition::defines;
+use super::execute::Wanted;
 use super::query::Request;
 use super::total::WrittenRows;
 use super::{End, Session};
@@ -57,6 +58,8 @@ pub(super) struct Statement {
     /// The prepared statement of the client that asks for a cursor.
     pub(super) cursor: Option<u32>,
     pub(super) owner: Owner,
+    /// What an execution of a prepared statement needs of servers.
+    pub(super) wanted: Wanted,
     session_values: Vec<(SessionValue, Vec<u8>)>,
     /// What its hints ask of the servers.
     hints: Option<ReadOptions>,
@@ -475,10 +478,10 @@ impl Session {
             Ok(index) => index,
             Err(error) => return self.reply_error(error).await,
         };
-        let payload = match self.piece_payload(index, piece, statement).await {
+        let payload = match self.piece_payload(index, piece, statement, database).await {
             Ok(payload) => payload,
-            Err(failure) => {
-                let error = self.fail(index, failure).await;
+            Err(error) => {
+                let error = self.fail_prepare(index, error).await;
                 return self.reply_error(error).await;
             }
         };
@@ -554,6 +557,7 @@ impl Statement {
             form: Form::Text,
             cursor: None,
             owner: Arc::default(),
+            wanted: Wanted::PLAIN,
             session_values: Vec::new(),
             hints: None,
         }

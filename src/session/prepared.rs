@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::backend::{Failure, Owner};
+use crate::backend::{Need, Owner, ValueKind};
 use crate::error::{Origin, SqlError, catalog};
 use crate::net::Packet;
 use crate::observe::Route;
@@ -23,20 +23,20 @@ use crate::sql::statement_kind::StatementKind;
 use crate::sql::value::Value;
 use crate::wire::command::code;
 use crate::wire::cursor::Malformed;
-use crate::wire::scanner::Expect;
 use crate::wire::statement::{CURSOR_MASK, CURSOR_READ_ONLY, Execute, ExecuteHeader, Param};
 
-use super::attached::Index;
 use super::cursors::Cursor;
 use super::diagnostics::is_diagnostic;
 use super::execute::Handle;
 use super::hold::{self, Text};
+use super::judged::Judged;
 use super::planned::OneShard;
 use super::prepared_under::PreparedUnder;
-use super::query::{Request, asks_for_warnings, malformed_attributes};
+use super::query::{Execution, Request, asks_for_warnings, malformed_attributes};
+use super::remembered::Remembered;
 use super::reply::Rows;
 use super::text_prepared::Named;
-use super::{End, Judges, Session, planned};
+use super::{End, Session, planned};
 
 /// The statements that a client has prepared.
 #[derive(Debug)]
@@ -71,6 +71,8 @@ pub(super) struct Statement {
     pub(super) cursor: Option<Cursor>,
     /// What it was prepared under.
     pub(super) under: PreparedUnder,
+    /// What servers remember with it.
+    pub(super) remembered: Remembered,
 }
 
 impl Statement {
@@ -200,7 +202,7 @@ impl Session {
         }
         let under = PreparedUnder::of(&self.state);
         let result = self.prepare_on_server(&text, kind, features).await;
-        let (mut answer, params) = match result {
+        let Judged { mut answer, params, remembered } = match result {
             Ok(prepared) => prepared,
             Err(error) if error.origin == Origin::Server => {
                 // All that the server said to it was noted.
@@ -226,6 +228,7 @@ impl Session {
             long_data_error: None,
             cursor: None,
             under,
+            remembered,
         };
         self.prepared.by_id.insert(id, statement);
         self.prepared.last = Some(id);
@@ -236,67 +239,6 @@ impl Session {
     pub(super) fn scan_of(&self, text: &[u8]) -> Option<Scan> {
         let mut scan = Scan::new();
         scan.run(text, self.state.lex_mode).is_ok().then_some(scan)
-    }
-
-    /// Prepares a text on a server that can run it; gives the framed answer and the number of
-    /// parameters. Where there are several servers the plan is made too, so that a statement that
-    /// is refused is refused here.
-    pub(super) async fn prepare_on_server(
-        &mut self,
-        owner: &Owner,
-        kind: StatementKind,
-        features: Features,
-    ) -> Result<(Vec<u8>, u16), SqlError> {
-        let text = &owner[..];
-        let topology = self.services.topology.load_full();
-        let (placement, database, text) = match topology.single_server() {
-            Some(shard) => {
-                let placement = self.place_anywhere(&topology, shard)?;
-                (placement, self.state.database.clone(), text.to_vec())
-            }
-            None if is_about_transactions(kind) => {
-                let (placement, database) = self.any_server(&topology, Judges::Any)?;
-                (placement, database, text.to_vec())
-            }
-            None => {
-                let mut scan = std::mem::take(&mut self.scan);
-                scan.run(text, self.state.lex_mode)
-                    .map_err(|error| catalog::SYNTAX.with(&[&error]))?;
-                let statement = planned::Statement::prepared(owner, scan, Vec::new());
-                let sample = self.sample_piece(&statement, &topology);
-                self.scan = statement.into_scan();
-                let (shard, text) = sample?;
-                let database = &topology.keyspace(shard.keyspace()).database;
-                (self.place_anywhere(&topology, shard)?, database.as_bytes().to_vec(), text)
-            }
-        };
-        let index = self.attach(placement, &database, false).await?;
-        let prepared = self.prepare_answer(index, &text, owner).await;
-        let outcome = *self.attached[index].lease.outcome();
-        self.note_preparation(index, kind, features, &outcome);
-        match prepared {
-            Ok(found) => {
-                self.settle_quietly(index).await;
-                Ok(found)
-            }
-            Err(failure) => Err(self.fail(index, failure).await),
-        }
-    }
-
-    async fn prepare_answer(
-        &mut self,
-        index: Index,
-        text: &[u8],
-        owner: &Owner,
-    ) -> Result<(Vec<u8>, u16), Failure> {
-        let lease = &mut self.attached[index].lease;
-        let answer = lease.answer(code::STMT_PREPARE, text, Expect::Prepare).await?;
-        let prepared = lease.outcome().prepared;
-        let Some(prepared) = prepared.filter(|_| answer.len() >= 9) else {
-            return Err(std::io::Error::other("the server prepared nothing").into());
-        };
-        lease.note_prepared(text, prepared.statement_id, owner).await?;
-        Ok((answer, prepared.params))
     }
 
     /// COM_STMT_EXECUTE.
@@ -324,6 +266,9 @@ impl Session {
             let error = self.wrong_execution();
             return self.refuse(&Request::Packet(packet), error).await;
         };
+        statement.remembered.bind(&statement.bound, payload, |at| {
+            long_data.get(&(at as u16)).map_or(&[][..], Vec::as_slice)
+        });
         let (kind, features) = (statement.kind, statement.features);
         // As servers do: an execution closes the cursor of the one before.
         if statement.cursor.is_some() {
@@ -345,8 +290,20 @@ impl Session {
         if asks || kind == StatementKind::Diagnostics {
             self.go_to_warnings();
         }
+        self.execute_bound(id, packet, &execute, kind, features).await
+    }
+
+    /// COM_STMT_EXECUTE whose parameters have been read.
+    async fn execute_bound(
+        &mut self,
+        id: u32,
+        packet: Packet,
+        execute: &Execute,
+        kind: StatementKind,
+        features: Features,
+    ) -> Result<(), End> {
         if self.answers_itself(id) {
-            return self.execute_as_text(id, packet, &execute).await;
+            return self.execute_as_text(id, packet, execute).await;
         }
         self.note_pending(kind, features, Text::Prepared(id));
         if let Some(pending) = &mut self.pending {
@@ -360,9 +317,9 @@ impl Session {
         }
         let found = if several { self.cached_execution(id, packet) } else { None };
         let result = if found.is_none() && several {
-            self.execute_planned(id, packet, &execute).await
+            self.execute_planned(id, packet, execute).await
         } else {
-            self.execute_on_server(id, packet, &execute, found).await
+            self.execute_on_server(id, packet, execute, found).await
         };
         if several {
             self.swap_target(id);
@@ -418,6 +375,7 @@ impl Session {
         };
         self.prepared.clear_long_data(id);
         let Some(outcome) = self.relay_answer(index, first_sequence).await? else { return Ok(()) };
+        self.note_remembered(index, id, &outcome);
         if let Handle::Exclusive(statement) = handle {
             let cursor = self.open_server_cursor(index, statement);
             self.keep_cursor(id, cursor, &outcome).await;
@@ -477,7 +435,8 @@ impl Session {
             None => Rows::Binary,
         };
         let request = if self.services.topology().single_server().is_some() {
-            Request::Execution(text)
+            let need = self.need_of(id).unwrap_or(Need::AS_PREPARED);
+            Request::Execution(Execution { text, need })
         } else {
             Request::Payload([&[code::QUERY], &text[..]].concat())
         };
@@ -507,6 +466,11 @@ impl Session {
             let error = catalog::WRONG_PARAMETERS.with(&[&"EXECUTE"]);
             return self.refuse(&Request::Packet(packet), error).await;
         };
+        if let Some(statement) = self.prepared.by_id.get_mut(&id) {
+            let kinds = values.iter().map(ValueKind::of_value).collect();
+            statement.remembered.bind_kinds(kinds);
+        }
+        let wanted = self.wanted(id);
         self.client.framed.consume_packet(packet);
         let mut scan = std::mem::take(&mut self.scan);
         if let Err(error) = scan.run(&text, self.state.lex_mode) {
@@ -514,9 +478,13 @@ impl Session {
         }
         let mut planned = planned::Statement::prepared(&text, scan, values);
         planned.cursor = wanted_cursor(id, execute);
+        planned.wanted = wanted;
         self.rows = planned.cursor.map_or(Rows::Binary, Rows::Cursor);
         let result = self.run_planned(planned).await;
         self.rows = Rows::Text;
+        if let Some(statement) = self.prepared.by_id.get_mut(&id) {
+            statement.remembered.note_executed_on_shards();
+        }
         result
     }
 
@@ -561,7 +529,7 @@ impl Session {
 
 /// Whether a statement only begins or ends a transaction or a part of it; over several servers,
 /// too, the text path runs it.
-fn is_about_transactions(kind: StatementKind) -> bool {
+pub(super) fn is_about_transactions(kind: StatementKind) -> bool {
     use StatementKind as Kind;
     matches!(
         kind,

@@ -53,8 +53,8 @@ impl PreparedUnder {
         other.then(|| self.database.clone())
     }
 
-    /// The settings to prepare the text under again. User variables are looked up by an execution.
+    /// The settings to prepare the text under again.
     pub(super) fn settings(&self, state: &State) -> Arc<Settings> {
-        Arc::new(self.settings.with_user_variables_of(&state.settings))
+        Arc::new(self.settings.with_execution_of(&state.settings))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::backend::{Connection, Failure, Several, first_answer_sequence};
+use crate::backend::{Connection, Failure, Need, Several, first_answer_sequence};
 use crate::error::{SqlError, catalog};
 use crate::executor::registry;
 use crate::executor::relay::{AnswerEnd, Forwarded, Place, RelayError, relay};
@@ -35,7 +35,16 @@ pub(super) enum Request {
     /// A command payload of our own: command byte and argument.
     Payload(Vec<u8>),
     /// A statement without parameters that the client has prepared, to be executed as one.
-    Execution(Arc<[u8]>),
+    Execution(Execution),
+}
+
+/// An execution of a prepared statement without parameters.
+#[derive(Clone, Debug)]
+pub(super) struct Execution {
+    /// The statement.
+    pub(super) text: Arc<[u8]>,
+    /// The server statement that it needs.
+    pub(super) need: Need,
 }
 
 /// ER_OPTION_PREVENTS_STATEMENT (`read_only`) and ER_READ_ONLY_MODE.
@@ -101,7 +110,7 @@ impl Session {
         let source = match &request {
             Request::Packet(packet) => Text::Command(*packet),
             Request::Payload(payload) => Text::Payload(payload),
-            Request::Execution(text) => Text::Plain(text),
+            Request::Execution(execution) => Text::Plain(&execution.text),
         };
         self.note_pending(kind, features, source);
         if self.scan.has_own_settings() {
@@ -110,7 +119,7 @@ impl Session {
         let text = match &request {
             Request::Packet(packet) => self.client.text(*packet),
             Request::Payload(payload) => &payload[1..],
-            Request::Execution(text) => text,
+            Request::Execution(execution) => &execution.text,
         };
         if kind == StatementKind::Kill || kind == StatementKind::Set {
             let text = text.to_vec();
@@ -135,7 +144,7 @@ impl Session {
         let text = match &request {
             Request::Packet(packet) => self.client.text(*packet),
             Request::Payload(payload) => &payload[1..],
-            Request::Execution(text) => text,
+            Request::Execution(execution) => &execution.text,
         };
         let asks = features.contains(Features::SYSTEM_VARIABLE) && asks_for_warnings(text);
         let control = control::parse(text, self.state.lex_mode, &self.scan);
@@ -299,19 +308,21 @@ impl Session {
     ) -> Result<Option<Outcome>, End> {
         let attached = &mut self.attached[index];
         let request = match request {
-            Request::Execution(text) => match attached.lease.prepare(&text, &text).await {
-                Ok(statement) => {
-                    let mut payload = Vec::new();
-                    let attributes = self.client.sends_attributes().then_some(&self.attributes);
-                    encode_execute(&mut payload, statement.id, CURSOR_NONE, &[], attributes);
-                    Request::Payload(payload)
+            Request::Execution(Execution { text, need }) => {
+                match attached.lease.prepare(&text, &need, &text).await {
+                    Ok(statement) => {
+                        let mut payload = Vec::new();
+                        let attributes = self.client.sends_attributes().then_some(&self.attributes);
+                        encode_execute(&mut payload, statement.id, CURSOR_NONE, &[], attributes);
+                        Request::Payload(payload)
+                    }
+                    Err(error) => {
+                        let error = self.fail_prepare(index, error).await;
+                        self.reply_error(error).await?;
+                        return Ok(None);
+                    }
                 }
-                Err(failure) => {
-                    let error = self.fail(index, failure).await;
-                    self.reply_error(error).await?;
-                    return Ok(None);
-                }
-            },
+            }
             request => request,
         };
         let sent = match &request {
@@ -474,7 +485,7 @@ impl Session {
         match request {
             Request::Packet(packet) => self.client.text(*packet),
             Request::Payload(payload) => &payload[1..],
-            Request::Execution(text) => text,
+            Request::Execution(execution) => &execution.text,
         }
     }
 

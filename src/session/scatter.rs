@@ -444,9 +444,10 @@ impl Session {
         let database = job.topology.keyspace(job.keyspace).database.clone();
         let wants_insert_id = job.statement.wants_insert_id();
         let index = self.attach(placement, database.as_bytes(), wants_insert_id).await?;
-        let payload = match self.piece_payload(index, piece, job.statement).await {
+        let prepared = self.piece_payload(index, piece, job.statement, database.as_bytes()).await;
+        let payload = match prepared {
             Ok(payload) => payload,
-            Err(failure) => return Err(self.fail(index, failure).await),
+            Err(error) => return Err(self.fail_prepare(index, error).await),
         };
         let lease = &mut self.attached[index].lease;
         match lease.send_statement(&payload, &self.attributes).await {

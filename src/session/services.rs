@@ -64,6 +64,8 @@ pub struct Services {
     pub collations: Collations,
     /// How often a client has changed global variables, with which later sessions begin.
     pub globals_changed: AtomicU32,
+    /// How many definition statements have come.
+    pub definitions: AtomicU32,
     /// The version text in greetings.
     pub server_version: String,
     /// The path of the Unix socket that Geogate listens on; empty for none.
@@ -112,6 +114,16 @@ impl Services {
             wanted.insert(Capabilities::MARIADB_PROGRESS);
         }
         common & wanted
+    }
+
+    /// How many definition statements have come: servers then prepare statements again.
+    pub(super) fn definitions(&self) -> u32 {
+        self.definitions.load(Ordering::Relaxed)
+    }
+
+    /// Notes a statement that may have defined something.
+    pub(super) fn note_definition(&self) {
+        self.definitions.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What clients take the servers for.

@@ -9,7 +9,11 @@
 
 use std::sync::Arc;
 
-use crate::backend::{Aligned, Owner, Product};
+use parking_lot::Mutex;
+
+use crate::backend::{
+    Aligned, BoundTypes, Fresh, Need, Owner, Product, ServerKind, ValueKind, VariableKinds,
+};
 use crate::error::{Origin, SqlError, catalog};
 use crate::geo;
 use crate::sql::ast::Span;
@@ -24,13 +28,14 @@ use crate::sql::statement_kind::StatementKind;
 use crate::sql::token::TokenKind;
 use crate::wire::command::code;
 use crate::wire::ok::OkPacket;
-use crate::wire::scanner::Expect;
+use crate::wire::scanner::{Expect, Outcome};
 
 use super::diagnostics::Home;
 use super::hold::Text;
 use super::prepared::kind_of;
 use super::prepared_under::PreparedUnder;
 use super::query::Request;
+use super::remembered::{Found, ReadingNow, Remembered};
 use super::{End, Judges, Session};
 
 /// A statement that was prepared under a name.
@@ -46,6 +51,8 @@ pub(super) struct Named {
     /// How the text was split at PREPARE.
     mode: LexMode,
     under: PreparedUnder,
+    /// What servers remember with it.
+    remembered: Mutex<Remembered>,
 }
 
 /// The name of a statement that lives for one execution on a connection.
@@ -104,12 +111,7 @@ impl Session {
                     Some(named) if named.changes_own_account() => {
                         self.reply_error(catalog::OWN_ACCOUNT.error()).await
                     }
-                    Some(named) => {
-                        if let Some(index) = self.name_at_server(&name, &named) {
-                            return self.execute_at_server(index, command, &named, &using).await;
-                        }
-                        self.execute_named(&command, &named, &using).await
-                    }
+                    Some(named) => self.execute_name(command, &name, &named, &using).await,
                     // A stored procedure may have prepared it.
                     None if self.services.topology().single_server().is_some() => {
                         self.run_at_server(command, StatementKind::Execute).await
@@ -120,6 +122,28 @@ impl Session {
             Prepared::Immediate { source, using } => {
                 self.execute_immediate(command, source, &using).await
             }
+        }
+    }
+
+    /// EXECUTE of a name that the session has prepared.
+    async fn execute_name(
+        &mut self,
+        command: Vec<u8>,
+        name: &str,
+        named: &Named,
+        using: &Using,
+    ) -> Result<(), End> {
+        let need = self.need_of_named(&command, named, using).await;
+        let mut at_server = self.name_at_server(name, named);
+        if at_server.is_none() && need.fresh == Fresh::WillNotDo {
+            at_server = self.wait_for_name(name, named).await;
+            if at_server.is_none() {
+                return self.reply_error(catalog::STATEMENT_LOST.error()).await;
+            }
+        }
+        match at_server {
+            Some(index) => self.execute_at_server(index, command, named, using).await,
+            None => self.execute_named(&command, named, using).await,
         }
     }
 
@@ -172,26 +196,56 @@ impl Session {
             Source::Text(text) => text.into(),
             Source::Expression(span) => self.value_of(bytes(command, span)).await?.into(),
         };
-        let mut named = self.read_named(text);
+        let mut named = self.read_named(text, None);
         self.forget_warnings();
         // Over several servers no one of them can judge what is about the session.
         if self.services.topology().single_server().is_some() || !named.is_about_session() {
             let (kind, features) = (named.kind, named.features);
-            let prepared = self.prepare_on_server(&named.text, kind, features).await;
-            named.params = usize::from(prepared?.1);
+            let judged = self.prepare_on_server(&named.text, kind, features).await?;
+            named.params = usize::from(judged.params);
+            named.remembered = Mutex::new(judged.remembered);
         }
         Ok(named)
     }
 
-    /// A text that is to be known by a name.
-    pub(super) fn read_named(&self, text: Owner) -> Named {
+    /// A text that is to be known by a name, on a server of this kind if it is known.
+    pub(super) fn read_named(&self, text: Owner, server: Option<&ServerKind>) -> Named {
         let scan = self.scan_of(&text);
         let (kind, features) = kind_of(scan.as_ref());
         let scan = scan.unwrap_or_default();
         let under = PreparedUnder::of(&self.state);
         let mode = self.state.lex_mode;
         let params = scan.holes().iter().filter(|hole| hole.kind == HoleKind::Placeholder).count();
-        Named { text, scan, kind, features, params, home: None, mode, under }
+        let product = ServerKind::parse(self.services.server_version.as_bytes());
+        let server = server.unwrap_or(&product);
+        let types = BoundTypes::new(server, None);
+        let variables = match server.product {
+            Product::MySql => VariableKinds::of_text(&text, mode, &self.state.settings),
+            Product::MariaDb => None,
+        };
+        let remembered = Mutex::new(Remembered::new(types, variables, self.services.definitions()));
+        Named { text, scan, kind, features, params, home: None, mode, under, remembered }
+    }
+
+    /// What the execution of a statement with a name needs of a server.
+    async fn need_of_named(&mut self, command: &[u8], named: &Named, using: &Using) -> Need {
+        if !using.is_empty() || named.features.contains(Features::USER_VARIABLE) {
+            self.learn_all_user_variables().await;
+        }
+        let settings = &self.state.settings;
+        let kinds = using.iter().map(|span| {
+            let parameter = bytes(command, *span);
+            match variable_name(parameter) {
+                Some(name) => ValueKind::of_literal(settings.get(&format!("@{name}"))),
+                None => ValueKind::of_literal(Some(parameter)),
+            }
+        });
+        let holds = named.under.holds(&self.state);
+        let reading = if holds { ReadingNow::Same } else { ReadingNow::Other };
+        let definitions = self.services.definitions();
+        let mut remembered = named.remembered.lock();
+        remembered.bind_kinds(kinds.collect());
+        remembered.need(Found { settings, definitions, reading })
     }
 
     /// The text of an expression in the character set of statements; NULL is the word, as on
@@ -331,10 +385,12 @@ impl Session {
             [b"EXECUTE ", ONCE.as_bytes(), &using].concat()
         };
         self.note_named(named, &parameters);
+        let home = self.attached[index].home();
         let request = Request::Payload([&[code::QUERY], &sql[..]].concat());
         let Some(outcome) = self.exchange(index, request, Expect::Query).await? else {
             return Ok(());
         };
+        named.note_executed(home, &outcome);
         // A SET with parameters has not been read: whatever it set stays with this session.
         let kind = if named.kind == StatementKind::Set { StatementKind::Other } else { named.kind };
         self.after_statement(index, kind, named.features, &outcome).await;
@@ -395,6 +451,16 @@ impl Session {
 }
 
 impl Named {
+    /// Notes what servers remember of an execution.
+    pub(super) fn note_executed(&self, home: Home, outcome: &Outcome) {
+        let mut remembered = self.remembered.lock();
+        if outcome.is_error() {
+            remembered.note_failed(home);
+        } else {
+            remembered.note_executed(home);
+        }
+    }
+
     /// Whether it changes the account that it runs as.
     fn changes_own_account(&self) -> bool {
         changes_own_account(&self.text, self.mode, &self.scan)

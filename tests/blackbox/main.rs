@@ -56,6 +56,7 @@ mod scripted;
 mod server;
 mod sessions;
 mod several_statements;
+mod shared_statements;
 mod shop;
 mod single;
 mod software;

@@ -4,6 +4,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use super::{Connection, Database, Failure};
+use crate::backend::bound_types::{Fresh, Need, Variant};
 use crate::backend::settings::Settings;
 use crate::backend::statements::{Exclusive, Owner, ServerStatement};
 use crate::wire::command::code;
@@ -11,14 +12,22 @@ use crate::wire::packet::build_packet;
 use crate::wire::scanner::Expect;
 
 impl Connection {
-    /// Prepares a statement for `owner`, or finds it prepared.
-    pub async fn prepare(&mut self, sql: &[u8], owner: &Owner) -> Result<ServerStatement, Failure> {
+    /// The server statement that runs what is needed: found prepared, or prepared for `owner`.
+    pub async fn prepare(
+        &mut self,
+        sql: &[u8],
+        need: &Need,
+        owner: &Owner,
+    ) -> Result<ServerStatement, PrepareError> {
         self.enter_reading();
-        if let Some(known) = self.statements.find(sql, owner) {
+        if let Some(known) = self.statements.find(sql, need, owner) {
             return Ok(known);
         }
+        if need.fresh == Fresh::WillNotDo {
+            return Err(PrepareError::TypesLost);
+        }
         let id = self.prepare_anew(sql).await?;
-        self.note_prepared(sql, id, owner).await
+        Ok(self.note_prepared(sql, id, need.after.clone(), owner).await?)
     }
 
     async fn prepare_anew(&mut self, sql: &[u8]) -> Result<u32, Failure> {
@@ -32,10 +41,11 @@ impl Connection {
         &mut self,
         sql: &[u8],
         id: u32,
+        variant: Variant,
         owner: &Owner,
     ) -> Result<ServerStatement, Failure> {
         self.enter_reading();
-        let (statement, evicted) = self.statements.insert(sql, id, owner);
+        let (statement, evicted) = self.statements.insert(sql, id, variant, owner);
         if let Some(old) = evicted {
             self.close_statement(old).await?;
         }
@@ -43,13 +53,20 @@ impl Connection {
     }
 
     /// A prepared statement that nobody else executes until it is given back or closed.
-    pub async fn prepare_exclusive(&mut self, sql: &[u8]) -> Result<Exclusive, Failure> {
+    pub async fn prepare_exclusive(
+        &mut self,
+        sql: &[u8],
+        need: &Need,
+    ) -> Result<Exclusive, PrepareError> {
         self.enter_reading();
-        if let Some(taken) = self.statements.take(sql) {
+        if let Some(taken) = self.statements.take(sql, need) {
             return Ok(taken);
         }
+        if need.fresh == Fresh::WillNotDo {
+            return Err(PrepareError::TypesLost);
+        }
         let id = self.prepare_anew(sql).await?;
-        Ok(self.statements.exclusive(sql, id))
+        Ok(self.statements.exclusive(sql, id, need.after.clone()))
     }
 
     /// Takes a statement back that has no open cursor any more.
@@ -94,6 +111,17 @@ impl Connection {
         };
         self.statements.enter(reading_key(database, &self.settings));
     }
+}
+
+/// Why there is no server statement to execute.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// Preparing failed.
+    #[error("{0}")]
+    Failed(#[from] Failure),
+    /// The one that knows how to read the parameters is not on this connection.
+    #[error("the types that were bound earlier are not known on this connection")]
+    TypesLost,
 }
 
 /// Describes completely what a server reads a statement under.

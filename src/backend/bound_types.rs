@@ -1,0 +1,529 @@
+//! What a server remembers of the types that a prepared statement's parameters were bound with, and
+//! which server statement may therefore run a client's execution.
+//!
+//! MySQL (from 8.0.22 on) derives the type of every parameter when it prepares a statement. An
+//! execution whose values do not fit has the statement prepared again with the types of the
+//! values, and those stay: a text that is bound later is converted to them
+//! (`Prepared_statement::check_parameter_types` in `sql/sql_prepare.cc`; manual, "PREPARE
+//! Statement"). MariaDB takes the types of each execution, but some expressions keep the scale of
+//! an earlier one (`SELECT -?`). So a server statement is shared only among clients whose
+//! executions leave it in the same state; the states are [`Variant`]s.
+//!
+//! Pure: the client's statement has its [`BoundTypes`], which says of each execution what server
+//! statement it [`Need`]s; [`super::Statements`] finds it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use smallvec::SmallVec;
+
+use super::server_kind::{Product, ServerKind};
+use super::variable_kinds::{self, VariableKind};
+use crate::sql::value::Value;
+use crate::wire::binary_value::{BinaryType, Sign, content};
+use crate::wire::column_type::ColumnType;
+use crate::wire::statement::{Param, ParamPlace};
+
+/// The kind of a bound value, as far as servers tell kinds apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueKind {
+    /// NULL, which fits every type.
+    Null,
+    /// An integer with a sign.
+    Signed,
+    /// One without.
+    Unsigned,
+    /// DECIMAL.
+    Decimal,
+    /// FLOAT or DOUBLE.
+    Double,
+    /// DATE.
+    Date,
+    /// TIME.
+    Time,
+    /// DATETIME or TIMESTAMP.
+    DateTime,
+    /// A text that MySQL takes for an integer parameter without preparing again: a short whole
+    /// number, or no number at all.
+    Text,
+    /// A negative whole number as text, with which MySQL prepares an integer parameter again.
+    NegativeText,
+    /// A text of which only the server knows whether it fits an integer parameter.
+    NumberText,
+    /// Bytes, of which the same is true as of [`ValueKind::Text`].
+    Bytes,
+    /// Bytes of which only the server knows whether they fit an integer parameter.
+    NumberBytes,
+    /// A type that is not known here.
+    Other(u8),
+}
+
+/// The kinds of all values of an execution.
+pub type ValueKinds = SmallVec<[ValueKind; 8]>;
+
+/// The state that a server statement was brought into by its executions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// Nothing was bound that changed it since it was prepared.
+    AsPrepared,
+    /// MariaDB: values of these kinds were bound, NULL where nothing else was.
+    Bound(ValueKinds),
+    /// A state that a single client's statement has brought it into, by a number of that state.
+    Own(u64),
+}
+
+/// What a server statement must be like to run an execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The state in which it may be found.
+    pub before: Variant,
+    /// The state in which the execution leaves it.
+    pub after: Variant,
+    /// Whether one that has just been prepared will do.
+    pub fresh: Fresh,
+}
+
+/// Whether a server statement that has just been prepared is as good as the one that the client's
+/// earlier executions ran on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fresh {
+    /// It is.
+    WillDo,
+    /// Only that very statement knows how to read the values.
+    WillNotDo,
+}
+
+impl Need {
+    /// What executions without parameters need.
+    pub const AS_PREPARED: Self =
+        Self { before: Variant::AsPrepared, after: Variant::AsPrepared, fresh: Fresh::WillDo };
+
+    /// Whether the execution changes the server statement for later ones.
+    pub fn changes(&self) -> bool {
+        self.before != self.after
+    }
+
+    /// The same for a part of the statement that has only these of its parameters.
+    #[must_use]
+    pub fn of_parameters(&self, parameters: &[usize]) -> Self {
+        let part = |variant: &Variant| match variant {
+            Variant::Bound(kinds) => {
+                let kind = |at: &usize| kinds.get(*at).copied().unwrap_or(ValueKind::Null);
+                Variant::Bound(parameters.iter().map(kind).collect())
+            }
+            other => other.clone(),
+        };
+        Self { before: part(&self.before), after: part(&self.after), fresh: self.fresh }
+    }
+}
+
+/// How a server remembers types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TypeMemory {
+    /// MariaDB: each execution brings its own, of which traces stay.
+    Traces,
+    /// MySQL from 8.0.22 on: they stay until values come that do not fit.
+    Sticky,
+    /// It is not known.
+    Unknown,
+}
+
+impl TypeMemory {
+    fn of(kind: &ServerKind) -> Self {
+        match kind.product {
+            Product::MariaDb => Self::Traces,
+            Product::MySql if kind.version >= (8, 0, 22) => Self::Sticky,
+            Product::MySql => Self::Unknown,
+        }
+    }
+}
+
+/// The bound types of a client's prepared statement: what one server alone would remember.
+#[derive(Debug)]
+pub struct BoundTypes {
+    memory: TypeMemory,
+    /// The parameters' types as the server derived them; `None` if it did not say.
+    derived: Option<Box<[BinaryType]>>,
+    state: State,
+    /// The state of server statements that only this one uses, as long as nothing was bound that
+    /// changed them; `None` while it shares.
+    own: Option<u64>,
+    /// The last execution and what it needs in this state.
+    last: ValueKinds,
+    need: Need,
+}
+
+/// The state that one server alone would have the statement in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing was bound that changed it since it was prepared.
+    AsPrepared,
+    /// It was prepared again for values that did not fit.
+    Rebound {
+        /// Which server statements are in that state.
+        number: u64,
+        /// The kinds of those values, if one that is just prepared comes into the same state by
+        /// them.
+        first: Option<ValueKinds>,
+    },
+}
+
+impl BoundTypes {
+    /// Of a statement that was just prepared on a server of this kind, which gave its parameters
+    /// these types.
+    pub fn new(kind: &ServerKind, derived: Option<Box<[BinaryType]>>) -> Self {
+        let memory = TypeMemory::of(kind);
+        let own = (memory == TypeMemory::Unknown).then(next_number);
+        let (state, last, need) = (State::AsPrepared, ValueKinds::new(), Need::AS_PREPARED);
+        let mut types = Self { memory, derived, state, own, last, need };
+        types.need = types.need_of(&types.last);
+        types
+    }
+
+    /// From now on no other client's statement shares a server statement with this one.
+    pub fn stop_sharing(&mut self) {
+        if self.own.is_none() {
+            self.own = Some(next_number());
+            self.need = self.need_of(&self.last);
+        }
+    }
+
+    /// The state of server statements is another one after the next execution, which no other is
+    /// brought into: what else they remember has changed.
+    pub fn leave_state(&mut self) {
+        let after = Variant::Own(next_number());
+        let before = self.need.before.clone();
+        self.need = Need { before, after, fresh: Fresh::WillNotDo };
+    }
+
+    /// What an execution with these parameters needs. `long_data` gives what came by
+    /// COM_STMT_SEND_LONG_DATA for a parameter.
+    pub fn bind<'a>(
+        &mut self,
+        parameters: &[Param],
+        payload: &'a [u8],
+        long_data: impl Fn(usize) -> &'a [u8],
+    ) -> &Need {
+        let looks_at_texts = self.memory == TypeMemory::Sticky;
+        let kind = |at: usize, parameter: &Param| match (&parameter.place, kind_of(parameter.of)) {
+            (ParamPlace::Null, _) => ValueKind::Null,
+            (place, kind @ (ValueKind::Text | ValueKind::Bytes)) if looks_at_texts => {
+                let text = match place {
+                    ParamPlace::At(range) => {
+                        let raw = payload.get(range.clone()).unwrap_or_default();
+                        content(parameter.of.kind, raw).unwrap_or_default()
+                    }
+                    _ => long_data(at),
+                };
+                if kind == ValueKind::Text { text_kind(text) } else { bytes_kind(text) }
+            }
+            (_, kind) => kind,
+        };
+        let is_known = |(at, parameter)| self.last.get(at) == Some(&kind(at, parameter));
+        let same = parameters.len() == self.last.len();
+        if !same || !parameters.iter().enumerate().all(is_known) {
+            let kinds = parameters.iter().enumerate().map(|(at, p)| kind(at, p)).collect();
+            self.enter(kinds);
+        }
+        &self.need
+    }
+
+    /// The same for parameters of these kinds.
+    pub fn bind_kinds(&mut self, kinds: ValueKinds) -> &Need {
+        if kinds != self.last {
+            self.enter(kinds);
+        }
+        &self.need
+    }
+
+    /// Whether executions have changed what the server derived when the text was prepared.
+    pub fn is_rebound(&self) -> bool {
+        self.state != State::AsPrepared
+    }
+
+    /// What the execution needs that was bound last.
+    pub fn need(&self) -> &Need {
+        &self.need
+    }
+
+    /// Notes that a server has run the execution that was bound last.
+    pub fn note_executed(&mut self) {
+        let kinds = self.without_harmless_numbers(&self.last);
+        let is_odd = kinds.iter().any(|kind| is_odd(*kind));
+        self.note((self.need.fresh == Fresh::WillDo && !is_odd).then_some(kinds));
+    }
+
+    /// Notes that it has answered with an error, perhaps before it prepared the statement again.
+    pub fn note_failed(&mut self) {
+        self.note(None);
+    }
+
+    fn note(&mut self, first: Option<ValueKinds>) {
+        let Variant::Own(number) = self.need.after else { return };
+        if !self.need.changes() {
+            return;
+        }
+        match self.memory {
+            TypeMemory::Sticky => self.state = State::Rebound { number, first },
+            TypeMemory::Traces | TypeMemory::Unknown => self.own = Some(number),
+        }
+        self.need = self.need_of(&self.last);
+    }
+
+    fn enter(&mut self, kinds: ValueKinds) {
+        self.need = self.need_of(&kinds);
+        self.last = kinds;
+    }
+
+    fn need_of(&self, kinds: &ValueKinds) -> Need {
+        match self.memory {
+            TypeMemory::Traces if kinds.is_empty() || self.own.is_some() => self.unchanged(),
+            TypeMemory::Traces => {
+                let after = Variant::Bound(kinds.clone());
+                Need { before: Variant::AsPrepared, after, fresh: Fresh::WillDo }
+            }
+            TypeMemory::Unknown => self.unchanged(),
+            TypeMemory::Sticky => self.sticky_need(kinds),
+        }
+    }
+
+    /// An execution that leaves a statement as it was prepared.
+    fn unchanged(&self) -> Need {
+        let variant = self.own.map_or(Variant::AsPrepared, Variant::Own);
+        Need { before: variant.clone(), after: variant, fresh: Fresh::WillDo }
+    }
+
+    fn sticky_need(&self, kinds: &ValueKinds) -> Need {
+        let plain = self.without_harmless_numbers(kinds);
+        match &self.state {
+            State::AsPrepared => {
+                let fits = |(at, kind): (usize, &ValueKind)| fits(*kind, self.derived_type(at));
+                let mut need = self.unchanged();
+                if !plain.iter().enumerate().all(fits) {
+                    need.after = Variant::Own(next_number());
+                }
+                need
+            }
+            State::Rebound { number, first } => {
+                let before = Variant::Own(*number);
+                let (after, fresh) = match first {
+                    Some(first) if *first == plain => (before.clone(), Fresh::WillDo),
+                    Some(first) if plain.iter().zip(first).all(|(k, f)| covers(*f, *k)) => {
+                        (before.clone(), Fresh::WillNotDo)
+                    }
+                    Some(_) => (Variant::Own(next_number()), Fresh::WillNotDo),
+                    // There is one, and it is in whatever state this brings it into.
+                    None => (before.clone(), Fresh::WillNotDo),
+                };
+                Need { before, after, fresh }
+            }
+        }
+    }
+
+    fn derived_type(&self, at: usize) -> Option<BinaryType> {
+        self.derived.as_ref().and_then(|types| types.get(at)).copied()
+    }
+
+    /// Numbers as text are texts like others for parameters that are no integers.
+    fn without_harmless_numbers(&self, kinds: &ValueKinds) -> ValueKinds {
+        let plain = |(at, kind): (usize, &ValueKind)| {
+            let is_harmless = self.derived_type(at).is_some_and(|of| !is_integer(of.kind));
+            match kind {
+                ValueKind::NegativeText | ValueKind::NumberText if is_harmless => ValueKind::Text,
+                ValueKind::NumberBytes if is_harmless => ValueKind::Bytes,
+                kind => *kind,
+            }
+        };
+        kinds.iter().enumerate().map(plain).collect()
+    }
+}
+
+impl Variant {
+    /// Whether a server statement in this state serves a MariaDB execution of these kinds: whatever
+    /// was bound was of the same kinds, or NULL on one of the two sides.
+    fn fits(&self, kinds: &ValueKinds) -> bool {
+        match self {
+            Self::AsPrepared => true,
+            Self::Bound(known) => {
+                let same = |(a, b): (&ValueKind, &ValueKind)| {
+                    a == b || *a == ValueKind::Null || *b == ValueKind::Null
+                };
+                known.len() == kinds.len() && known.iter().zip(kinds).all(same)
+            }
+            Self::Own(_) => false,
+        }
+    }
+
+    /// Whether a server statement in this state may run what is needed.
+    pub(super) fn serves(&self, need: &Need, product: Product) -> bool {
+        match (&need.after, product) {
+            (Variant::Bound(kinds), Product::MariaDb) => self.fits(kinds),
+            (after, _) => *self == need.before || need.fresh == Fresh::WillDo && self == after,
+        }
+    }
+
+    /// The state after running what is needed.
+    pub(super) fn after(&self, need: &Need, product: Product) -> Variant {
+        match (self, &need.after, product) {
+            (Variant::Bound(known), Variant::Bound(kinds), Product::MariaDb) => {
+                let merged = known.iter().zip(kinds).map(|(known, kind)| match known {
+                    ValueKind::Null => *kind,
+                    known => *known,
+                });
+                Variant::Bound(merged.collect())
+            }
+            (_, after, _) => after.clone(),
+        }
+    }
+}
+
+/// A number that no state of a server statement has yet.
+fn next_number() -> u64 {
+    static NUMBERS: AtomicU64 = AtomicU64::new(1);
+    NUMBERS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Whether MySQL takes a value for a parameter of a derived type without preparing again, by
+/// `Prepared_statement::check_parameter_types`. What is not known to fit does not.
+fn fits(kind: ValueKind, derived: Option<BinaryType>) -> bool {
+    use ColumnType as Of;
+    use ValueKind as Kind;
+    if matches!(kind, Kind::Null | Kind::Text | Kind::Bytes) {
+        return true;
+    }
+    let Some(derived) = derived else { return false };
+    let number = matches!(kind, Kind::Signed | Kind::Unsigned | Kind::Decimal | Kind::Double);
+    match derived.kind {
+        Of::Year => matches!(kind, Kind::Signed | Kind::Unsigned),
+        integer if is_integer(integer) => match derived.sign {
+            Sign::Signed => kind == Kind::Signed,
+            Sign::Unsigned => kind == Kind::Unsigned,
+        },
+        Of::NewDecimal => matches!(kind, Kind::Signed | Kind::Unsigned | Kind::Decimal),
+        Of::Float | Of::Double => number,
+        Of::Date => number || kind == Kind::Date,
+        Of::Time => number || matches!(kind, Kind::Time | Kind::DateTime),
+        Of::DateTime | Of::Timestamp => {
+            number || matches!(kind, Kind::Date | Kind::Time | Kind::DateTime)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a value leaves a statement as it is that was prepared again for `first`.
+fn covers(first: ValueKind, kind: ValueKind) -> bool {
+    use ValueKind as Kind;
+    match kind {
+        Kind::Null | Kind::Text | Kind::Bytes => true,
+        Kind::NegativeText | Kind::NumberText | Kind::NumberBytes => {
+            matches!(first, Kind::Text | Kind::Bytes)
+        }
+        kind => kind == first,
+    }
+}
+
+/// Whether only the server knows what an integer parameter becomes with such a value.
+fn is_odd(kind: ValueKind) -> bool {
+    matches!(kind, ValueKind::NumberText | ValueKind::NumberBytes)
+}
+
+/// Whether a parameter of this type is computed as an integer.
+fn is_integer(kind: ColumnType) -> bool {
+    use ColumnType as Of;
+    matches!(
+        kind,
+        Of::Tiny | Of::Short | Of::Int24 | Of::Long | Of::LongLong | Of::Bool | Of::Bit | Of::Year
+    )
+}
+
+/// The kind of values of a type.
+fn kind_of(of: BinaryType) -> ValueKind {
+    use ColumnType as Of;
+    match of.kind {
+        Of::Tiny | Of::Short | Of::Int24 | Of::Long | Of::LongLong => match of.sign {
+            Sign::Signed => ValueKind::Signed,
+            Sign::Unsigned => ValueKind::Unsigned,
+        },
+        Of::Decimal | Of::NewDecimal => ValueKind::Decimal,
+        Of::Float | Of::Double => ValueKind::Double,
+        Of::Date => ValueKind::Date,
+        Of::Time => ValueKind::Time,
+        Of::DateTime | Of::Timestamp => ValueKind::DateTime,
+        Of::VarChar | Of::VarString | Of::String | Of::Enum | Of::Set | Of::Json => ValueKind::Text,
+        Of::TinyBlob | Of::MediumBlob | Of::LongBlob | Of::Blob => ValueKind::Bytes,
+        Of::Null => ValueKind::Null,
+        other => ValueKind::Other(other.code()),
+    }
+}
+
+impl ValueKind {
+    /// The kind of a value in the form in which it is sent to one of several shards.
+    pub fn of_value(value: &Value<'_>) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Int(_) => Self::Signed,
+            Value::UInt(_) => Self::Unsigned,
+            Value::Float(_) => Self::Double,
+            Value::Decimal(_) => Self::Decimal,
+            Value::Text(text) | Value::Temporal(text) => text_kind(text),
+            Value::Bytes(bytes) => bytes_kind(bytes),
+        }
+    }
+
+    /// The kind of a parameter that is a user variable with this literal; `None` if it was never
+    /// assigned.
+    pub fn of_literal(literal: Option<&[u8]>) -> Self {
+        match VariableKind::of(literal) {
+            VariableKind::Null => Self::Null,
+            VariableKind::Signed => Self::Signed,
+            VariableKind::Unsigned => Self::Unsigned,
+            VariableKind::Decimal => Self::Decimal,
+            VariableKind::Double => Self::Double,
+            VariableKind::Text(_) => {
+                let text = literal.and_then(variable_kinds::text_of);
+                text.map_or(Self::NumberText, |text| text_kind(&text))
+            }
+            VariableKind::Other => Self::NumberText,
+        }
+    }
+}
+
+/// Digits that fit every integer type.
+const SHORT: usize = 18;
+
+/// What MySQL makes of a text for an integer parameter: it prepares again if the text is a number
+/// that is no integer of the parameter's sign, or a negative one.
+fn text_kind(text: &[u8]) -> ValueKind {
+    let text = text.trim_ascii();
+    let Some(first) = text.first() else { return ValueKind::Text };
+    if !(first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.')) {
+        return ValueKind::Text;
+    }
+    let in_number =
+        |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
+    if !text.iter().all(in_number) {
+        // A number with something behind it is no number.
+        return ValueKind::Text;
+    }
+    let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
+    let is_short = digits.iter().all(u8::is_ascii_digit) && (1..=SHORT).contains(&digits.len());
+    match (is_short, first) {
+        (true, b'-') if digits.iter().any(|digit| *digit != b'0') => ValueKind::NegativeText,
+        (true, b'-') => ValueKind::NumberText,
+        (true, _) => ValueKind::Text,
+        // Dates and intervals: a sign in the middle is something behind a number.
+        (false, _) if has_sign_inside(text) => ValueKind::Text,
+        (false, _) => ValueKind::NumberText,
+    }
+}
+
+/// The same for bytes.
+fn bytes_kind(bytes: &[u8]) -> ValueKind {
+    if text_kind(bytes) == ValueKind::Text { ValueKind::Bytes } else { ValueKind::NumberBytes }
+}
+
+fn has_sign_inside(text: &[u8]) -> bool {
+    text.windows(2).any(|pair| pair[0].is_ascii_digit() && matches!(pair[1], b'+' | b'-'))
+}
+
+#[cfg(test)]
+mod tests;

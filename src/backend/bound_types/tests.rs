@@ -1,0 +1,144 @@
+//! The states that executions bring a statement into, as tables.
+
+use super::*;
+
+fn mysql() -> ServerKind {
+    ServerKind::parse(b"9.7.4")
+}
+
+type Derived = Option<Box<[BinaryType]>>;
+
+fn text_parameter() -> Derived {
+    [BinaryType::signed(ColumnType::VarString)].to_vec().into_boxed_slice().into()
+}
+
+fn integer_parameter() -> Derived {
+    [BinaryType::signed(ColumnType::LongLong)].to_vec().into_boxed_slice().into()
+}
+
+/// What each execution needs, in short: the states before and after, those of its own numbered as
+/// they come, and `fresh` or `home`.
+fn needs(mut types: BoundTypes, executions: &[&[ValueKind]]) -> Vec<String> {
+    let mut numbers: Vec<u64> = Vec::new();
+    let mut state = |variant: &Variant| match variant {
+        Variant::AsPrepared => "prepared".to_owned(),
+        Variant::Bound(kinds) => format!("{:?}", kinds.as_slice()),
+        Variant::Own(number) => {
+            let known = numbers.iter().position(|known| known == number);
+            let at = known.unwrap_or(numbers.len());
+            if known.is_none() {
+                numbers.push(*number);
+            }
+            format!("own {}", at + 1)
+        }
+    };
+    let mut all = Vec::new();
+    for kinds in executions {
+        let need = types.bind_kinds(kinds.iter().copied().collect()).clone();
+        let fresh = if need.fresh == Fresh::WillDo { "fresh" } else { "home" };
+        all.push(format!("{} > {}, {fresh}", state(&need.before), state(&need.after)));
+        types.note_executed();
+    }
+    all
+}
+
+#[test]
+fn values_of_the_derived_type_change_nothing() {
+    use ValueKind as Kind;
+    let types = BoundTypes::new(&mysql(), integer_parameter());
+    let executions: [&[Kind]; 4] = [&[Kind::Signed], &[Kind::Null], &[Kind::Text], &[Kind::Signed]];
+    assert_eq!(needs(types, &executions), ["prepared > prepared, fresh"; 4]);
+}
+
+#[test]
+fn a_value_of_another_type_stays_with_the_statement() {
+    use ValueKind as Kind;
+    // What one server does: the text is converted to the integer's type.
+    let types = BoundTypes::new(&mysql(), text_parameter());
+    let executions: [&[Kind]; 4] =
+        [&[Kind::Signed], &[Kind::Signed], &[Kind::Text], &[Kind::Double]];
+    assert_eq!(
+        needs(types, &executions),
+        [
+            "prepared > own 1, fresh",
+            "own 1 > own 1, fresh",
+            "own 1 > own 1, home",
+            "own 1 > own 2, home",
+        ]
+    );
+}
+
+#[test]
+fn numbers_as_text_count_only_for_integers() {
+    use ValueKind as Kind;
+    let of = |derived| BoundTypes::new(&mysql(), derived);
+    let execution: [&[Kind]; 1] = [&[Kind::NumberText]];
+    assert_eq!(needs(of(text_parameter()), &execution), ["prepared > prepared, fresh"]);
+    assert_eq!(needs(of(integer_parameter()), &execution), ["prepared > own 1, fresh"]);
+    assert_eq!(needs(of(None), &execution), ["prepared > own 1, fresh"]);
+}
+
+#[test]
+fn mariadb_keeps_types_apart_and_nulls_fit_all() {
+    use ValueKind as Kind;
+    let mariadb = ServerKind::parse(b"5.5.5-10.11.19-MariaDB");
+    let need = |kinds: &[Kind]| {
+        let mut types = BoundTypes::new(&mariadb, text_parameter());
+        types.bind_kinds(kinds.iter().copied().collect()).clone()
+    };
+    let serves = |variant: &Variant, need: &Need| variant.serves(need, Product::MariaDb);
+    let (number, text, null) = (need(&[Kind::Signed]), need(&[Kind::Text]), need(&[Kind::Null]));
+    let state = Variant::AsPrepared.after(&null, Product::MariaDb);
+    assert!(serves(&state, &number) && serves(&state, &text));
+    let state = state.after(&number, Product::MariaDb);
+    assert!(serves(&state, &number) && serves(&state, &null) && !serves(&state, &text));
+    assert_eq!(state.after(&null, Product::MariaDb), state);
+    assert!(!Variant::Own(1).serves(&number, Product::MariaDb));
+}
+
+#[test]
+fn an_unknown_server_shares_nothing() {
+    let types = BoundTypes::new(&ServerKind::parse(b"8.0.21"), text_parameter());
+    let executions: [&[ValueKind]; 2] = [&[ValueKind::Signed], &[ValueKind::Text]];
+    assert_eq!(needs(types, &executions), ["own 1 > own 1, fresh"; 2]);
+}
+
+#[test]
+fn a_failed_execution_leaves_a_state_that_only_the_server_knows() {
+    let mut types = BoundTypes::new(&mysql(), text_parameter());
+    let kinds = || [ValueKind::Signed].into_iter().collect();
+    let after = types.bind_kinds(kinds()).after.clone();
+    types.note_failed();
+    let need = types.bind_kinds(kinds());
+    assert_eq!((&need.before, need.fresh), (&after, Fresh::WillNotDo));
+}
+
+#[test]
+fn texts_are_numbers_as_the_server_reads_them() {
+    use ValueKind as Kind;
+    let cases: [(&str, Kind); 18] = [
+        ("", Kind::Text),
+        ("abc", Kind::Text),
+        ("12", Kind::Text),
+        (" 12 ", Kind::Text),
+        ("+7", Kind::Text),
+        ("-3", Kind::NegativeText),
+        ("-0", Kind::NumberText),
+        ("1.5", Kind::NumberText),
+        ("1.", Kind::NumberText),
+        (".5", Kind::NumberText),
+        ("1e3", Kind::NumberText),
+        ("1e-3", Kind::NumberText),
+        ("-", Kind::NumberText),
+        ("99999999999999999999", Kind::NumberText),
+        ("12abc", Kind::Text),
+        ("2024-01-02", Kind::Text),
+        ("10:11:12", Kind::Text),
+        ("1 2", Kind::Text),
+    ];
+    for (text, kind) in cases {
+        assert_eq!(text_kind(text.as_bytes()), kind, "{text:?}");
+    }
+    assert_eq!(bytes_kind(b"\xff\x00"), Kind::Bytes);
+    assert_eq!(bytes_kind(b"-3"), Kind::NumberBytes);
+}

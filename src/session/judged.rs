@@ -1,0 +1,126 @@
+//! A server judges a text that a client prepares: whether it can be prepared, what parameters it
+//! has and of which types.
+
+use crate::backend::{BoundTypes, Failure, Owner, Packets, Product, VariableKinds};
+use crate::error::{SqlError, catalog};
+use crate::sql::features::Features;
+use crate::sql::statement_kind::StatementKind;
+use crate::wire::binary_value::{BinaryType, Sign};
+use crate::wire::capability::Capabilities;
+use crate::wire::column::ColumnDefinition;
+use crate::wire::column_count::Definitions;
+use crate::wire::column_type::ColumnFlags;
+use crate::wire::command::code;
+use crate::wire::scanner::Expect;
+use crate::wire::statement::PrepareOk;
+
+use super::attached::Index;
+use super::prepared::is_about_transactions;
+use super::remembered::Remembered;
+use super::{Judges, Session, planned};
+
+/// What a server made of a text that a client prepares.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// The framed answer.
+    pub(super) answer: Vec<u8>,
+    /// The number of parameters.
+    pub(super) params: u16,
+    /// What servers remember with the statement.
+    pub(super) remembered: Remembered,
+}
+
+impl Session {
+    /// Prepares a text on a server that can run it. Where there are several servers the plan is
+    /// made too, so that a statement that is refused is refused here.
+    pub(super) async fn prepare_on_server(
+        &mut self,
+        owner: &Owner,
+        kind: StatementKind,
+        features: Features,
+    ) -> Result<Judged, SqlError> {
+        if features.contains(Features::USER_VARIABLE) {
+            // Their types are remembered with the statement.
+            self.learn_all_user_variables().await;
+        }
+        let text = &owner[..];
+        let topology = self.services.topology.load_full();
+        let (placement, database, text) = match topology.single_server() {
+            Some(shard) => {
+                let placement = self.place_anywhere(&topology, shard)?;
+                (placement, self.state.database.clone(), text.to_vec())
+            }
+            None if is_about_transactions(kind) => {
+                let (placement, database) = self.any_server(&topology, Judges::Any)?;
+                (placement, database, text.to_vec())
+            }
+            None => {
+                let mut scan = std::mem::take(&mut self.scan);
+                scan.run(text, self.state.lex_mode)
+                    .map_err(|error| catalog::SYNTAX.with(&[&error]))?;
+                let statement = planned::Statement::prepared(owner, scan, Vec::new());
+                let sample = self.sample_piece(&statement, &topology);
+                self.scan = statement.into_scan();
+                let (shard, text) = sample?;
+                let database = &topology.keyspace(shard.keyspace()).database;
+                (self.place_anywhere(&topology, shard)?, database.as_bytes().to_vec(), text)
+            }
+        };
+        let index = self.attach(placement, &database, false).await?;
+        let prepared = self.prepare_answer(index, &text, owner).await;
+        let outcome = *self.attached[index].lease.outcome();
+        self.note_preparation(index, kind, features, &outcome);
+        match prepared {
+            Ok(judged) => {
+                self.settle_quietly(index).await;
+                Ok(judged)
+            }
+            Err(failure) => Err(self.fail(index, failure).await),
+        }
+    }
+
+    async fn prepare_answer(
+        &mut self,
+        index: Index,
+        text: &[u8],
+        owner: &Owner,
+    ) -> Result<Judged, Failure> {
+        let lease = &mut self.attached[index].lease;
+        let answer = lease.answer(code::STMT_PREPARE, text, Expect::Prepare).await?;
+        let prepared = lease.outcome().prepared;
+        let Some(prepared) = prepared.filter(|_| answer.len() >= 9) else {
+            return Err(std::io::Error::other("the server prepared nothing").into());
+        };
+        let derived = derived_types(&answer, &prepared, lease.capabilities());
+        let types = BoundTypes::new(lease.kind(), derived);
+        let variables = match lease.kind().product {
+            Product::MySql => {
+                VariableKinds::of_text(owner, self.state.lex_mode, &self.state.settings)
+            }
+            Product::MariaDb => None,
+        };
+        let remembered = Remembered::new(types, variables, self.services.definitions());
+        let variant = remembered.prepared_as();
+        lease.note_prepared(text, prepared.statement_id, variant, owner).await?;
+        Ok(Judged { answer, params: prepared.params, remembered })
+    }
+}
+
+/// The types that the server derived for the parameters, if its answer describes them.
+fn derived_types(
+    answer: &[u8],
+    prepared: &PrepareOk,
+    capabilities: Capabilities,
+) -> Option<Box<[BinaryType]>> {
+    if prepared.definitions != Definitions::Sent {
+        return None;
+    }
+    let definitions = Packets::new(answer).skip(1).take(usize::from(prepared.params));
+    let types = definitions.map(|packet| {
+        let column = ColumnDefinition::parse(packet, capabilities).ok()?;
+        let unsigned = column.flags.contains(ColumnFlags::UNSIGNED);
+        let sign = if unsigned { Sign::Unsigned } else { Sign::Signed };
+        Some(BinaryType { kind: column.kind, sign })
+    });
+    types.collect()
+}

@@ -1,0 +1,432 @@
+//! What a server remembers with a prepared statement belongs to one session, whoever else uses the
+//! connection: types of parameters and of user variables, settings at PREPARE, warnings. Every
+//! packet is compared with that of a session of its own at the server.
+
+use std::thread;
+
+use crate::client::{Client, Error, Login, Prepared};
+use crate::packet::lenenc;
+use crate::proxy::Proxy;
+use crate::single::{Random, SINGLE};
+use crate::software::SOFTWARE;
+
+/// A parameter: type, sign and bytes.
+#[derive(Clone, Debug)]
+struct Bound {
+    name: &'static str,
+    kind: u8,
+    unsigned: bool,
+    bytes: Option<Vec<u8>>,
+}
+
+fn fixed(name: &'static str, kind: u8, bytes: &[u8]) -> Bound {
+    Bound { name, kind, unsigned: false, bytes: Some(bytes.to_vec()) }
+}
+
+fn text(name: &'static str, kind: u8, text: &str) -> Bound {
+    let mut bytes = Vec::new();
+    lenenc(&mut bytes, text.as_bytes());
+    fixed(name, kind, &bytes)
+}
+
+/// Values of every kind that servers tell apart, and texts that look like them.
+fn values() -> Vec<Bound> {
+    vec![
+        fixed("BIGINT 7", 8, &7_i64.to_le_bytes()),
+        fixed("BIGINT -7", 8, &(-7_i64).to_le_bytes()),
+        Bound { unsigned: true, ..fixed("BIGINT UNSIGNED 7", 8, &7_i64.to_le_bytes()) },
+        fixed("INT 1234", 3, &1234_i32.to_le_bytes()),
+        fixed("TINYINT 5", 1, &[5]),
+        fixed("DOUBLE 1.5", 5, &1.5_f64.to_le_bytes()),
+        fixed("FLOAT 1.5", 4, &1.5_f32.to_le_bytes()),
+        text("DECIMAL 1.25", 246, "1.25"),
+        fixed("DATE", 10, &[4, 0xe8, 7, 1, 2]),
+        fixed("DATETIME", 12, &[7, 0xe8, 7, 1, 2, 3, 4, 5]),
+        fixed("TIME", 11, &[8, 0, 0, 0, 0, 0, 1, 2, 3]),
+        text("text 007", 253, "007"),
+        text("text 1234", 253, "1234"),
+        text("text -7", 253, "-7"),
+        text("text 1.5", 253, "1.5"),
+        text("text 99999999999999999999", 253, "99999999999999999999"),
+        text("text 2024-01-02", 253, "2024-01-02"),
+        text("text abc", 254, "abc"),
+        text("bytes abc", 252, "abc"),
+        text("bytes 7", 252, "7"),
+        Bound { name: "NULL", kind: 253, unsigned: false, bytes: None },
+        Bound { name: "NULL as NULL", kind: 6, unsigned: false, bytes: None },
+        Bound { name: "NULL as BIGINT", kind: 8, unsigned: false, bytes: None },
+    ]
+}
+
+fn execute(client: &mut Client, statement: &Prepared, params: &[&Bound]) -> Result<(), Error> {
+    let mut body = statement.id.to_le_bytes().to_vec();
+    body.extend_from_slice(&[0, 1, 0, 0, 0]);
+    let mut nulls = vec![0_u8; params.len().div_ceil(8)];
+    for (at, _) in params.iter().enumerate().filter(|(_, param)| param.bytes.is_none()) {
+        nulls[at / 8] |= 1 << (at % 8);
+    }
+    body.extend_from_slice(&nulls);
+    body.push(1);
+    for param in params {
+        body.extend_from_slice(&[param.kind, if param.unsigned { 0x80 } else { 0 }]);
+    }
+    for param in params {
+        body.extend_from_slice(param.bytes.as_deref().unwrap_or_default());
+    }
+    client.command(0x17, &body)
+}
+
+/// Executes a statement and gives every packet of the answer.
+fn packets(client: &mut Client, statement: &Prepared, params: &[&Bound]) -> Vec<String> {
+    execute(client, statement, params).expect("it is read");
+    let answer = client.read_answer(true);
+    if let Err(Error::Io(error)) = &answer {
+        panic!("{error}");
+    }
+    let packets = std::mem::take(&mut client.recorded);
+    packets.iter().map(|packet| packet.escape_ascii().to_string()).collect()
+}
+
+/// Everything after the execution of a write, undone again.
+fn write(client: &mut Client, statement: &Prepared, params: &[&Bound]) -> Vec<String> {
+    client.query("BEGIN").expect("ok");
+    let mut packets = packets(client, statement, params);
+    let rows = client.query("SELECT k, n FROM bound ORDER BY id").expect("rows").texts();
+    packets.extend(rows.iter().map(|row| row.join(" ")));
+    client.query("ROLLBACK").expect("ok");
+    packets
+}
+
+const READS: &[&str] = &[
+    "SELECT ?",
+    "SELECT CONCAT(?, 'x'), HEX(?)",
+    "SELECT ? + 1, ROUND(?)",
+    "SELECT COUNT(*) FROM bound WHERE k = ?",
+    "SELECT id FROM bound WHERE n = ? ORDER BY id",
+    "SELECT id FROM bound WHERE d <= ? ORDER BY id",
+    "SELECT id, IFNULL(?, n), COALESCE(k, ?) FROM bound WHERE id = 1",
+    "SELECT id FROM bound WHERE k IN (?, 'abc') ORDER BY id",
+    "SELECT id FROM bound WHERE id > 0 ORDER BY id LIMIT ?",
+    "SELECT DATE_ADD(?, INTERVAL 1 DAY), CAST(? AS SIGNED)",
+];
+
+const WRITES: &[&str] = &[
+    "DELETE FROM bound WHERE k = ?",
+    "UPDATE bound SET n = n + 1 WHERE k = ?",
+    "UPDATE bound SET k = ? WHERE n = 4",
+    "INSERT IGNORE INTO bound (id, k, n) VALUES (100, ?, ?)",
+    "UPDATE bound SET n = ? WHERE id = 2",
+];
+
+/// The table that all of these statements use, made once.
+fn make_table() {
+    static MADE: std::sync::Once = std::sync::Once::new();
+    MADE.call_once(|| {
+        let mut client = SINGLE.shards[0].primary.client("app");
+        let table = "CREATE TABLE bound (id INT PRIMARY KEY AUTO_INCREMENT, \
+             k VARCHAR(20) NOT NULL UNIQUE, n INT, d DECIMAL(10,2) DEFAULT 7)";
+        client.query(table).expect("a table");
+        let rows = "INSERT INTO bound (k, n) VALUES ('1234', 1), ('01234', 2), ('1234.0', 3), \
+             ('+1234', 4), ('5', 5), ('abc', 7), ('7', 8), ('2024-01-02', 9)";
+        client.query(rows).expect("rows");
+    });
+}
+
+/// A session through the proxy beside one of its own at the server, with the same statements.
+struct Pair {
+    proxied: Client,
+    direct: Client,
+    statements: Vec<(usize, Prepared, Prepared)>,
+}
+
+impl Pair {
+    fn new(proxy: &Proxy) -> Self {
+        let server = SINGLE.shards[0].primary.socket_address();
+        let direct = Client::connect(server, &Login::test("app")).expect("a login");
+        Self { proxied: proxy.client("app"), direct, statements: Vec::new() }
+    }
+
+    fn prepare(&mut self, number: usize, sql: &str) {
+        let proxied = self.proxied.prepare(sql).unwrap_or_else(|e| panic!("{e}: {sql}"));
+        let direct = self.direct.prepare(sql).expect("a statement");
+        let ours = std::mem::take(&mut self.proxied.recorded);
+        let theirs = std::mem::take(&mut self.direct.recorded);
+        let without_id = |all: &[Vec<u8>]| [&all[0][5..], &all[1..].concat()].concat();
+        assert_eq!(without_id(&ours), without_id(&theirs), "{sql}");
+        self.statements.push((number, proxied, direct));
+    }
+
+    /// One execution on both sides; says how they differ.
+    fn step(&mut self, at: usize, params: &[&Bound]) -> Result<(), String> {
+        let (number, proxied, direct) = self.statements[at].clone();
+        let run = if number < READS.len() { packets } else { write };
+        let theirs = run(&mut self.direct, &direct, params);
+        let ours = run(&mut self.proxied, &proxied, params);
+        if ours == theirs {
+            return Ok(());
+        }
+        let names: Vec<&str> = params.iter().map(|param| param.name).collect();
+        let sql = READS.iter().chain(WRITES).nth(number).expect("a statement");
+        Err(format!("{sql} with {}:\n  {ours:?}\n  {theirs:?}", names.join(", ")))
+    }
+}
+
+fn proxy_with(name: &str, connections: usize) -> Proxy {
+    make_table();
+    let limits = format!("[limits]\nserver_connections_max = {connections}\n");
+    SINGLE.another_proxy(name, &limits)
+}
+
+/// Parameters for a statement; mostly of the kind that this session likes best.
+fn choose<'a>(random: &mut Random, all: &'a [Bound], liked: usize, count: u16) -> Vec<&'a Bound> {
+    let one = |random: &mut Random| {
+        if random.below(3) > 0 { &all[liked] } else { random.pick(all) }
+    };
+    (0..count).map(|_| one(random)).collect()
+}
+
+/// Goal: sessions whose parameters have different types share one connection, and each gets and
+/// writes what it would alone, to the byte.
+#[test]
+fn bound_types_of_others() {
+    let _cluster = SINGLE.watched();
+    let proxy = proxy_with("bound-types", 1);
+    let all = values();
+    for seed in 1..=4 {
+        let mut random = Random::new(seed);
+        let mut pairs: Vec<Pair> = (0..3).map(|_| Pair::new(&proxy)).collect();
+        for pair in &mut pairs {
+            for (number, sql) in READS.iter().chain(WRITES).enumerate() {
+                pair.prepare(number, sql);
+            }
+        }
+        let liked: Vec<usize> =
+            pairs.iter().map(|_| random.below(all.len() as u64) as usize).collect();
+        for step in 0..400 {
+            let who = random.below(3) as usize;
+            let pair = &mut pairs[who];
+            let at = random.below(pair.statements.len() as u64) as usize;
+            let count = pair.statements[at].1.parameters;
+            let params = choose(&mut random, &all, liked[who], count);
+            let same = pair.step(at, &params);
+            assert_eq!(same, Ok(()), "seed {seed}, step {step}, session {who}");
+            if random.below(40) == 0 {
+                // Prepared anew: what was bound is forgotten.
+                let (number, proxied, direct) = pair.statements.swap_remove(at);
+                pair.proxied.close(&proxied).expect("no answer");
+                pair.direct.close(&direct).expect("no answer");
+                let sql = READS.iter().chain(WRITES).nth(number).expect("a statement");
+                pair.prepare(number, sql);
+            }
+        }
+    }
+}
+
+/// Goal: where MariaDB keeps the scale of a value that was bound before, it is one's own. (Alone, a
+/// session that binds a text first is shown an integer with 39 zeros behind the point.)
+#[test]
+fn scales_of_others() {
+    let _cluster = SINGLE.watched();
+    let proxy = proxy_with("scales", 1);
+    let (mut one, mut two) = (Pair::new(&proxy), Pair::new(&proxy));
+    for pair in [&mut one, &mut two] {
+        pair.prepare(0, "SELECT -?, ABS(?), FLOOR(?)");
+    }
+    let (number, other) = (fixed("BIGINT -7", 8, &(-7_i64).to_le_bytes()), text("text", 253, "x"));
+    for _ in 0..3 {
+        assert_eq!(one.step(0, &[&other; 3]), Ok(()));
+        assert_eq!(two.step(0, &[&number; 3]), Ok(()));
+    }
+}
+
+/// Goal: the same while twelve sessions race for three connections.
+#[test]
+fn twelve_race_for_three() {
+    let _cluster = SINGLE.watched();
+    let proxy = proxy_with("race", 3);
+    let all = values();
+    thread::scope(|scope| {
+        let racers: Vec<_> = (0..12_u64)
+            .map(|who| {
+                let (proxy, all) = (&proxy, &all);
+                scope.spawn(move || {
+                    let mut random = Random::new(100 + who);
+                    let liked = random.below(all.len() as u64) as usize;
+                    let mut pair = Pair::new(proxy);
+                    for (number, sql) in READS.iter().enumerate() {
+                        pair.prepare(number, sql);
+                    }
+                    for step in 0..120 {
+                        let at = random.below(pair.statements.len() as u64) as usize;
+                        let count = pair.statements[at].1.parameters;
+                        let params = choose(&mut random, all, liked, count);
+                        pair.step(at, &params)
+                            .unwrap_or_else(|error| panic!("racer {who}, step {step}: {error}"));
+                    }
+                })
+            })
+            .collect();
+        for racer in racers {
+            racer.join().expect("no racer saw a difference");
+        }
+    });
+}
+
+/// Goal: a statement keeps the type that a user variable of its own session had at PREPARE.
+#[test]
+fn types_of_user_variables() {
+    let _cluster = SINGLE.watched();
+    let proxy = proxy_with("variable-types", 1);
+    let mut one = Pair::new(&proxy);
+    let mut two = Pair::new(&proxy);
+    let sql = "SELECT k FROM bound WHERE k = @v ORDER BY id";
+    let set = |pair: &mut Pair, sql: &str| {
+        pair.proxied.query(sql).expect("ok");
+        pair.direct.query(sql).expect("ok");
+        pair.proxied.recorded.clear();
+        pair.direct.recorded.clear();
+    };
+    set(&mut one, "SET @v = 0");
+    set(&mut two, "SET @v = 'abc'");
+    one.prepare(3, sql);
+    two.prepare(3, sql);
+    for (first, second) in [("0", "'abc'"), ("5", "'5'"), ("'x'", "7"), ("1.5", "NULL")] {
+        set(&mut one, &format!("SET @v = {first}"));
+        set(&mut two, &format!("SET @v = {second}"));
+        for _ in 0..2 {
+            assert_eq!(one.step(0, &[]), Ok(()), "{first}");
+            assert_eq!(two.step(0, &[]), Ok(()), "{second}");
+        }
+        // Assigned where only the server knows of it.
+        set(&mut two, "SELECT k INTO @v FROM bound WHERE id = 6");
+        assert_eq!(two.step(0, &[]), Ok(()), "assigned");
+    }
+    // The same by name.
+    for pair in [&mut one, &mut two] {
+        set(pair, "SET @w = 7");
+    }
+    set(&mut one, "SET @v = 0");
+    set(&mut two, "SET @v = 'abc'");
+    let named = "PREPARE s FROM 'SELECT k, @v FROM bound WHERE k = @v OR n = ? ORDER BY id'";
+    for pair in [&mut one, &mut two] {
+        pair.proxied.query(named).expect("ok");
+        pair.direct.query(named).expect("ok");
+    }
+    for (first, second) in [("7", "'def'"), ("8", "'ghi'")] {
+        set(&mut one, &format!("SET @v = {first}"));
+        set(&mut two, &format!("SET @v = {second}"));
+        for pair in [&mut one, &mut two] {
+            let theirs = pair.direct.query("EXECUTE s USING @w").expect("rows").texts();
+            match pair.proxied.query("EXECUTE s USING @w") {
+                Ok(answer) => assert_eq!(answer.texts(), theirs),
+                // The other session's statement of that name has taken its place.
+                Err(error) => assert!(error.to_string().contains("GG15006"), "{error}"),
+            }
+        }
+    }
+}
+
+/// Goal: a server prepares a statement again after a definition, under the settings of whoever
+/// executes it then; that changes nobody else's.
+#[test]
+fn settings_of_others_after_a_definition() {
+    let _cluster = SINGLE.watched();
+    let proxy = proxy_with("definition", 1);
+    let mut owner = SINGLE.shards[0].primary.client("app");
+    owner.query("CREATE TABLE defined (id INT PRIMARY KEY, v INT)").expect("a table");
+    owner.query("INSERT INTO defined VALUES (1, 10)").expect("a row");
+    let sql = "SELECT id, \"v\", 'a' 'b', 'x' || 'y', 5 - v FROM defined WHERE id = ?";
+    let numbers = [fixed("BIGINT 1", 8, &1_i64.to_le_bytes())];
+    let mut pairs = [Pair::new(&proxy), Pair::new(&proxy), Pair::new(&proxy)];
+    for pair in &mut pairs {
+        pair.prepare(0, sql);
+    }
+    let settings = [
+        "SET sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT'",
+        "SET NAMES latin1",
+        "SET div_precision_increment = 7",
+    ];
+    for (round, setting) in settings.iter().enumerate() {
+        for pair in &mut pairs {
+            assert_eq!(pair.step(0, &[&numbers[0]]), Ok(()), "round {round}");
+        }
+        // The first session's settings are others now; its statement means what it meant.
+        pairs[0].proxied.query(setting).expect("ok");
+        pairs[0].direct.query(setting).expect("ok");
+        pairs[0].proxied.recorded.clear();
+        pairs[0].direct.recorded.clear();
+        assert_eq!(pairs[0].step(0, &[&numbers[0]]), Ok(()), "round {round}, moved");
+        proxy
+            .client("app")
+            .query(format!("ALTER TABLE defined ADD COLUMN c{round} INT"))
+            .expect("ok");
+        for pair in &mut pairs {
+            assert_eq!(pair.step(0, &[&numbers[0]]), Ok(()), "round {round}, defined");
+        }
+    }
+}
+
+/// Goal: nobody sees what another session's statement was warned of.
+#[test]
+fn warnings_of_others() {
+    let cluster = SINGLE.watched();
+    let proxy = proxy_with("warnings", 1);
+    let mut owner = cluster.shards[0].primary.client("app");
+    let reads = "CREATE PROCEDURE reads_diagnostics() BEGIN \
+         GET DIAGNOSTICS @n = NUMBER; \
+         GET DIAGNOSTICS CONDITION 1 @m = MESSAGE_TEXT; SELECT @n, @m; END";
+    owner.query(reads).expect("a procedure");
+    let (mut one, mut two) = (proxy.client("app"), proxy.client("app"));
+    let secrets = [
+        "SELECT CAST('s3cret-literal' AS SIGNED)",
+        "SELECT CAST('s3cret-literal' AS DECIMAL(5,1)) FROM bound LIMIT 1",
+        "SELECT * FROM `s3cret-literal`",
+        "SIGNAL SQLSTATE '01000' SET MESSAGE_TEXT = 's3cret-literal'",
+        "CALL `s3cret-literal`()",
+    ];
+    let looks: [&[&str]; 8] = [
+        &["SELECT 1", "SHOW WARNINGS"],
+        &["SELECT 1", "SHOW ERRORS"],
+        &["DO 1", "SHOW COUNT(*) WARNINGS", "SHOW WARNINGS LIMIT 5"],
+        &["SET @a = 1", "SHOW WARNINGS"],
+        &["GET DIAGNOSTICS CONDITION 1 @m = MESSAGE_TEXT", "SELECT @m"],
+        &["CALL reads_diagnostics()"],
+        &["SELECT @@warning_count, @@error_count"],
+        &["BEGIN", "SHOW WARNINGS", "SHOW ERRORS", "ROLLBACK"],
+    ];
+    for own in [None, Some("SELECT CAST('own' AS SIGNED)")] {
+        for secret in secrets {
+            for look in looks {
+                if let Some(own) = own {
+                    two.query(own).expect("a warning");
+                }
+                let _ = one.query_all(secret);
+                for sql in look {
+                    let seen = match two.query_all(*sql) {
+                        Ok(answers) => {
+                            format!("{:?}", answers.iter().map(|a| a.texts()).collect::<Vec<_>>())
+                        }
+                        Err(error) => error.to_string(),
+                    };
+                    assert!(!seen.contains("s3cret"), "{secret}, then {sql}: {seen}");
+                    if own.is_none() && sql.starts_with("SELECT @@warning") {
+                        assert!(seen.contains("\"0\", \"0\""), "{secret}, then {sql}: {seen}");
+                    }
+                }
+                let clean = two.query("SELECT COUNT(*) FROM bound").expect("a row");
+                assert_eq!(clean.warnings, 0);
+            }
+        }
+    }
+    // One's own stay, where the server keeps them too.
+    two.query("SELECT CAST('own' AS SIGNED)").expect("a warning");
+    one.query("SELECT CAST('s3cret' AS SIGNED)").expect("a warning");
+    let shown = two.query("SHOW WARNINGS").expect("rows").texts();
+    assert!(shown[0][2].contains("own"), "{shown:?}");
+    if !SOFTWARE.is_mysql() {
+        two.query("SELECT 1").expect("a row");
+        one.query("SELECT CAST('s3cret' AS SIGNED)").expect("a warning");
+        let shown = two.query("SHOW WARNINGS").expect("rows").texts();
+        assert!(shown[0][2].contains("own"), "{shown:?}");
+    }
+}
