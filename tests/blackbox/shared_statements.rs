@@ -7,6 +7,7 @@ use std::thread;
 use crate::client::{Client, Error, Login, Prepared};
 use crate::packet::lenenc;
 use crate::proxy::Proxy;
+use crate::shop::{SHOP, scratch_table};
 use crate::single::{Random, SINGLE};
 use crate::software::SOFTWARE;
 
@@ -270,6 +271,55 @@ fn twelve_race_for_three() {
             racer.join().expect("no racer saw a difference");
         }
     });
+}
+
+/// Goal: the same over several shards, whose pieces are prepared too.
+#[test]
+fn bound_types_of_others_over_shards() {
+    let cluster = SHOP.watched();
+    let proxy = cluster.another_proxy("types-shards", "[limits]\nserver_connections_max = 1\n");
+    let table = scratch_table();
+    let (mut one, mut two) = (proxy.client("shop"), proxy.client("shop"));
+    let texts = ["1234", "01234", "1234.0", "+1234", "5", "abc"];
+    let rows = (1..=24).map(|id| format!("({id}, {}, '{}')", id % 5, texts[id % texts.len()]));
+    let rows = rows.collect::<Vec<_>>().join(", ");
+    one.query(format!("INSERT INTO {table} (id, k, v) VALUES {rows}")).expect("rows");
+    let [by_text, less, update, delete] = [
+        format!("SELECT COUNT(*) FROM {table} WHERE v = ?"),
+        format!("SELECT id FROM {table} WHERE v <> ? ORDER BY id"),
+        format!("UPDATE {table} SET v = ? WHERE k = 4"),
+        format!("DELETE FROM {table} WHERE v = ?"),
+    ];
+    let (number, text) = (fixed("BIGINT", 8, &1234_i64.to_le_bytes()), text("text", 253, "1234"));
+    let run = |client: &mut Client, statement: &Prepared, param: &Bound| {
+        execute(client, statement, &[param]).expect("it is read");
+        client.read_answer(true)
+    };
+    let prepare = |client: &mut Client, sql: &str| client.prepare(sql).expect("a statement");
+    let [ours, theirs] =
+        [&by_text, &less].map(|sql| (prepare(&mut one, sql), prepare(&mut two, sql)));
+    for _ in 0..3 {
+        assert_eq!(run(&mut one, &ours.0, &number).expect("a row").scalar(), "16");
+        assert_eq!(run(&mut two, &ours.1, &text).expect("a row").scalar(), "4");
+        assert_eq!(run(&mut one, &theirs.0, &number).expect("rows").rows.len(), 8);
+        assert_eq!(run(&mut two, &theirs.1, &text).expect("rows").rows.len(), 20);
+    }
+    for sql in [&update, &delete] {
+        let (first, second) = (prepare(&mut one, sql), prepare(&mut two, sql));
+        for client in [&mut one, &mut two] {
+            client.query("BEGIN").expect("ok");
+        }
+        // Of numbers as texts a server in strict mode may refuse to compare those that are none.
+        let _ = run(&mut one, &first, &number);
+        one.query("ROLLBACK").expect("ok");
+        let changed = run(&mut two, &second, &text).expect("ok").affected;
+        // One of the five has that text already.
+        assert_eq!(changed, 4, "{sql}");
+        let left = format!("SELECT COUNT(*) FROM {table} WHERE k = 4 AND v = '1234'");
+        let left = two.query(left).expect("a row").scalar();
+        assert_eq!(left, if sql == &delete { "0" } else { "5" }, "{sql}");
+        two.query("ROLLBACK").expect("ok");
+    }
 }
 
 /// Goal: a statement keeps the type that a user variable of its own session had at PREPARE.
