@@ -385,7 +385,8 @@ fn settings_of_others_after_a_definition() {
     let mut owner = SINGLE.shards[0].primary.client("app");
     owner.query("CREATE TABLE defined (id INT PRIMARY KEY, v INT)").expect("a table");
     owner.query("INSERT INTO defined VALUES (1, 10)").expect("a row");
-    let sql = "SELECT id, \"v\", 'a' 'b', 'x' || 'y', 5 - v FROM defined WHERE id = ?";
+    let sql = "SELECT id, \"v\", 'a' 'b', 'x' || 'y', 5 - v, v / 3, COLLATION('a') FROM defined \
+         WHERE id = ?";
     let numbers = [fixed("BIGINT 1", 8, &1_i64.to_le_bytes())];
     let mut pairs = [Pair::new(&proxy), Pair::new(&proxy), Pair::new(&proxy)];
     for pair in &mut pairs {
@@ -394,6 +395,7 @@ fn settings_of_others_after_a_definition() {
     let settings = [
         "SET sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT'",
         "SET NAMES latin1",
+        "SET collation_connection = utf8mb4_bin",
         "SET div_precision_increment = 7",
     ];
     for (round, setting) in settings.iter().enumerate() {
