@@ -307,7 +307,8 @@ impl BoundTypes {
                 let before = Variant::Own(*number);
                 let (after, fresh) = match first {
                     Some(first) if *first == plain => (before.clone(), Fresh::WillDo),
-                    Some(first) if plain.iter().zip(first).all(|(k, f)| covers(*f, *k)) => {
+                    // What the server derived at first does not count any more.
+                    Some(first) if kinds.iter().zip(first).all(|(k, f)| covers(*f, *k)) => {
                         (before.clone(), Fresh::WillNotDo)
                     }
                     Some(_) => (Variant::Own(next_number()), Fresh::WillNotDo),

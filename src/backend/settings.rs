@@ -198,6 +198,7 @@ const OF_EXECUTION: &[&str] = &[
     "net_read_timeout",
     "net_retry_count",
     "net_write_timeout",
+    RESULTSET_METADATA,
     "server_id",
     "session_track_gtids",
     "session_track_schema",

@@ -85,6 +85,7 @@ impl Session {
         text: &[u8],
         owner: &Owner,
     ) -> Result<Judged, Failure> {
+        let home = self.attached[index].home();
         let lease = &mut self.attached[index].lease;
         let answer = lease.answer(code::STMT_PREPARE, text, Expect::Prepare).await?;
         let prepared = lease.outcome().prepared;
@@ -99,7 +100,7 @@ impl Session {
             }
             Product::MariaDb => None,
         };
-        let remembered = Remembered::new(types, variables, self.services.definitions());
+        let remembered = Remembered::new(types, variables, Some(home));
         let variant = remembered.prepared_as();
         lease.note_prepared(text, prepared.statement_id, variant, owner).await?;
         Ok(Judged { answer, params: prepared.params, remembered })

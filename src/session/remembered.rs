@@ -23,16 +23,14 @@ pub(super) struct Remembered {
     types: BoundTypes,
     /// The user variables in the text with their types at PREPARE, where those are remembered.
     variables: Option<VariableKinds>,
-    /// What is known of server statements that only this one uses.
-    own: Option<Own>,
-    /// The connection of the last execution.
+    moved: Option<Moved>,
+    /// The connection of the last execution, or of PREPARE.
     home: Option<Home>,
 }
 
-/// Server statements that only one client's statement uses, because more than its text, its reading
-/// and the types of its parameters is remembered with them.
+/// The statement has run under other settings than those of its PREPARE.
 #[derive(Clone, Copy, Debug)]
-struct Own {
+struct Moved {
     /// How many definitions had come when it ran last.
     definitions: u32,
     /// Whether one that is just prepared remembers the same.
@@ -60,17 +58,16 @@ pub(super) enum ReadingNow {
 }
 
 impl Remembered {
-    /// Of a statement that was just prepared, after so many definitions.
+    /// Of a statement that was just prepared, on this connection if it is shared among sessions.
     pub(super) fn new(
         mut types: BoundTypes,
         variables: Option<VariableKinds>,
-        definitions: u32,
+        home: Option<Home>,
     ) -> Self {
-        let own = variables.is_some().then_some(Own { definitions, fresh: Fresh::WillDo });
-        if own.is_some() {
+        if variables.is_some() {
             types.stop_sharing();
         }
-        Self { types, variables, own, home: None }
+        Self { types, variables, moved: None, home }
     }
 
     /// The state that the server statement is in which was just prepared.
@@ -95,21 +92,25 @@ impl Remembered {
 
     /// What the execution needs that was bound last.
     pub(super) fn need(&mut self, found: Found<'_>) -> Need {
-        if found.reading == ReadingNow::Other && self.own.is_none() {
-            self.own = Some(Own { definitions: found.definitions, fresh: Fresh::WillDo });
+        if found.reading == ReadingNow::Other && self.moved.is_none() {
+            let definitions = found.definitions;
+            self.moved = Some(Moved { definitions, fresh: Fresh::WillDo });
             self.types.stop_sharing();
         }
-        let Some(own) = &mut self.own else { return self.types.need().clone() };
-        if own.definitions != found.definitions {
+        if let Some(moved) = &mut self.moved
+            && moved.definitions != found.definitions
+        {
             // The server may prepare it again, under what is in force now.
-            *own = Own { definitions: found.definitions, fresh: Fresh::WillNotDo };
+            *moved = Moved { definitions: found.definitions, fresh: Fresh::WillNotDo };
             self.types.leave_state();
         }
         let mut need = self.types.need().clone();
         let variables = self.variables.as_ref();
         let retyped = variables.is_some_and(|then| !then.are_those_of(found.settings));
+        let defined = self.moved.is_some_and(|moved| moved.fresh == Fresh::WillNotDo);
         // What was prepared again for the types of an execution was read as it was read then.
-        if retyped || self.types.is_rebound() || own.fresh == Fresh::WillNotDo {
+        let is_own = self.moved.is_some() || self.variables.is_some();
+        if retyped || defined || is_own && self.types.is_rebound() {
             need.fresh = Fresh::WillNotDo;
         }
         need

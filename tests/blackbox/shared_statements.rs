@@ -174,7 +174,9 @@ impl Pair {
 
 fn proxy_with(name: &str, connections: usize) -> Proxy {
     make_table();
-    let limits = format!("[limits]\nserver_connections_max = {connections}\n");
+    // A look at a busy server may take a while; one that fails would close its connections.
+    let limits =
+        format!("[limits]\nserver_connections_max = {connections}\nmonitor_timeout_ms = 20000\n");
     SINGLE.another_proxy(name, &limits)
 }
 

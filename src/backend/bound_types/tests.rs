@@ -79,6 +79,17 @@ fn numbers_as_text_count_only_for_integers() {
 }
 
 #[test]
+fn numbers_as_text_count_for_what_has_become_an_integer() {
+    use ValueKind as Kind;
+    let types = BoundTypes::new(&mysql(), text_parameter());
+    let executions: [&[Kind]; 3] = [&[Kind::Signed], &[Kind::NumberText], &[Kind::Signed]];
+    assert_eq!(
+        needs(types, &executions),
+        ["prepared > own 1, fresh", "own 1 > own 2, home", "own 2 > own 2, home"]
+    );
+}
+
+#[test]
 fn mariadb_keeps_types_apart_and_nulls_fit_all() {
     use ValueKind as Kind;
     let mariadb = ServerKind::parse(b"5.5.5-10.11.19-MariaDB");
