@@ -26,6 +26,10 @@ pub struct Version {
     pub shape: Shape,
     /// The files.
     pub files: Vec<StoredFile>,
+    /// The files that vindex parameters name, by their path as written. They decide where rows
+    /// live, so what they say later, or on another machine, does not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named_files: Vec<StoredFile>,
 }
 
 /// Where a version came from.
@@ -64,16 +68,21 @@ impl Version {
             StoredFile { name: name.unwrap_or_default(), text: text.to_owned() }
         };
         let files: Vec<StoredFile> = sources.files().map(file).collect();
-        let digest = Digest::of_files(&files);
+        let named =
+            |(name, text): (&str, &str)| StoredFile { name: name.into(), text: text.into() };
+        let named_files: Vec<StoredFile> = sources.named_files().map(named).collect();
+        let digest = Digest::of_files(files.iter().chain(&named_files));
         let (by, at) = (actor.name.clone(), actor.at);
-        Self { number, origin, by, at, digest, shape: sources.shape(), files }
+        Self { number, origin, by, at, digest, shape: sources.shape(), files, named_files }
     }
 
-    /// Its files, to be validated; paths in vindex parameters are relative to `folder`.
+    /// Its files, to be validated; what vindex parameters name and was not kept, as versions of old
+    /// did not, is read from `folder`.
     pub fn sources(&self, folder: &Path) -> Sources {
         let files: Vec<(String, String)> =
             self.files.iter().map(|file| (file.name.clone(), file.text.clone())).collect();
-        Sources::from_files(self.shape, folder, &files)
+        let named = self.named_files.iter().map(|file| (file.name.clone(), file.text.clone()));
+        Sources::from_kept(self.shape, folder, &files, &named.collect())
     }
 
     /// The name of its document in the state folder.
@@ -106,7 +115,7 @@ impl Digest {
         Version::new(0, Origin::Api, &actor, sources).digest
     }
 
-    fn of_files(files: &[StoredFile]) -> Self {
+    fn of_files<'a>(files: impl IntoIterator<Item = &'a StoredFile>) -> Self {
         let mut bytes = Vec::new();
         for file in files {
             for part in [&file.name, &file.text] {
@@ -147,7 +156,7 @@ mod tests {
     fn another_cut_of_the_same_text_is_another_digest() {
         let digest = |name: &str, text: &str| {
             let file = StoredFile { name: name.to_owned(), text: text.to_owned() };
-            Digest::of_files(&[file])
+            Digest::of_files([&file])
         };
         assert_ne!(digest("a", "bc"), digest("ab", "c"));
         assert_ne!(digest("a", "b").rollout(), digest("a", "c").rollout());

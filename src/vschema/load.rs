@@ -2,21 +2,23 @@
 //!
 //! This is the only part of `vschema` that reads files.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::decode::{Document, Item};
-use super::json::{self, Json};
+use super::json::{self, Json, Node};
 use super::model::VSchema;
 use super::problem::{Problem, Problems, Severity, Strictness};
 use super::raw::{RawReader, RawVSchema, is_keyspace};
 use super::validate;
+use super::vindex::FILE_PARAMS;
 
 /// The files, read but not yet understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
     files: Vec<SourceFile>,
-    /// Paths in vindex parameters are relative to it.
-    folder: PathBuf,
+    /// Files that vindex parameters name, by their path as written, or why one cannot be read.
+    named_files: BTreeMap<String, Result<String, String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,10 +76,9 @@ impl Sources {
         let fail = |path: &Path, cause| LoadError { path: path.display().to_string(), cause };
         let read = |path: &Path| std::fs::read_to_string(path).map_err(|cause| fail(path, cause));
         if !path.is_dir() {
-            let name = path.display().to_string();
-            let mut sources = Self::from_text(&name, &read(path)?);
-            sources.folder = path.parent().map(Path::to_owned).unwrap_or_default();
-            return Ok(sources);
+            let file = (path.display().to_string(), read(path)?);
+            let folder = path.parent().unwrap_or(Path::new(""));
+            return Ok(Self::from_files(Shape::Document, folder, &[file]));
         }
         let mut paths = Vec::new();
         for entry in std::fs::read_dir(path).map_err(|cause| fail(path, cause))? {
@@ -96,19 +97,29 @@ impl Sources {
             let cause = std::io::Error::other("no KEYSPACE.json in this folder");
             return Err(fail(path, cause));
         }
-        Ok(Self { files, folder: path.to_owned() })
+        Ok(Self::with_named_files(files, path, &BTreeMap::new()))
     }
 
     /// One document: a SrvVSchema, or a single keyspace named after the file.
     pub fn from_text(name: &str, text: &str) -> Self {
-        let content = Content::Whole { keyspace: stem(Path::new(name)) };
-        let file = SourceFile { name: name.to_owned(), content, text: text.to_owned() };
-        Self { files: vec![file], folder: PathBuf::new() }
+        let file = (name.to_owned(), text.to_owned());
+        Self::from_files(Shape::Document, Path::new(""), &[file])
     }
 
-    /// Files that were kept or sent: names and texts. Paths in vindex parameters are relative to
-    /// `folder`. Of a document there is one file; further ones are ignored.
+    /// Files that were sent: names and texts. Paths in vindex parameters are relative to `folder`.
+    /// Of a document there is one file; further ones are ignored.
     pub fn from_files(shape: Shape, folder: &Path, files: &[(String, String)]) -> Self {
+        Self::from_kept(shape, folder, files, &BTreeMap::new())
+    }
+
+    /// Files that were kept, with what the files that vindex parameters name said then. Only what
+    /// was not kept of those is read now.
+    pub fn from_kept(
+        shape: Shape,
+        folder: &Path,
+        files: &[(String, String)],
+        named_files: &BTreeMap<String, String>,
+    ) -> Self {
         let files = files.iter().map(|(name, text)| {
             let content = match shape {
                 Shape::Folder => content_of_file(Path::new(name)),
@@ -117,7 +128,31 @@ impl Sources {
             SourceFile { name: name.clone(), content, text: text.clone() }
         });
         let count = if shape == Shape::Document { 1 } else { files.len() };
-        Self { files: files.take(count).collect(), folder: folder.to_owned() }
+        Self::with_named_files(files.take(count).collect(), folder, named_files)
+    }
+
+    fn with_named_files(
+        files: Vec<SourceFile>,
+        folder: &Path,
+        kept: &BTreeMap<String, String>,
+    ) -> Self {
+        let mut paths = Vec::new();
+        for file in &files {
+            // Parsed only where it can matter: the watcher comes here every second.
+            if FILE_PARAMS.iter().any(|param| file.text.contains(param))
+                && let Ok(root) = json::parse(&file.text)
+            {
+                named_in(&root, &mut paths);
+            }
+        }
+        let content = |path: String| {
+            let content = match kept.get(&path) {
+                Some(text) => Ok(text.clone()),
+                None => std::fs::read_to_string(folder.join(&path)).map_err(|e| e.to_string()),
+            };
+            (path, content)
+        };
+        Self { named_files: paths.into_iter().map(content).collect(), files }
     }
 
     /// How the files belong together.
@@ -133,6 +168,13 @@ impl Sources {
         self.files.iter().map(|file| (file.name.as_str(), file.text.as_str()))
     }
 
+    /// Paths and texts of the files that vindex parameters name: a part of what the VSchema means.
+    pub fn named_files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.named_files
+            .iter()
+            .filter_map(|(path, text)| Some((path.as_str(), text.as_deref().ok()?)))
+    }
+
     /// Finds every problem; without errors there is a VSchema.
     pub fn validate(&self, strictness: Strictness) -> Validated {
         let mut problems = Problems::new(strictness);
@@ -140,13 +182,35 @@ impl Sources {
         for file in &self.files {
             read_document(file, &mut raw, &mut problems);
         }
-        let read_file = |path: &str| {
-            std::fs::read_to_string(self.folder.join(path)).map_err(|cause| cause.to_string())
+        let read_file = |path: &str| match self.named_files.get(path) {
+            Some(content) => content.clone(),
+            None => Err("it was not read with the VSchema".to_owned()),
         };
         let vschema = validate::build(&raw, &read_file, &mut problems);
         let problems = problems.finish();
         let refused = problems.iter().any(|problem| problem.severity == Severity::Error);
         Validated { vschema: (!refused).then_some(vschema), problems }
+    }
+}
+
+/// The paths in `params` objects, wherever they are.
+fn named_in(node: &Node, paths: &mut Vec<String>) {
+    match &node.value {
+        Json::Array(items) => items.iter().for_each(|item| named_in(item, paths)),
+        Json::Object(members) => {
+            for member in members {
+                named_in(&member.node, paths);
+                let Json::Object(params) = &member.node.value else { continue };
+                let files = params.iter().filter(|param| {
+                    member.name == "params" && FILE_PARAMS.contains(&param.name.as_str())
+                });
+                paths.extend(files.filter_map(|file| match &file.node.value {
+                    Json::String(path) => Some(path.clone()),
+                    _ => None,
+                }));
+            }
+        }
+        _ => {}
     }
 }
 

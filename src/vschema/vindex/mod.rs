@@ -37,7 +37,7 @@ pub use hash::Hash;
 pub use lookup::{Lookup, LookupKind, ReadLock};
 pub use multicol::MultiCol;
 pub use numeric_static_map::NumericStaticMap;
-pub use params::{ParamProblem, Params, ReadFile};
+pub use params::{FILE_PARAMS, ParamProblem, Params, ReadFile};
 pub use region_experimental::RegionExperimental;
 pub use region_json::RegionJson;
 

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Reads a file that a parameter names; the error is one sentence.
 pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
+/// The parameters that name a file, whatever the vindex.
+pub const FILE_PARAMS: &[&str] = &["json_path", "region_map"];
+
 /// The parameters of one vindex while it is being made.
 pub struct Params<'a> {
     vindex: &'a str,
@@ -71,6 +74,7 @@ impl<'a> Params<'a> {
 
     /// Contents of the file that a parameter names.
     pub(super) fn file(&self, name: &'static str, path: &str) -> Result<String, ParamProblem> {
+        debug_assert!(FILE_PARAMS.contains(&name), "{name} would be read, but not kept");
         (self.read_file)(path).map_err(|cause| {
             ParamProblem::new(
                 name,
