@@ -13,9 +13,12 @@ pub struct State {
     pub active: u64,
     /// The version that served before it.
     pub previous: Option<u64>,
-    /// The files at the configured path when they were last taken over. While they do not change
-    /// the active version stays, wherever it came from.
+    /// The files at the configured path when they were last taken over, or found to be what is
+    /// active. While they do not change the active version stays, wherever it came from.
     pub files_digest: Digest,
+    /// Files that were edited while a canary ran: they wait for an operator's word.
+    #[serde(default)]
+    pub set_aside: Option<Digest>,
     /// The canary that runs.
     pub canary: Option<CanaryState>,
     /// How the last one ended.

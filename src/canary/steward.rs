@@ -13,26 +13,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::cautions::cautions;
 use super::change::{Actor, ChangeError, Changed, Effect};
-use super::compare::{cautions, compare};
 use super::fit::fit;
 use super::history::{Digest, Origin};
 use super::serving::Serving;
-use super::split::{Split, Weight};
-use super::state::{CanaryState, EndedCanary, Outcome, State};
+use super::state::State;
 use crate::planner::generation::Generation;
 use crate::planner::live_columns::LiveColumns;
 use crate::topology::Topology;
 use crate::vschema::store::StateFolder;
-use crate::vschema::{Problem, Sources, Strictness, VSchema};
+use crate::vschema::{Difference, Problem, Sources, Strictness, VSchema};
 
+mod canary;
+mod files;
+mod judge;
 mod open;
 mod records;
 mod status;
 #[cfg(test)]
 mod tests;
 
-pub use status::{RefusedFiles, Status, Waits};
+pub use files::Reread;
+pub use status::{Draft, DraftReason, Status};
 
 use records::Records;
 
@@ -58,12 +61,20 @@ pub struct Steward {
     reloads: Reloads,
 }
 
-/// How often the files were read again.
+impl StewardSettings {
+    /// The folder that paths in vindex parameters are relative to.
+    fn folder(&self) -> &Path {
+        let path = &self.path;
+        if path.is_dir() { path } else { path.parent().unwrap_or(path) }
+    }
+}
+
+/// How often somebody wanted to change what serves, by whatever way: files, signal, API, canary.
 #[derive(Debug, Default)]
 pub struct Reloads {
-    /// And taken over, or found to be as before.
+    /// And it was done, or was so already.
     pub accepted: AtomicU64,
-    /// And refused.
+    /// And it was refused.
     pub refused: AtomicU64,
 }
 
@@ -73,8 +84,32 @@ struct Inner {
     state: State,
     /// The servers' columns as last read, for every generation from now on.
     columns: Arc<LiveColumns>,
-    /// The files as they are now, if they were refused.
-    refused: Option<RefusedFiles>,
+    /// The files as they are now, if they do not serve.
+    draft: Option<Draft>,
+}
+
+impl Inner {
+    /// The files are what is active: they are no draft any more.
+    fn forget_served_draft(&mut self) {
+        let served = |draft: &mut Draft| draft.digest.as_ref() == Some(&self.state.files_digest);
+        self.draft.take_if(served);
+    }
+}
+
+/// A VSchema that may be put in service.
+enum Prepared {
+    /// It is what serves.
+    Same(Vec<Problem>),
+    /// It is another one.
+    New(Box<Candidate>),
+}
+
+/// A VSchema with what was found out about it.
+struct Candidate {
+    vschema: VSchema,
+    warnings: Vec<Problem>,
+    cautions: Vec<String>,
+    differences: Vec<Difference>,
 }
 
 /// Whether a change is made or only tried.
@@ -86,30 +121,20 @@ pub enum Rehearsal {
     DryRun,
 }
 
-/// Whether files that were taken over before are taken over again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reread {
-    /// Only if they have changed since; what the watcher does.
-    IfChanged,
-    /// Also if the active version came from elsewhere; what an operator asks for.
-    Always,
-}
-
 impl Steward {
     /// What is served; sessions keep a handle of their own.
     pub fn serving(&self) -> &Arc<ArcSwap<Serving>> {
         &self.serving
     }
 
-    /// How often the files were read again.
+    /// How often somebody wanted to change what serves.
     pub fn reloads(&self) -> &Reloads {
         &self.reloads
     }
 
     /// The folder that paths in vindex parameters are relative to.
     pub fn folder(&self) -> &Path {
-        let path = &self.settings.path;
-        if path.is_dir() { path } else { path.parent().unwrap_or(path) }
+        self.settings.folder()
     }
 
     /// The servers' columns are other ones than before: what serves is replaced by the same
@@ -128,72 +153,9 @@ impl Steward {
         };
         self.serving.store(Arc::new(serving));
         inner.columns = columns;
-    }
-
-    /// Takes the files at the configured path over, if they are good and no canary runs.
-    pub fn reload(&self, reread: Reread, actor: &Actor) -> Result<Changed, ChangeError> {
-        let mut inner = self.inner.lock();
-        let result = self.reload_locked(&mut inner, reread, actor);
-        match &result {
-            Ok(_) => {
-                self.reloads.accepted.fetch_add(1, Ordering::Relaxed);
-                inner.refused = None;
-            }
-            Err((digest, error)) => {
-                self.reloads.refused.fetch_add(1, Ordering::Relaxed);
-                let digest = digest.clone();
-                let report = error.to_string();
-                let waits = match error {
-                    ChangeError::CanaryRuns(_) => Waits::ForCanary,
-                    _ => Waits::ForCorrection,
-                };
-                inner.refused = Some(RefusedFiles { digest, at: actor.at, report, waits });
-            }
-        }
-        let result = result.map_err(|(_, error)| error);
-        if let Err(error) = &result {
-            // Nobody waits for this answer, so the log has it whole.
-            tracing::error!("the VSchema files were refused: {error}");
-        }
-        audit(actor, "reload the VSchema files", &result);
-        result
-    }
-
-    fn reload_locked(
-        &self,
-        inner: &mut Inner,
-        reread: Reread,
-        actor: &Actor,
-    ) -> Result<Changed, (Option<Digest>, ChangeError)> {
-        let path = &self.settings.path;
-        let sources = Sources::read(path)
-            .map_err(|error| (None, ChangeError::Unreadable(format!("error: {error}"))))?;
-        let digest = Digest::of(&sources);
-        if reread == Reread::IfChanged && digest == inner.state.files_digest {
-            return Ok(unchanged(inner.state.active));
-        }
-        let at = Some(digest.clone());
-        let origin = Origin::Files(path.display().to_string());
-        let mut next = inner.state.clone();
-        next.files_digest = digest;
-        self.adopt(inner, next, &sources, origin, Rehearsal::No, actor).map_err(|e| (at, e))
-    }
-
-    /// Whether the files are other than those last taken over or refused.
-    pub fn files_changed(&self) -> bool {
-        let Ok(sources) = Sources::read(&self.settings.path) else {
-            // Reported once; the report stays until the files can be read again.
-            return !matches!(&self.inner.lock().refused, Some(RefusedFiles { digest: None, .. }));
-        };
-        let now = Digest::of(&sources);
-        let inner = self.inner.lock();
-        match &inner.refused {
-            // They waited for a canary to end, perhaps.
-            Some(refused) if refused.digest.as_ref() == Some(&now) => {
-                inner.state.canary.is_none() && refused.waits == Waits::ForCanary
-            }
-            Some(_) => true,
-            None => now != inner.state.files_digest,
+        // They may tell now that no row moves.
+        if let Some(draft) = &mut inner.draft {
+            draft.look_again |= draft.reason == DraftReason::MovesRows;
         }
     }
 
@@ -205,14 +167,17 @@ impl Steward {
         rehearsal: Rehearsal,
         actor: &Actor,
     ) -> Result<Changed, ChangeError> {
-        let mut inner = self.inner.lock();
-        let result = expect_version(&inner.state, expected).and_then(|()| {
-            let next = inner.state.clone();
-            self.adopt(&mut inner, next, sources, Origin::Api, rehearsal, actor)
-        });
-        if rehearsal == Rehearsal::No {
-            audit(actor, "apply a VSchema", &result);
+        let inner = &mut *self.inner.lock();
+        let prepared =
+            expect_version(&inner.state, expected).and_then(|()| self.prepare(inner, sources));
+        if rehearsal == Rehearsal::DryRun {
+            return prepared.map(|prepared| tried(inner, prepared));
         }
+        let result = prepared.and_then(|prepared| {
+            let next = with_draft_taken(inner, sources);
+            self.put_in_service(inner, next, prepared, (sources, Origin::Api), actor)
+        });
+        self.note(actor, "apply a VSchema", &result);
         result
     }
 
@@ -225,7 +190,7 @@ impl Steward {
     ) -> Result<Changed, ChangeError> {
         let mut inner = self.inner.lock();
         let result = self.rollback_locked(&mut inner, to, expected, actor);
-        audit(actor, "roll the VSchema back", &result);
+        self.note(actor, "roll the VSchema back", &result);
         result
     }
 
@@ -243,177 +208,69 @@ impl Steward {
         };
         let version = inner.records.version(to)?;
         let sources = version.sources(self.folder());
-        let next = inner.state.clone();
-        self.adopt(inner, next, &sources, Origin::Rollback(to), Rehearsal::No, actor)
+        let prepared = self.prepare(inner, &sources)?;
+        let next = with_draft_taken(inner, &sources);
+        self.put_in_service(inner, next, prepared, (&sources, Origin::Rollback(to)), actor)
     }
 
-    /// Starts a canary.
-    pub fn start_canary(
-        &self,
-        sources: &Sources,
-        weight: Weight,
-        actor: &Actor,
-    ) -> Result<Changed, ChangeError> {
-        let mut inner = self.inner.lock();
-        let result = self.start_locked(&mut inner, sources, weight, actor);
-        audit(actor, &format!("start a canary at {weight}"), &result);
-        result
-    }
-
-    fn start_locked(
-        &self,
-        inner: &mut Inner,
-        sources: &Sources,
-        weight: Weight,
-        actor: &Actor,
-    ) -> Result<Changed, ChangeError> {
+    /// Validates a VSchema and finds out whether it may replace the one that serves.
+    fn prepare(&self, inner: &Inner, sources: &Sources) -> Result<Prepared, ChangeError> {
         if let Some(canary) = &inner.state.canary {
             return Err(ChangeError::CanaryRuns(canary.candidate));
         }
         let (vschema, warnings) = self.check(sources)?;
         let serving = self.serving.load_full();
-        let stable = serving.stable();
-        if **stable.vschema() == vschema {
-            return Err(ChangeError::Same(inner.state.active));
+        let stable = serving.stable().vschema();
+        if **stable == vschema {
+            return Ok(Prepared::Same(warnings));
         }
-        let differences = compare(stable.vschema(), &vschema);
-        let cautions = cautions(stable.vschema(), &vschema);
-        if !differences.is_empty() {
-            return Err(ChangeError::Differs(differences));
-        }
-        let previous = inner.state.active;
-        let version = inner.records.add(Origin::Candidate, actor, sources)?;
-        let rollout = version.digest.rollout();
-        let mut next = inner.state.clone();
-        next.canary = Some(CanaryState {
-            rollout,
-            candidate: version.number,
-            weight_basis_points: weight.basis_points(),
-            started_by: actor.name.clone(),
-            started_at: actor.at,
-        });
-        inner.records.write_state(&next)?;
-        inner.state = next;
-        let candidate = generation(&self.settings, version.number, &version.origin, vschema);
-        let candidate = Arc::new(candidate.with_columns(Arc::clone(&inner.columns)));
-        let split = Split::new(rollout, weight);
-        let stable = Arc::clone(stable);
-        self.serving.store(Arc::new(Serving::Canary { stable, candidate, split }));
-        let (effect, version) = (Effect::Changed, version.number);
-        Ok(Changed { effect, version, previous, warnings, cautions, differences })
+        let differences = self.judge(inner, stable, &vschema)?;
+        let cautions = cautions(stable, &vschema);
+        Ok(Prepared::New(Box::new(Candidate { vschema, warnings, cautions, differences })))
     }
 
-    /// Changes the share of the canary that runs.
-    pub fn set_weight(&self, weight: Weight, actor: &Actor) -> Result<Changed, ChangeError> {
-        let mut inner = self.inner.lock();
-        let result = self.set_weight_locked(&mut inner, weight);
-        audit(actor, &format!("set the canary to {weight}"), &result);
-        result
-    }
-
-    fn set_weight_locked(&self, inner: &mut Inner, weight: Weight) -> Result<Changed, ChangeError> {
-        let mut next = inner.state.clone();
-        let serving = self.serving.load_full();
-        let (Some(canary), Serving::Canary { stable, candidate, split }) =
-            (&mut next.canary, &*serving)
-        else {
-            return Err(ChangeError::NoCanary);
-        };
-        canary.weight_basis_points = weight.basis_points();
-        inner.records.write_state(&next)?;
-        inner.state = next;
-        let split = Split::new(split.rollout(), weight);
-        let (stable, candidate) = (Arc::clone(stable), Arc::clone(candidate));
-        let version = candidate.number();
-        self.serving.store(Arc::new(Serving::Canary { stable, candidate, split }));
-        let effect = Effect::Changed;
-        Ok(Changed { effect, previous: inner.state.active, ..unchanged(version) })
-    }
-
-    /// Ends the canary that runs: the candidate serves everyone or nobody.
-    pub fn end_canary(&self, outcome: Outcome, actor: &Actor) -> Result<Changed, ChangeError> {
-        let mut inner = self.inner.lock();
-        let result = self.end_locked(&mut inner, outcome, actor);
-        let what = match outcome {
-            Outcome::Promoted => "promote the canary",
-            Outcome::Aborted => "abort the canary",
-        };
-        audit(actor, what, &result);
-        result
-    }
-
-    fn end_locked(
-        &self,
-        inner: &mut Inner,
-        outcome: Outcome,
-        actor: &Actor,
-    ) -> Result<Changed, ChangeError> {
-        let mut next = inner.state.clone();
-        let serving = self.serving.load_full();
-        let (Some(canary), Serving::Canary { stable, candidate, .. }) =
-            (next.canary.take(), &*serving)
-        else {
-            return Err(ChangeError::NoCanary);
-        };
-        next.last_canary = Some(EndedCanary {
-            candidate: canary.candidate,
-            outcome,
-            by: actor.name.clone(),
-            at: actor.at,
-        });
-        let winner = match outcome {
-            Outcome::Promoted => candidate,
-            Outcome::Aborted => stable,
-        };
-        next.serve(winner.number());
-        inner.records.write_state(&next)?;
-        let previous = inner.state.active;
-        inner.state = next;
-        self.serving.store(Arc::new(Serving::Stable(Arc::clone(winner))));
-        Ok(Changed { effect: Effect::Changed, previous, ..unchanged(winner.number()) })
-    }
-
-    /// Validates a VSchema and puts it in service for everyone, in a state that is otherwise
-    /// `next`.
-    fn adopt(
+    /// Puts what was prepared in service for everyone, in a state that is otherwise `next`.
+    fn put_in_service(
         &self,
         inner: &mut Inner,
         mut next: State,
-        sources: &Sources,
-        origin: Origin,
-        rehearsal: Rehearsal,
+        prepared: Prepared,
+        (sources, origin): (&Sources, Origin),
         actor: &Actor,
     ) -> Result<Changed, ChangeError> {
-        if let Some(canary) = &inner.state.canary {
-            return Err(ChangeError::CanaryRuns(canary.candidate));
-        }
-        let (vschema, warnings) = self.check(sources)?;
         let previous = inner.state.active;
-        let serving = self.serving.load_full();
-        let stable = serving.stable();
-        if **stable.vschema() == vschema {
-            if rehearsal == Rehearsal::No && next != inner.state {
-                inner.records.write_state(&next)?;
-                inner.state = next;
+        let candidate = match prepared {
+            Prepared::New(candidate) => *candidate,
+            Prepared::Same(warnings) => {
+                if next != inner.state {
+                    inner.records.write_state(&next)?;
+                    inner.state = next;
+                }
+                inner.forget_served_draft();
+                return Ok(Changed { warnings, ..unchanged(previous) });
             }
-            return Ok(Changed { warnings, ..unchanged(previous) });
-        }
-        let differences = compare(stable.vschema(), &vschema);
-        let cautions = cautions(stable.vschema(), &vschema);
-        if rehearsal == Rehearsal::DryRun {
-            let version = inner.records.next_number();
-            let effect = Effect::Changed;
-            return Ok(Changed { effect, version, previous, warnings, cautions, differences });
-        }
+        };
         let version = inner.records.add(origin, actor, sources)?;
         next.serve(version.number);
         inner.records.write_state(&next)?;
         inner.state = next;
+        let Candidate { vschema, warnings, cautions, differences } = candidate;
         let generation = generation(&self.settings, version.number, &version.origin, vschema);
         let generation = Arc::new(generation.with_columns(Arc::clone(&inner.columns)));
         self.serving.store(Arc::new(Serving::Stable(generation)));
+        inner.forget_served_draft();
         let (effect, version) = (Effect::Changed, version.number);
         Ok(Changed { effect, version, previous, warnings, cautions, differences })
+    }
+
+    /// Counts a change that was made or refused, and writes a line for it.
+    fn note(&self, actor: &Actor, what: &str, result: &Result<Changed, ChangeError>) {
+        let counter = match result {
+            Ok(_) => &self.reloads.accepted,
+            Err(_) => &self.reloads.refused,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        audit(actor, what, result);
     }
 
     /// Everything that a VSchema must be by itself.
@@ -452,6 +309,29 @@ fn expect_version(state: &State, expected: Option<u64>) -> Result<(), ChangeErro
         }
         _ => Ok(()),
     }
+}
+
+/// What a dry run has found out.
+fn tried(inner: &Inner, prepared: Prepared) -> Changed {
+    let previous = inner.state.active;
+    match prepared {
+        Prepared::Same(warnings) => Changed { warnings, ..unchanged(previous) },
+        Prepared::New(candidate) => {
+            let Candidate { vschema: _, warnings, cautions, differences } = *candidate;
+            let (effect, version) = (Effect::Changed, inner.records.next_number());
+            Changed { effect, version, previous, warnings, cautions, differences }
+        }
+    }
+}
+
+/// The state in which these sources serve: if they are the draft, the files are what is active.
+fn with_draft_taken(inner: &Inner, sources: &Sources) -> State {
+    let mut next = inner.state.clone();
+    let digest = Digest::of(sources);
+    if inner.draft.as_ref().is_some_and(|draft| draft.digest.as_ref() == Some(&digest)) {
+        (next.files_digest, next.set_aside) = (digest, None);
+    }
+    next
 }
 
 fn unchanged(version: u64) -> Changed {

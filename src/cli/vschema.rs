@@ -122,7 +122,13 @@ fn history(remote: &Remote) -> Result<String, ExitCode> {
             text(&version["origin"]),
         ]
     };
-    let rows: Vec<_> = history["versions"].as_array().into_iter().flatten().map(row).collect();
+    let draft = &history["draft"];
+    let draft = draft.is_object().then(|| {
+        let origin = format!("{}: {}", text(&draft["origin"]), text(&draft["reason"]));
+        vec!["-".to_owned(), "draft".to_owned(), text(&draft["at"]), String::new(), origin]
+    });
+    let rows = history["versions"].as_array().into_iter().flatten().map(row);
+    let rows: Vec<_> = draft.into_iter().chain(rows).collect();
     Ok(remote::table(&["version", "state", "at", "by", "origin"], &rows))
 }
 
@@ -143,8 +149,10 @@ fn show(version: Option<u64>, remote: &Remote) -> Result<String, ExitCode> {
     for (name, content) in answer["files"].as_object().into_iter().flatten() {
         lines.push(format!("// {name}\n{}", text(content).trim_end()));
     }
-    if let Some(report) = answer["refused_files"]["report"].as_str() {
-        lines.push(format!("// the files were refused since then:\n{}", report.trim_end()));
+    if let Some(report) = answer["draft"]["report"].as_str() {
+        let reason = text(&answer["draft"]["reason"]);
+        let report = report.trim_end();
+        lines.push(format!("// the files are a draft, which does not serve ({reason}):\n{report}"));
     }
     Ok(lines.join("\n"))
 }

@@ -5,8 +5,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, http::HeaderValue};
 use serde_json::{Value, json};
 
-use crate::canary::{ChangeError, Changed, Difference, Rehearsal};
-use crate::vschema::{Problem, render_json};
+use crate::canary::{ChangeError, Changed, Rehearsal};
+use crate::vschema::{Difference, Problem, render_json};
 
 /// An answer that is an error.
 #[derive(Debug)]
@@ -56,6 +56,9 @@ impl From<ChangeError> for Failure {
             ChangeError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_vschema"),
             ChangeError::Unfit(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unfit_vschema"),
             ChangeError::Differs(_) => (StatusCode::CONFLICT, "candidate_differs"),
+            ChangeError::MovesRows(_) => (StatusCode::CONFLICT, "moves_rows"),
+            ChangeError::OlderFiles { .. } => (StatusCode::CONFLICT, "older_files"),
+            ChangeError::EditedDuringCanary => (StatusCode::CONFLICT, "edited_during_canary"),
             ChangeError::Same(_) => (StatusCode::CONFLICT, "nothing_to_try"),
             ChangeError::Stale { .. } => (StatusCode::PRECONDITION_FAILED, "version_mismatch"),
             ChangeError::CanaryRuns(_) => (StatusCode::CONFLICT, "canary_runs"),
@@ -69,7 +72,9 @@ impl From<ChangeError> for Failure {
         match &error {
             ChangeError::Invalid(found) => failure.with("problems", problems(found)),
             ChangeError::Unfit(found) => failure.with("problems", json!(found)),
-            ChangeError::Differs(found) => failure.with("differences", differences(found)),
+            ChangeError::Differs(refusal) | ChangeError::MovesRows(refusal) => {
+                failure.with("differences", differences(&refusal.differences))
+            }
             ChangeError::Stale { active, .. } => failure.with("active", json!(active)),
             _ => failure,
         }
@@ -96,7 +101,14 @@ fn problems(found: &[Problem]) -> Value {
 
 fn differences(found: &[Difference]) -> Value {
     let each = found.iter().map(|difference| {
-        json!({"subject": difference.subject, "what": difference.what, "why": difference.why})
+        json!({
+            "class": difference.class,
+            "change": difference.change,
+            "subject": difference.subject,
+            "tables": difference.tables.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "what": difference.what,
+            "why": difference.why(),
+        })
     });
     each.collect()
 }

@@ -32,12 +32,15 @@ pub(super) async fn ready(State(state): State<Arc<ControlState>>) -> impl IntoRe
         None
     };
     let status = if problem.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    // The active version serves whatever the files say.
+    let draft = state.services.steward.draft().map(|draft| draft.reason.name());
     let document = json!({
         "ready": problem.is_none(),
         "problem": problem,
         "servers": servers,
         "servers_unreachable": unreachable,
         "vschema_version": state.services.serving.load().stable().number(),
+        "vschema_draft": draft,
     });
     (status, Json(document))
 }

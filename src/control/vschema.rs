@@ -13,7 +13,7 @@ use super::ControlState;
 use super::access::{Admin, Viewer};
 use super::answer::{self, Failure};
 use super::body;
-use crate::canary::{Rehearsal, Reread, Version};
+use crate::canary::{Draft, Origin, Rehearsal, Reread, Version};
 use crate::clock;
 
 /// `?version=N`
@@ -42,10 +42,7 @@ pub(super) async fn show(
         version.files.iter().map(|file| (file.name.clone(), json!(file.text))).collect();
     let mut document = describe(&version, status.state.active);
     document["files"] = Value::Object(files);
-    document["refused_files"] = match status.refused {
-        Some(refused) => json!({"at": clock::utc_text(refused.at), "report": refused.report}),
-        None => Value::Null,
-    };
+    document["draft"] = describe_draft(status.draft.as_ref());
     Ok(([(header::ETAG, format!("\"{number}\""))], Json(document)))
 }
 
@@ -79,7 +76,11 @@ pub(super) async fn history(_: Viewer, State(state): State<Arc<ControlState>>) -
     let active = steward.active_version();
     let versions: Vec<Value> =
         steward.history().iter().map(|version| describe(version, active)).collect();
-    Json(json!({"active": active, "versions": versions}))
+    let mut draft = describe_draft(steward.draft().as_ref());
+    if !draft.is_null() {
+        draft["origin"] = json!(Origin::Files(steward.path().display().to_string()).describe());
+    }
+    Json(json!({"active": active, "draft": draft, "versions": versions}))
 }
 
 /// POST /api/v1/vschema/rollback `{"version": N}`; without a number the version before.
@@ -124,6 +125,19 @@ fn expected_version(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
         Ok(number) => Ok(Some(number)),
         Err(_) => Err(Failure::bad_request("If-Match must be the number of a version, or *")),
     }
+}
+
+/// Files that do not serve, and why; null if they do.
+fn describe_draft(draft: Option<&Draft>) -> Value {
+    let describe = |draft: &Draft| {
+        json!({
+            "at": clock::utc_text(draft.at),
+            "reason": draft.reason.name(),
+            "report": draft.report,
+            "digest": draft.digest,
+        })
+    };
+    draft.map(describe).unwrap_or_default()
 }
 
 fn describe(version: &Version, active: u64) -> Value {

@@ -73,7 +73,9 @@ families! {
         "Reads that nobody in the client's region could answer.";
     VSCHEMA_VERSION = Gauge "vschema_version" [] "Number of the VSchema in service.";
     VSCHEMA_RELOADS = Counter "vschema_reloads_total" ["result"]
-        "VSchemas that were read again, and whether they were taken.";
+        "Changes of the VSchema in service that were asked for, by file, signal, API or canary.";
+    VSCHEMA_DRAFT = Gauge "vschema_draft" []
+        "Whether the VSchema files are other than what serves, because they were refused.";
     CANARY_WEIGHT = Gauge "canary_weight_ratio" []
         "Share of the traffic that the candidate VSchema gets.";
     TRANSACTIONS = Counter "transactions_total" ["mode", "outcome"]

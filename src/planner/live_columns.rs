@@ -58,6 +58,12 @@ impl LiveColumns {
         Self { tables }
     }
 
+    /// Whether the servers do not have a table: others of its keyspace were seen, it was not.
+    pub fn lacks(&self, table: &TableName) -> bool {
+        !self.tables.contains_key(table)
+            && self.tables.keys().any(|other| other.keyspace == table.keyspace)
+    }
+
     /// How many tables there are.
     pub fn len(&self) -> usize {
         self.tables.len()

@@ -66,7 +66,9 @@ impl Session {
             (ShowKind::VschemaKeyspaces, _) => show_vschema::keyspaces(vschema),
             (ShowKind::VschemaHistory, _) => {
                 let steward = &self.services.steward;
-                show_vschema::history(&steward.history(), steward.active_version())
+                let (status, versions) = (steward.status(), steward.history());
+                let draft = status.draft.as_ref().map(|draft| (draft, steward.path()));
+                show_vschema::history(draft, &versions, status.state.active)
             }
             _ => show_vschema::canary(&self.services.serving.load()),
         }))

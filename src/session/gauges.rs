@@ -59,6 +59,8 @@ fn collect(services: &Services, samples: &mut Samples) {
     }
     let counts = || serving.generations().map(|generation| generation.plans().counts());
     let entries: u64 = counts().map(|counts| counts.entries).sum();
+    let draft = if services.steward.draft().is_some() { 1.0 } else { 0.0 };
+    samples.set(&families::VSCHEMA_DRAFT, &[], draft);
     samples.set(&families::PLAN_CACHE_ENTRIES, &[], entries as f64);
     let evictions: u64 = counts().map(|counts| counts.evictions).sum();
     samples.set(&families::PLAN_CACHE_EVICTIONS, &[], evictions as f64);

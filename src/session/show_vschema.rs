@@ -2,9 +2,10 @@
 //!
 //! Rows only: who may see them and how they are sent is decided by the callers.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::canary::{Serving, Version, Weight};
+use crate::canary::{Draft, Origin, Serving, Version, Weight};
 use crate::clock;
 use crate::error::{SqlError, catalog};
 use crate::vschema::{ForeignKeyMode, NamedVindex, VSchema};
@@ -101,9 +102,19 @@ pub(super) fn canary(serving: &Serving) -> Listing {
     Listing { columns, rows: rows.collect() }
 }
 
-/// SHOW VSCHEMA HISTORY, the newest first.
-pub(super) fn history(versions: &[Version], active: u64) -> Listing {
-    let rows = versions.iter().map(|version| {
+/// SHOW VSCHEMA HISTORY: files that do not serve, then the versions, the newest first.
+pub(super) fn history(
+    draft: Option<(&Draft, &Path)>,
+    versions: &[Version],
+    active: u64,
+) -> Listing {
+    let draft = draft.map(|(draft, path)| {
+        let origin = Origin::Files(path.display().to_string()).describe();
+        let origin = format!("{origin}: {}", draft.reason.name());
+        let at = clock::utc_text(draft.at);
+        vec![None, Some("draft".to_owned()), Some(at), None, Some(origin)]
+    });
+    let versions = versions.iter().map(|version| {
         let state = if version.number == active { "active" } else { "" };
         row([
             version.number.to_string(),
@@ -113,7 +124,8 @@ pub(super) fn history(versions: &[Version], active: u64) -> Listing {
             version.origin.describe(),
         ])
     });
-    Listing { columns: &["Version", "State", "At", "By", "Origin"], rows: rows.collect() }
+    let rows = draft.into_iter().chain(versions).collect();
+    Listing { columns: &["Version", "State", "At", "By", "Origin"], rows }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod column;
 mod decode;
+mod diff;
 mod json;
 mod load;
 mod model;
@@ -21,6 +22,9 @@ mod validate;
 pub mod vindex;
 
 pub use column::{Column, SqlType};
+pub use diff::{
+    Change, ChangeClass, Difference, ServerColumns, diff, diff_table, render_differences,
+};
 pub use load::{LoadError, Shape, Sources, Validated};
 pub use model::{ForeignKeyMode, Keyspace, MultiTenant, VSchema};
 pub use problem::{Place, Problem, Severity, Strictness, render_json, render_text};

@@ -132,7 +132,8 @@ fn weights_change_under_load() {
     });
 }
 
-fn geogate(proxy: &Proxy, arguments: &[&str]) -> (i32, String, String) {
+/// Runs the command line against a proxy: exit code and both outputs.
+pub(crate) fn geogate(proxy: &Proxy, arguments: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_geogate"))
         .args(arguments)
         .env("GEOGATE_SERVER", format!("http://127.0.0.1:{}", proxy.control_port))

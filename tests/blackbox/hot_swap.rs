@@ -119,7 +119,7 @@ fn files_are_watched_and_bad_ones_refused() {
         .expect("the folder is writable");
     let report = |proxy: &Proxy| {
         let shown = api(proxy, "GET", "vschema", &Value::Null, 200);
-        shown["refused_files"]["report"].as_str().unwrap_or_default().to_owned()
+        shown["draft"]["report"].as_str().unwrap_or_default().to_owned()
     };
     assert!(wait_until(Duration::from_secs(5), || report(&proxy).contains("column_vindex")));
     assert_eq!(vindexes(&proxy), 2);
@@ -144,9 +144,17 @@ fn versions_are_applied_kept_and_rolled_back() {
     let proxy = proxy("versions");
     let shown = api(&proxy, "GET", "vschema", &Value::Null, 200);
     assert_eq!((&shown["version"], &shown["active"]), (&json!(1), &json!(true)));
-    let tried = api(&proxy, "PUT", "vschema?dry_run=1", &files(MOVED), 200);
+    let tried = api(&proxy, "PUT", "vschema?dry_run=1", &files(BY_ID_AND_K), 200);
     assert_eq!((&tried["changed"], &tried["version"]), (&json!(false), &json!(2)));
-    assert_eq!(tried["differences"].as_array().map(Vec::len), Some(2), "{tried}");
+    assert_eq!(tried["differences"].as_array().map(Vec::len), Some(0), "{tried}");
+    let tried = api(&proxy, "PUT", "vschema?dry_run=1", &files(MOVED), 409);
+    assert_eq!(tried["error"]["code"], "moves_rows");
+    let differences = tried["error"]["differences"].as_array().expect("a list");
+    assert_eq!(differences.len(), 2, "{tried}");
+    assert_eq!(
+        (&differences[0]["class"], &differences[0]["change"], &differences[0]["tables"]),
+        (&json!("placement"), &json!("primary_vindex"), &json!(["ks.swap"]))
+    );
     let applied = api(&proxy, "PUT", "vschema", &files(BY_ID_AND_K), 200);
     assert_eq!((&applied["version"], vindexes(&proxy)), (&json!(2), 2));
     proxy.restart();

@@ -40,6 +40,7 @@ mod last_values;
 mod limits;
 mod listen;
 mod local_infile;
+mod moving_vschema;
 mod multitude;
 mod mysql;
 mod odd_packets;

@@ -126,6 +126,11 @@ password = "secret"
     /// Starts it again with the configuration as it now lies in the folder.
     pub(crate) fn restart(&self) {
         self.stop();
+        self.start_again();
+    }
+
+    /// Starts it after [`Proxy::stop`].
+    pub(crate) fn start_again(&self) {
         *self.child.lock().expect("no test panics while it holds this lock") = launch(&self.folder);
         self.wait_ready();
     }

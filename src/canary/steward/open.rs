@@ -1,36 +1,51 @@
-//! How a proxy starts: with the files, or with what was in service when it stopped.
+//! How a proxy starts: with what was in service when it stopped, or with the files if nothing is
+//! remembered.
+//!
+//! Rows are where the remembered version says. Files that differ from it are looked at as if they
+//! had been changed while the proxy ran.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::judge::{judge, judge_resumed};
 use super::records::Records;
-use super::{Inner, Reloads, Steward, StewardSettings, check, generation};
+use super::{Inner, Reloads, Reread, Steward, StewardSettings, check, generation};
 use crate::canary::change::{Actor, ChangeError};
-use crate::canary::compare::{compare, render_differences};
+use crate::canary::fit::fit;
 use crate::canary::history::{Digest, Origin, Version};
 use crate::canary::serving::Serving;
 use crate::canary::state::State;
 use crate::planner::generation::Generation;
-use crate::vschema::Sources;
+use crate::planner::live_columns::LiveColumns;
+use crate::vschema::{Sources, Strictness, VSchema, render_text};
 
 impl Steward {
-    /// Reads the files and the state folder. Files that have changed since the proxy last took
-    /// them over win over what was active; if they are bad, the proxy must not start.
+    /// Reads the state folder and the files. Without a remembered version the files serve, and if
+    /// they are bad, the proxy must not start.
     pub fn open(settings: StewardSettings, actor: &Actor) -> Result<Self, ChangeError> {
         let mut records = Records::open(settings.state.clone())?;
-        let sources = Sources::read(&settings.path)
-            .map_err(|error| ChangeError::Unreadable(format!("error: {error}")))?;
-        let digest = Digest::of(&sources);
-        let remembered = records.state()?.filter(|state| state.files_digest == digest);
-        let (state, serving) = match remembered {
-            Some(state) => resume(&settings, &records, state)?,
-            None => take_files(&settings, &mut records, &sources, digest, actor)?,
+        let (state, serving) = match records.state()? {
+            None => start_with_files(&settings, &mut records, None, actor)?,
+            Some(state) => {
+                let active = remembered(&settings, &records, state.active)?;
+                if fit(&active, &settings.topology).is_empty() {
+                    resume(&settings, &records, state, active)?
+                } else {
+                    // The configuration has other keyspaces now; only the files can serve them.
+                    start_with_files(&settings, &mut records, Some((state, active)), actor)?
+                }
+            }
         };
         let serving = Arc::new(ArcSwap::from_pointee(serving));
-        let inner = Mutex::new(Inner { records, state, columns: Arc::default(), refused: None });
-        Ok(Self { settings, serving, inner, reloads: Reloads::default() })
+        let inner = Mutex::new(Inner { records, state, columns: Arc::default(), draft: None });
+        let steward = Self { settings, serving, inner, reloads: Reloads::default() };
+        if steward.files_changed() {
+            // What comes of it is in the log and in the status.
+            let _ = steward.reload(Reread::IfChanged, actor);
+        }
+        Ok(steward)
     }
 }
 
@@ -39,20 +54,19 @@ fn resume(
     settings: &StewardSettings,
     records: &Records,
     mut state: State,
+    active: VSchema,
 ) -> Result<(State, Serving), ChangeError> {
-    let stable = load(settings, records, state.active)?;
+    let origin = &records.version(state.active)?.origin;
+    let stable = generation(settings, state.active, origin, active);
     let Some(canary) = &state.canary else {
         return Ok((state, Serving::Stable(stable)));
     };
-    let candidate = load(settings, records, canary.candidate);
-    let resumed = candidate.and_then(|candidate| {
-        let differences = compare(stable.vschema(), candidate.vschema());
-        let split = canary.split().map_err(|error| damaged(settings, &error.to_string()))?;
-        if differences.is_empty() {
-            Ok((candidate, split))
-        } else {
-            Err(ChangeError::Differs(differences))
-        }
+    let resumed = load(settings, records, canary.candidate).and_then(|candidate| {
+        let split = canary
+            .split()
+            .map_err(|error| damaged(settings, State::DOCUMENT.to_owned(), error.to_string()))?;
+        judge_resumed(stable.vschema(), candidate.vschema())?;
+        Ok((candidate, split))
     });
     match resumed {
         Ok((candidate, split)) => {
@@ -74,48 +88,69 @@ fn load(
     number: u64,
 ) -> Result<Arc<Generation>, ChangeError> {
     let version = records.version(number)?;
-    let path = &settings.path;
-    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-    let (vschema, _) = check(&version.sources(folder), &settings.topology)?;
+    let (vschema, _) = check(&version.sources(settings.folder()), &settings.topology)?;
     Ok(generation(settings, number, &version.origin, vschema))
 }
 
-fn damaged(settings: &StewardSettings, cause: &str) -> ChangeError {
-    ChangeError::Damaged {
-        document: State::DOCUMENT.to_owned(),
-        folder: settings.state.path().display().to_string(),
-        cause: cause.to_owned(),
-    }
+/// The VSchema of a version that says where rows are. Without it nothing can be judged.
+fn remembered(
+    settings: &StewardSettings,
+    records: &Records,
+    number: u64,
+) -> Result<VSchema, ChangeError> {
+    let document = Version::document_name(number);
+    let Ok(version) = records.version(number) else {
+        return Err(damaged(settings, document, "it is missing".to_owned()));
+    };
+    let validated = version.sources(settings.folder()).validate(Strictness::Strict);
+    validated.vschema.ok_or_else(|| {
+        damaged(settings, document, format!("not valid\n{}", render_text(&validated.problems)))
+    })
 }
 
-/// A first start, or files that were changed meanwhile. A canary does not survive that: it was
-/// compared with something else.
-fn take_files(
+fn damaged(settings: &StewardSettings, document: String, cause: String) -> ChangeError {
+    let folder = settings.state.path().display().to_string();
+    ChangeError::Damaged { document, folder, cause }
+}
+
+/// A first start, or one with other keyspaces than the remembered version can serve. A canary does
+/// not survive that: it was compared with something else.
+fn start_with_files(
     settings: &StewardSettings,
     records: &mut Records,
-    sources: &Sources,
-    digest: Digest,
+    old: Option<(State, VSchema)>,
     actor: &Actor,
 ) -> Result<(State, Serving), ChangeError> {
-    let (vschema, warnings) = check(sources, &settings.topology)?;
+    let sources = Sources::read(&settings.path)
+        .map_err(|error| ChangeError::Unreadable(format!("error: {error}")))?;
+    let (vschema, warnings) = check(&sources, &settings.topology)?;
     for warning in warnings {
         tracing::warn!("VSchema: {warning}");
     }
-    let old = records.state()?;
-    let active = old.as_ref().and_then(|state| records.version(state.active).ok());
+    let old = match old {
+        Some((state, active)) => {
+            keeps_homes(settings, records, &active, &vschema)?;
+            Some(state)
+        }
+        None => {
+            // A crash may have left a version before the state was written.
+            if let Some(last) = records.versions().next_back().map(|version| version.number) {
+                let last = remembered(settings, records, last)?;
+                keeps_homes(settings, records, &last, &vschema)?;
+            }
+            None
+        }
+    };
     if let Some(State { canary: Some(canary), .. }) = &old {
         let candidate = canary.candidate;
-        tracing::warn!(target: "audit", candidate, "the canary ends: the files have changed");
-    }
-    if let Some(active) = active {
-        tell_differences(settings, active, &vschema);
+        tracing::warn!(target: "audit", candidate, "the canary ends: the keyspaces have changed");
     }
     let origin = Origin::Files(settings.path.display().to_string());
-    let version = match records.add(origin.clone(), actor, sources) {
+    let version = match records.add(origin.clone(), actor, &sources) {
         Ok(version) => version,
         Err(error) => {
             tracing::warn!(%error, "the VSchema serves, but its state will not survive a restart");
-            let version = Version::new(records.next_number(), origin, actor, sources);
+            let version = Version::new(records.next_number(), origin, actor, &sources);
             records.add_unwritten(version.clone());
             version
         }
@@ -123,7 +158,8 @@ fn take_files(
     let state = State {
         active: version.number,
         previous: old.map(|state| state.active),
-        files_digest: digest,
+        files_digest: Digest::of(&sources),
+        set_aside: None,
         canary: None,
         last_canary: None,
     };
@@ -134,20 +170,16 @@ fn take_files(
     Ok((state, Serving::Stable(generation)))
 }
 
-/// Rows may have to move when homes change: said loudly, once.
-fn tell_differences(
+/// Refuses files that move rows; what else differs is said loudly, once.
+fn keeps_homes(
     settings: &StewardSettings,
-    active: &Version,
-    vschema: &crate::vschema::VSchema,
-) {
-    let old = check(&active.sources(&settings.path), &settings.topology);
-    let Ok((old, _)) = old else { return };
-    let differences = compare(&old, vschema);
-    if !differences.is_empty() {
-        tracing::warn!(
-            "the files differ from version {}:\n{}",
-            active.number,
-            render_differences(&differences)
-        );
+    records: &Records,
+    active: &VSchema,
+    vschema: &VSchema,
+) -> Result<(), ChangeError> {
+    for difference in judge(settings, records, &LiveColumns::default(), active, vschema)? {
+        let (subject, what) = (difference.subject, difference.what);
+        tracing::warn!("the files differ from what served before: {subject}: {what}");
     }
+    Ok(())
 }

@@ -1,30 +1,81 @@
 //! What people and the API see of the steward.
 
+use std::path::Path;
+
 use super::Steward;
-use crate::canary::change::ChangeError;
+use crate::canary::change::{Actor, ChangeError};
 use crate::canary::history::{Digest, Version};
 use crate::canary::state::State;
 
-/// The files as they are now, which were refused.
+/// The files as they are now, which do not serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedFiles {
+pub struct Draft {
     /// Their digest; `None` if they could not be read.
     pub digest: Option<Digest>,
-    /// When, in seconds since 1970.
+    /// Since when, in seconds since 1970.
     pub at: u64,
-    /// Why, as text for people.
+    /// Why they do not serve.
+    pub reason: DraftReason,
+    /// The same with details, as text for people.
     pub report: String,
-    /// Whether they only wait for a canary to end.
-    pub waits: Waits,
+    /// Whether something else has changed that the reason depends on.
+    pub(super) look_again: bool,
 }
 
-/// What would make refused files acceptable.
+/// Why files do not serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waits {
-    /// They must be corrected.
-    ForCorrection,
-    /// The end of the canary.
-    ForCanary,
+pub enum DraftReason {
+    /// They cannot be read.
+    Unreadable,
+    /// They have mistakes.
+    Invalid,
+    /// They do not fit the configured keyspaces.
+    Unfit,
+    /// Rows would have to be in other places than they are.
+    MovesRows,
+    /// They were edited while a canary ran.
+    EditedDuringCanary,
+    /// They were not edited from the active version.
+    Older,
+    /// The state folder cannot be written.
+    StateFolder,
+}
+
+impl Draft {
+    pub(super) fn new(digest: Option<Digest>, error: &ChangeError, actor: &Actor) -> Self {
+        let reason = match error {
+            ChangeError::Unreadable(_) => DraftReason::Unreadable,
+            ChangeError::Unfit(_) => DraftReason::Unfit,
+            ChangeError::MovesRows(_) | ChangeError::Differs(_) => DraftReason::MovesRows,
+            ChangeError::CanaryRuns(_) | ChangeError::EditedDuringCanary => {
+                DraftReason::EditedDuringCanary
+            }
+            ChangeError::OlderFiles { .. } => DraftReason::Older,
+            ChangeError::Store { .. } | ChangeError::Damaged { .. } => DraftReason::StateFolder,
+            _ => DraftReason::Invalid,
+        };
+        Self { digest, at: actor.at, reason, report: error.to_string(), look_again: false }
+    }
+
+    /// Whether the same files do not serve for the same reason.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (&self.digest, &self.report) == (&other.digest, &other.report)
+    }
+}
+
+impl DraftReason {
+    /// One word for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Invalid => "invalid",
+            Self::Unfit => "unfit",
+            Self::MovesRows => "moves_rows",
+            Self::EditedDuringCanary => "edited_during_canary",
+            Self::Older => "older",
+            Self::StateFolder => "state_folder",
+        }
+    }
 }
 
 /// A look at everything at once.
@@ -34,8 +85,8 @@ pub struct Status {
     pub state: State,
     /// The version that serves, with its files.
     pub active: Option<Version>,
-    /// Refused files; they stay here until they are good or as before.
-    pub refused: Option<RefusedFiles>,
+    /// Files that do not serve; they stay here until they do or are as before.
+    pub draft: Option<Draft>,
 }
 
 impl Steward {
@@ -43,7 +94,17 @@ impl Steward {
     pub fn status(&self) -> Status {
         let inner = self.inner.lock();
         let active = inner.records.version(inner.state.active).ok().cloned();
-        Status { state: inner.state.clone(), active, refused: inner.refused.clone() }
+        Status { state: inner.state.clone(), active, draft: inner.draft.clone() }
+    }
+
+    /// The files, if they do not serve.
+    pub fn draft(&self) -> Option<Draft> {
+        self.inner.lock().draft.clone()
+    }
+
+    /// The path of the files.
+    pub fn path(&self) -> &Path {
+        &self.settings.path
     }
 
     /// The number of the active version.

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::canary::split::Weight;
+use crate::canary::state::Outcome;
 use crate::{config, topology};
 
 /// A folder with a VSchema and a state folder, removed at the end.
@@ -20,6 +22,10 @@ const READS_MORE: &str = r#"{"sharded": true,
                                        {"column": "other", "name": "xx"}]}}}"#;
 /// Other homes.
 const MOVED: &str = r#"{"sharded": true, "vindexes": {"hash": {"type": "xxhash"}},
+  "tables": {"t": {"column_vindexes": [{"column": "id", "name": "hash"}]}}}"#;
+/// The same homes; statements that define foreign keys are refused.
+const UPKEEP: &str = r#"{"sharded": true, "foreign_key_mode": "disallow",
+  "vindexes": {"hash": {"type": "hash"}},
   "tables": {"t": {"column_vindexes": [{"column": "id", "name": "hash"}]}}}"#;
 const BROKEN: &str = r#"{"sharded": true, "tables": {"t": {"column_vindexes": 5}}}"#;
 
@@ -60,7 +66,7 @@ impl Drop for Place {
     }
 }
 
-fn actor() -> Actor {
+pub(super) fn actor() -> Actor {
     Actor { name: "tester".to_owned(), at: 1 }
 }
 
@@ -75,7 +81,7 @@ fn vindexes(steward: &Steward) -> usize {
     vschema.keyspace("ks").unwrap().table("t").unwrap().column_vindexes().len()
 }
 
-fn weight(percent: &str) -> Weight {
+pub(super) fn weight(percent: &str) -> Weight {
     Weight::parse_percent(percent).unwrap()
 }
 
@@ -89,8 +95,8 @@ fn bad_files_leave_the_good_generation_in_service_and_stay_visible() {
         assert!(steward.files_changed());
         steward.reload(Reread::IfChanged, &actor()).unwrap_err();
         assert_eq!(steward.serving().load().stable().number(), 1);
-        let refused = steward.status().refused.expect("the report stays");
-        assert!(refused.report.contains("error: "), "{}", refused.report);
+        let draft = steward.draft().expect("the report stays");
+        assert!(draft.report.contains("error: "), "{}", draft.report);
         // It is not tried again until something changes.
         assert!(!steward.files_changed());
     }
@@ -102,7 +108,7 @@ fn bad_files_leave_the_good_generation_in_service_and_stay_visible() {
     assert!(steward.files_changed());
     let changed = steward.reload(Reread::IfChanged, &actor()).unwrap();
     assert_eq!((changed.previous, changed.version, vindexes(&steward)), (1, 2, 2));
-    assert!(steward.status().refused.is_none() && !steward.files_changed());
+    assert!(steward.draft().is_none() && !steward.files_changed());
 }
 
 #[test]
@@ -114,13 +120,13 @@ fn a_proxy_does_not_start_with_a_bad_vschema() {
 }
 
 #[test]
-fn apply_compares_the_version_and_tells_what_moves() {
+fn apply_compares_the_version_and_can_be_tried() {
     let place = Place::new(FIRST);
     let steward = place.open().unwrap();
     let stale = steward.apply(&sources(READS_MORE), Some(7), Rehearsal::No, &actor());
     assert!(matches!(stale, Err(ChangeError::Stale { expected: 7, active: 1 })));
-    let rehearsed = steward.apply(&sources(MOVED), Some(1), Rehearsal::DryRun, &actor()).unwrap();
-    assert_eq!((rehearsed.version, rehearsed.differences.len()), (2, 1));
+    let tried = steward.apply(&sources(UPKEEP), Some(1), Rehearsal::DryRun, &actor()).unwrap();
+    assert_eq!((tried.version, tried.differences.len()), (2, 1));
     assert_eq!((steward.active_version(), vindexes(&steward)), (1, 1));
     let changed = steward.apply(&sources(READS_MORE), Some(1), Rehearsal::No, &actor()).unwrap();
     assert_eq!((changed.version, vindexes(&steward)), (2, 2));
@@ -143,7 +149,7 @@ fn a_canary_is_compared_weighed_and_ended() {
     let place = Place::new(FIRST);
     let steward = place.open().unwrap();
     let refused = steward.start_canary(&sources(MOVED), weight("1"), &actor());
-    assert!(matches!(refused, Err(ChangeError::Differs(found)) if found.len() == 1));
+    assert!(matches!(refused, Err(ChangeError::Differs(found)) if found.differences.len() == 1));
     let same = steward.start_canary(&sources(FIRST), weight("1"), &actor());
     assert!(matches!(same, Err(ChangeError::Same(1))));
     assert!(matches!(steward.set_weight(Weight::ALL, &actor()), Err(ChangeError::NoCanary)));
@@ -166,19 +172,109 @@ fn a_canary_is_compared_weighed_and_ended() {
     assert_eq!(vindexes(&steward), 1);
 }
 
+/// Goal: files that are edited while a canary runs never go live by themselves, also not after its
+/// end or over a restart, until an operator asks for them or they are edited again.
 #[test]
-fn files_wait_for_the_end_of_a_canary() {
+fn files_edited_during_a_canary_wait_for_an_operator() {
     let place = Place::new(FIRST);
     let steward = place.open().unwrap();
     steward.start_canary(&sources(READS_MORE), weight("10"), &actor()).unwrap();
-    place.write(MOVED);
+    place.write(UPKEEP);
     assert!(steward.files_changed());
     let waiting = steward.reload(Reread::IfChanged, &actor());
     assert!(matches!(waiting, Err(ChangeError::CanaryRuns(2))));
     assert!(!steward.files_changed());
     steward.end_canary(Outcome::Aborted, &actor()).unwrap();
-    assert!(steward.files_changed());
-    assert_eq!(steward.reload(Reread::IfChanged, &actor()).unwrap().version, 3);
+    assert!(steward.files_changed(), "the reason is another one now");
+    let waiting = steward.reload(Reread::IfChanged, &actor());
+    assert!(matches!(waiting, Err(ChangeError::EditedDuringCanary)));
+    assert!(!steward.files_changed());
+    drop(steward);
+    let steward = place.open().unwrap();
+    assert_eq!(steward.active_version(), 1);
+    assert_eq!(steward.draft().unwrap().reason, DraftReason::EditedDuringCanary);
+    assert_eq!(steward.reload(Reread::Always, &actor()).unwrap().version, 3);
+    assert!(steward.draft().is_none() && !steward.files_changed());
+    // From here on edits go live as before.
+    place.write(FIRST);
+    assert_eq!(steward.reload(Reread::IfChanged, &actor()).unwrap().version, 4);
+}
+
+/// Goal: files go live by themselves only if they were edited from what is active, wherever that
+/// came from.
+#[test]
+fn files_older_than_the_active_version_are_a_draft() {
+    type Act = fn(&Steward);
+    let promoted: Act = |steward| {
+        steward.start_canary(&sources(READS_MORE), weight("50"), &actor()).unwrap();
+        steward.end_canary(Outcome::Promoted, &actor()).unwrap();
+    };
+    let applied: Act = |steward| {
+        steward.apply(&sources(READS_MORE), None, Rehearsal::No, &actor()).unwrap();
+    };
+    let rolled_back: Act = |steward| {
+        steward.apply(&sources(READS_MORE), None, Rehearsal::No, &actor()).unwrap();
+        steward.apply(&sources(FIRST), None, Rehearsal::No, &actor()).unwrap();
+        steward.rollback(Some(2), None, &actor()).unwrap();
+    };
+    for act in [promoted, applied, rolled_back] {
+        let place = Place::new(FIRST);
+        let steward = place.open().unwrap();
+        act(&steward);
+        let active = steward.active_version();
+        place.write(UPKEEP);
+        assert!(steward.files_changed());
+        let refused = steward.reload(Reread::IfChanged, &actor());
+        assert!(matches!(refused, Err(ChangeError::OlderFiles { .. })), "{refused:?}");
+        assert!(!steward.files_changed());
+        drop(steward);
+        let steward = place.open().unwrap();
+        assert_eq!((steward.active_version(), vindexes(&steward)), (active, 2));
+        assert_eq!(steward.draft().unwrap().reason, DraftReason::Older);
+        // Brought up to date, they are what is active, and the next edit goes live.
+        place.write(READS_MORE);
+        assert!(steward.reload(Reread::IfChanged, &actor()).unwrap().is_nothing());
+        assert!(steward.draft().is_none());
+        place.write(FIRST);
+        assert_eq!(steward.reload(Reread::IfChanged, &actor()).unwrap().version, active + 1);
+    }
+}
+
+#[test]
+fn a_draft_that_is_applied_is_none_any_more() {
+    let place = Place::new(FIRST);
+    let steward = place.open().unwrap();
+    steward.apply(&sources(READS_MORE), None, Rehearsal::No, &actor()).unwrap();
+    place.write(UPKEEP);
+    steward.reload(Reread::IfChanged, &actor()).unwrap_err();
+    steward.apply(&sources(UPKEEP), None, Rehearsal::No, &actor()).unwrap();
+    assert!(steward.draft().is_none() && !steward.files_changed());
+    place.write(FIRST);
+    assert_eq!(steward.reload(Reread::IfChanged, &actor()).unwrap().version, 4);
+}
+
+/// Goal: every change that was asked for is counted, whatever the way, and no dry run is.
+#[test]
+fn changes_are_counted() {
+    let place = Place::new(FIRST);
+    let steward = place.open().unwrap();
+    let counts = || {
+        let Reloads { accepted, refused } = steward.reloads();
+        (accepted.load(Ordering::Relaxed), refused.load(Ordering::Relaxed))
+    };
+    assert_eq!(counts(), (0, 0));
+    steward.apply(&sources(READS_MORE), None, Rehearsal::No, &actor()).unwrap();
+    steward.apply(&sources(MOVED), None, Rehearsal::No, &actor()).unwrap_err();
+    steward.apply(&sources(MOVED), None, Rehearsal::DryRun, &actor()).unwrap_err();
+    steward.rollback(None, None, &actor()).unwrap();
+    assert_eq!(counts(), (2, 1));
+    steward.start_canary(&sources(READS_MORE), weight("1"), &actor()).unwrap();
+    steward.start_canary(&sources(READS_MORE), weight("1"), &actor()).unwrap_err();
+    steward.end_canary(Outcome::Promoted, &actor()).unwrap();
+    steward.reload(Reread::Always, &actor()).unwrap();
+    place.write(BROKEN);
+    steward.reload(Reread::IfChanged, &actor()).unwrap_err();
+    assert_eq!(counts(), (5, 3));
 }
 
 /// Goal: what was in service is in service again after a restart, a canary with its side hash.
@@ -195,11 +291,31 @@ fn a_restart_goes_on_where_it_stopped() {
     assert_eq!((steward.active_version(), vindexes(&steward)), (2, 2));
     assert_eq!(steward.serving().load().candidate().unwrap().number(), 3);
     drop(steward);
-    // Files that were changed meanwhile win, and end the canary.
-    place.write(MOVED);
+    // Files that were changed meanwhile are a draft: they were not edited from what is active.
+    place.write(UPKEEP);
     let steward = place.open().unwrap();
-    assert_eq!((steward.active_version(), steward.status().state.previous), (4, Some(2)));
-    assert!(steward.serving().load().candidate().is_none());
+    assert_eq!((steward.active_version(), steward.status().state.previous), (2, Some(1)));
+    assert_eq!(steward.serving().load().split(), Some(before));
+    assert_eq!(steward.draft().unwrap().reason, DraftReason::EditedDuringCanary);
+    steward.end_canary(Outcome::Aborted, &actor()).unwrap();
+    steward.reload(Reread::IfChanged, &actor()).unwrap_err();
+    assert_eq!(steward.active_version(), 2);
+}
+
+#[test]
+fn files_edited_while_the_proxy_was_stopped_go_live_as_if_it_ran() {
+    let place = Place::new(FIRST);
+    drop(place.open().unwrap());
+    place.write(READS_MORE);
+    let steward = place.open().unwrap();
+    assert_eq!((steward.active_version(), vindexes(&steward)), (2, 2));
+    drop(steward);
+    for (text, reason) in [(MOVED, DraftReason::MovesRows), (BROKEN, DraftReason::Invalid)] {
+        place.write(text);
+        let steward = place.open().unwrap();
+        assert_eq!((steward.active_version(), vindexes(&steward)), (2, 2));
+        assert_eq!(steward.draft().unwrap().reason, reason);
+    }
 }
 
 #[test]
@@ -223,6 +339,58 @@ fn a_damaged_state_folder_is_named() {
     std::fs::write(place.path.join("state/state.json"), "{").unwrap();
     let error = place.open().unwrap_err();
     assert!(error.to_string().starts_with("state.json in the state folder"), "{error}");
+}
+
+/// Goal: where rows live must be known: without the active version the proxy does not start, and
+/// the advice that it gives then works.
+#[test]
+fn files_are_not_taken_while_the_active_version_is_lost() {
+    let lost = "vschema-00000001.json";
+    for broken in [None, Some("{"), Some("{}")] {
+        let place = Place::new(FIRST);
+        drop(place.open().unwrap());
+        let document = place.path.join("state").join(lost);
+        match broken {
+            None => std::fs::remove_file(&document).unwrap(),
+            Some(text) => std::fs::write(&document, text).unwrap(),
+        }
+        for files in [FIRST, MOVED] {
+            place.write(files);
+            let error = place.open().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{lost} in the state folder")), "{error}");
+            assert!(error.contains("remove state.json and vschema-*.json"), "{error}");
+        }
+        std::fs::remove_file(place.path.join("state/state.json")).unwrap();
+        let _ = std::fs::remove_file(&document);
+        assert_eq!(place.open().unwrap().active_version(), 1);
+    }
+}
+
+/// Goal: a crash between the first version and the state does not keep the proxy from starting,
+/// nor let files move what may be there.
+#[test]
+fn a_version_without_state_says_where_rows_are() {
+    let place = Place::new(FIRST);
+    drop(place.open().unwrap());
+    let state = place.path.join("state/state.json");
+    std::fs::remove_file(&state).unwrap();
+    place.write(MOVED);
+    let error = place.open().unwrap_err();
+    assert!(matches!(error, ChangeError::MovesRows(_)), "{error}");
+    place.write(FIRST);
+    assert_eq!(place.open().unwrap().active_version(), 2);
+}
+
+#[test]
+fn a_state_of_an_older_geogate_is_read() {
+    let place = Place::new(FIRST);
+    drop(place.open().unwrap());
+    let path = place.path.join("state/state.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut state: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(state.as_object_mut().unwrap().remove("set_aside").is_some());
+    std::fs::write(&path, state.to_string()).unwrap();
+    assert_eq!(place.open().unwrap().active_version(), 1);
 }
 
 #[test]
@@ -262,6 +430,6 @@ fn other_columns_renew_both_sides_and_stay_for_later_ones() {
         assert!(old.columns().is_empty() && Arc::ptr_eq(new.columns(), &columns));
     }
     steward.end_canary(Outcome::Aborted, &actor()).unwrap();
-    steward.apply(&Sources::from_text("ks.json", MOVED), None, Rehearsal::No, &actor()).unwrap();
+    steward.apply(&sources, None, Rehearsal::No, &actor()).unwrap();
     assert!(Arc::ptr_eq(steward.serving().load().stable().columns(), &columns));
 }
