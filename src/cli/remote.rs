@@ -75,11 +75,17 @@ pub(super) fn document(path: &Path) -> Result<Value, ExitCode> {
     };
     let files: serde_json::Map<String, Value> =
         sources.files().map(|(file, text)| (name(file), json!(text))).collect();
-    Ok(match sources.shape() {
+    let mut document = match sources.shape() {
         Shape::Folder => json!({"files": files}),
         // The name tells the keyspace if the file is not a SrvVSchema.
         Shape::Document => json!({"file": files}),
-    })
+    };
+    let named: serde_json::Map<String, Value> =
+        sources.named_files().map(|(path, text)| (path.to_owned(), json!(text))).collect();
+    if !named.is_empty() {
+        document["named_files"] = Value::Object(named);
+    }
+    Ok(document)
 }
 
 /// What a change did, for people.

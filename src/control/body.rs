@@ -1,5 +1,6 @@
 //! The VSchema in a request: a path on the proxy's machine, files, or one whole document.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -18,8 +19,9 @@ pub(super) fn object(body: &str) -> Result<Map<String, Value>, Failure> {
 }
 
 /// Takes the VSchema out of a body: `{"path": ".."}`, `{"files": {"shop.json": ".."}}` for a
-/// folder, `{"file": {"all.json": ".."}}` for one file, `{"document": {..}}`, or, if none of these is there, the body itself as document. `folder` is
-/// what relative paths in vindex parameters start from.
+/// folder, `{"file": {"all.json": ".."}}` for one file, `{"document": {..}}`, or, if none of these
+/// is there, the body itself as document. `named_files` beside files are those that vindex
+/// parameters name; others are read from `folder`, if their paths are relative.
 pub(super) fn sources(
     body: &str,
     members: &mut Map<String, Value>,
@@ -32,9 +34,13 @@ pub(super) fn sources(
         let unreadable = |error| Failure::bad_request(format!("{error}"));
         return Sources::read(Path::new(&path)).map_err(unreadable);
     }
+    let named = match members.remove("named_files") {
+        Some(files) => texts(files)?.into_iter().collect(),
+        None => BTreeMap::new(),
+    };
     for (member, shape) in [("files", Shape::Folder), ("file", Shape::Document)] {
         if let Some(files) = members.remove(member) {
-            return Ok(Sources::from_files(shape, folder, &texts(files)?));
+            return Ok(Sources::from_kept(shape, folder, &texts(files)?, &named));
         }
     }
     let text = match members.remove("document") {
@@ -45,7 +51,7 @@ pub(super) fn sources(
         }
     };
     let file = ("vschema.json".to_owned(), text);
-    Ok(Sources::from_files(Shape::Document, folder, &[file]))
+    Ok(Sources::from_kept(Shape::Document, folder, &[file], &named))
 }
 
 fn texts(files: Value) -> Result<Vec<(String, String)>, Failure> {

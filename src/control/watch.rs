@@ -1,7 +1,8 @@
-//! Notices that the VSchema files have changed, and has them taken over.
+//! Notices that the VSchema files have changed, and has them taken over, if they may be; otherwise
+//! they are a draft.
 //!
 //! The system's notifications make it quick; a look once a second makes it sure (network file
-//! systems and mounted configuration do not notify). SIGHUP asks for a reload at once.
+//! systems and mounted configuration do not notify). SIGHUP asks for a look at once.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ pub async fn run(steward: Arc<Steward>, path: &Path) {
             _ = hung_up => {
                 let actor = Actor { name: "SIGHUP".to_owned(), at: clock::unix_seconds() };
                 // The outcome is in the audit log and in the API.
-                let _ = steward.reload(Reread::Always, &actor);
+                let _ = steward.reload(Reread::OnSignal, &actor);
             }
             () = changed.notified() => look(&steward).await,
             () = clock::sleep(POLL) => look(&steward).await,

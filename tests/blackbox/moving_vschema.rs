@@ -26,6 +26,9 @@ static SERVERS: LazyLock<Cluster> = LazyLock::new(|| {
         "CREATE TABLE r (region BIGINT NOT NULL, id BIGINT NOT NULL, v BIGINT NOT NULL, \
          PRIMARY KEY (region, id))"
             .to_owned(),
+        "CREATE TABLE c (id BIGINT NOT NULL, country VARCHAR(9) COLLATE utf8mb4_bin NOT NULL, \
+         v BIGINT NOT NULL, PRIMARY KEY (id, country))"
+            .to_owned(),
     ];
     cluster.on_primaries("ks", &create);
     cluster.on_primaries("main", &create[..1]);
@@ -143,7 +146,6 @@ fn metric(proxy: &Proxy, line: &str) -> bool {
 fn swapped_columns_stay_a_draft() {
     let proxy = SERVERS.another_proxy("story", "");
     all_rows_are_found(&proxy, "at first");
-    assert!(metric(&proxy, "geogate_vschema_draft 0"));
     let swapped = changed(r#"["region", "id"]"#, r#"["id", "region"]"#);
     let watched = proxy.folder.join("vschema");
     save(&watched, &swapped);
@@ -168,6 +170,7 @@ fn swapped_columns_stay_a_draft() {
     let found = client.query("SELECT v FROM r WHERE region = 1 AND id = 99").expect("rows");
     assert_eq!(found.scalar(), "99");
     client.query("DELETE FROM r WHERE region = 1 AND id = 99").expect("ok");
+    client.query("ALTER VSCHEMA DROP TABLE ks.r").expect_err("there is no such statement");
     // Everybody who asks sees the draft.
     let (status, ready) = proxy.http("GET", "/readyz", "");
     assert!(status == 200 && ready.contains(r#""vschema_draft":"moves_rows""#), "{ready}");
@@ -199,6 +202,7 @@ fn swapped_columns_stay_a_draft() {
     }
     proxy.start_again();
     assert_eq!((version(&proxy), draft(&proxy)), (json!(1), Value::Null));
+    assert!(metric(&proxy, "geogate_vschema_draft 0"));
     let mut client = proxy.client("ks");
     let vindexes = client.query("SHOW VSCHEMA VINDEXES ON r").expect("rows").texts();
     assert_eq!(vindexes[0][0], "id, region");
@@ -287,6 +291,54 @@ fn no_way_in_activates_a_vschema_that_moves_rows() {
             assert!(gone, "{case}: {}", draft(&proxy));
         }
     }
+}
+
+/// Goal: the map that a parameter names is a part of the VSchema: `apply` sends it, another content
+/// is refused, and a restart goes on with what it said when it went live.
+#[test]
+fn a_map_in_a_file_is_kept_with_its_version() {
+    let proxy = SERVERS.another_proxy("maps", "");
+    let folder = proxy.folder.join("new");
+    let by_country = r#""home":"#;
+    let with_vindex = KS.replacen(
+        by_country,
+        r#""by_country": { "type": "region_json",
+            "params": { "region_map": "regions.map", "region_bytes": "1" } }, "home":"#,
+        1,
+    );
+    let with_table = with_vindex.replacen(
+        r#""t": {"#,
+        r#""c": { "column_vindexes": [{ "columns": ["id", "country"], "name": "by_country" }] },
+           "t": {"#,
+        1,
+    );
+    save(&folder, &vec![("ks.json", with_table), ("main.json", MAIN.to_owned())]);
+    let map = |folder: &std::path::Path, text: &str| {
+        fs::write(folder.join("regions.map"), text).expect("the folder is writable");
+    };
+    map(&folder, r#"{ "DE": 1, "US": 200 }"#);
+    let apply = || geogate(&proxy, &["vschema", "apply", folder.to_str().expect("UTF-8")]);
+    let (code, out, error) = apply();
+    assert!(code == 0 && out.contains("version 2 is active"), "{out}{error}");
+    let mut client = proxy.client("ks");
+    for (id, country) in [(1, "DE"), (2, "US")] {
+        let sql = format!("INSERT INTO c (id, country, v) VALUES ({id}, '{country}', {id})");
+        client.query(sql).expect("a row");
+    }
+    let found = |when: &str| {
+        let mut client = proxy.client("ks");
+        for (id, country) in [(1, "DE"), (2, "US")] {
+            let sql = format!("SELECT v FROM c WHERE id = {id} AND country = '{country}'");
+            assert_eq!(client.query(&sql).expect("a row").scalar(), id.to_string(), "{when}");
+        }
+    };
+    found("at first");
+    map(&folder, r#"{ "DE": 200, "US": 1 }"#);
+    let (code, _, error) = apply();
+    assert!(code == 1 && error.contains("the parameters of its primary vindex"), "{error}");
+    map(&proxy.folder.join("vschema"), r#"{ "DE": 200, "US": 1 }"#);
+    proxy.restart();
+    found("after a restart");
 }
 
 /// Goal: a file that is edited while a canary runs does not go live when it ends, nor one that was

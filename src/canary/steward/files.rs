@@ -8,12 +8,16 @@ use crate::canary::state::State;
 use crate::canary::steward::status::Draft;
 use crate::vschema::Sources;
 
-/// Whether files that were taken over before are taken over again.
+/// Who has the files read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reread {
-    /// Only if they have changed since; what the watcher does.
+    /// The watcher: files that have changed since go live by themselves, if they may.
     IfChanged,
-    /// Also if the active version came from elsewhere; what an operator asks for.
+    /// A signal, which may come from a program that rotates logs: as the watcher, but at once and
+    /// with a word about the outcome in any case.
+    OnSignal,
+    /// An operator: the files are wanted as they are, also if the active version came from
+    /// elsewhere.
     Always,
 }
 
@@ -38,7 +42,7 @@ impl Steward {
             Err((digest, error)) => keep_draft(&mut inner, digest.as_ref(), error, actor),
         };
         let result = result.map_err(|(_, error)| error);
-        if news == News::Any || reread == Reread::Always {
+        if news == News::Any || reread != Reread::IfChanged {
             if let Err(error) = &result {
                 // Nobody waits for this answer, so the log has it whole.
                 tracing::error!("the VSchema files do not serve: {error}");
@@ -58,12 +62,13 @@ impl Steward {
         let sources = Sources::read(path)
             .map_err(|error| (None, ChangeError::Unreadable(format!("error: {error}"))))?;
         let digest = Digest::of(&sources);
-        if reread == Reread::IfChanged && digest == inner.state.files_digest {
+        let by_itself = reread != Reread::Always;
+        if by_itself && digest == inner.state.files_digest {
             return Ok(unchanged(inner.state.active));
         }
         let origin = Origin::Files(path.display().to_string());
         let taken = self.prepare(inner, &sources).and_then(|prepared| {
-            if reread == Reread::IfChanged && matches!(prepared, Prepared::New(_)) {
+            if by_itself && matches!(prepared, Prepared::New(_)) {
                 self.goes_live_by_itself(inner, &digest)?;
             }
             let mut next = inner.state.clone();

@@ -3,12 +3,13 @@
 //! The same judgement for every way in. A table that comes back is compared with what it was when
 //! it was last listed: its rows are still where that version put them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use super::records::Records;
 use super::{Inner, Steward, StewardSettings};
 use crate::canary::change::{ChangeError, Refusal};
+use crate::canary::history::Version;
 use crate::planner::input::ColumnSource as _;
 use crate::planner::live_columns::LiveColumns;
 use crate::vschema::{
@@ -66,6 +67,34 @@ pub(super) fn judge(
     Err(ChangeError::MovesRows(Refusal { differences: moving, advice }))
 }
 
+/// Refuses files that are to serve at the start, in the place of a remembered version, if they move
+/// rows; what else differs is said loudly, once.
+pub(super) fn judge_start(
+    settings: &StewardSettings,
+    records: &Records,
+    remembered: (u64, &VSchema),
+    new: &VSchema,
+) -> Result<(), ChangeError> {
+    let (number, old) = remembered;
+    let judged = judge(settings, records, &LiveColumns::default(), old, new);
+    let differences = judged.map_err(|error| match error {
+        ChangeError::MovesRows(Refusal { differences, .. }) => {
+            let advice = format!(
+                "version {number}, which served last, cannot serve now, so the proxy does not \
+                 start\n   = help: leave these tables as they are in {}\n{}",
+                settings.state.path().join(Version::document_name(number)).display(),
+                moved_advice(settings)
+            );
+            ChangeError::MovesRows(Refusal { differences, advice })
+        }
+        other => other,
+    })?;
+    for Difference { subject, what, .. } in differences {
+        tracing::warn!("the files differ from version {number}: {subject}: {what}");
+    }
+    Ok(())
+}
+
 /// Whether both can go on side by side after a restart. What the servers' columns decide was
 /// judged when the canary was started.
 pub(super) fn judge_resumed(stable: &VSchema, candidate: &VSchema) -> Result<(), ChangeError> {
@@ -78,13 +107,20 @@ pub(super) fn judge_resumed(stable: &VSchema, candidate: &VSchema) -> Result<(),
 }
 
 fn moves_advice(settings: &StewardSettings) -> String {
-    let (path, state) = (settings.path.display(), settings.state.path().display());
     format!(
         "what serves goes on serving\n   = help: leave these tables as they are in the active \
-         version, which geogate vschema show prints\n   = help: no rows are moved while a proxy \
-         serves; after they were moved by hand, with the proxy stopped, remove state.json and \
-         vschema-*.json from {state} before it starts again: without them it takes the files at \
-         {path} as they are"
+         version, which geogate vschema show prints\n{}",
+        moved_advice(settings)
+    )
+}
+
+/// The way on for rows that are somewhere else by now.
+fn moved_advice(settings: &StewardSettings) -> String {
+    let (path, state) = (settings.path.display(), settings.state.path().display());
+    format!(
+        "   = help: no rows are moved while a proxy serves; after they were moved by hand, with the \
+         proxy stopped, remove state.json and vschema-*.json from {state} before it starts again: \
+         without them it takes the files at {path} as they are"
     )
 }
 
@@ -122,15 +158,13 @@ fn returned_tables(
     let mut added: BTreeSet<&TableName> =
         new.tables().map(|table| table.qualified_name()).collect();
     added.retain(|name| !lists(stable, name));
+    let names: HashSet<&str> = added.iter().map(|name| name.name.as_str()).collect();
     let mut found = Vec::new();
     for version in records.versions().rev() {
         if added.is_empty() {
             break;
         }
-        let names = |name: &TableName| {
-            version.files.iter().any(|file| file.text.contains(name.name.as_str()))
-        };
-        if !added.iter().any(|name| names(name)) {
+        if !version.files.iter().any(|file| may_name(&file.text, &names)) {
             continue;
         }
         let validated = version.sources(folder).validate(Strictness::Strict);
@@ -148,6 +182,11 @@ fn returned_tables(
         });
     }
     found
+}
+
+/// Whether a text has any of these names in quotes: far cheaper than to understand it.
+fn may_name(text: &str, names: &HashSet<&str>) -> bool {
+    text.contains('\\') || text.split('"').any(|piece| names.contains(piece))
 }
 
 fn returned(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::judge::{judge, judge_resumed};
+use super::judge::{judge_resumed, judge_start};
 use super::records::Records;
 use super::{Inner, Reloads, Reread, Steward, StewardSettings, check, generation};
 use crate::canary::change::{Actor, ChangeError};
@@ -18,7 +18,6 @@ use crate::canary::history::{Digest, Origin, Version};
 use crate::canary::serving::Serving;
 use crate::canary::state::State;
 use crate::planner::generation::Generation;
-use crate::planner::live_columns::LiveColumns;
 use crate::vschema::{Sources, Strictness, VSchema, render_text};
 
 impl Steward {
@@ -129,14 +128,14 @@ fn start_with_files(
     }
     let old = match old {
         Some((state, active)) => {
-            keeps_homes(settings, records, &active, &vschema)?;
+            judge_start(settings, records, (state.active, &active), &vschema)?;
             Some(state)
         }
         None => {
             // A crash may have left a version before the state was written.
             if let Some(last) = records.versions().next_back().map(|version| version.number) {
-                let last = remembered(settings, records, last)?;
-                keeps_homes(settings, records, &last, &vschema)?;
+                let active = remembered(settings, records, last)?;
+                judge_start(settings, records, (last, &active), &vschema)?;
             }
             None
         }
@@ -168,18 +167,4 @@ fn start_with_files(
     }
     let generation = generation(settings, version.number, &version.origin, vschema);
     Ok((state, Serving::Stable(generation)))
-}
-
-/// Refuses files that move rows; what else differs is said loudly, once.
-fn keeps_homes(
-    settings: &StewardSettings,
-    records: &Records,
-    active: &VSchema,
-    vschema: &VSchema,
-) -> Result<(), ChangeError> {
-    for difference in judge(settings, records, &LiveColumns::default(), active, vschema)? {
-        let (subject, what) = (difference.subject, difference.what);
-        tracing::warn!("the files differ from what served before: {subject}: {what}");
-    }
-    Ok(())
 }

@@ -111,6 +111,30 @@ fn bad_files_leave_the_good_generation_in_service_and_stay_visible() {
     assert!(steward.draft().is_none() && !steward.files_changed());
 }
 
+/// Goal: policies that are not kept yet are never ignored.
+#[test]
+fn residency_policies_are_refused_by_name() {
+    let place = Place::new(FIRST);
+    let steward = place.open().unwrap();
+    let policies = r#"{"policies": []}"#;
+    std::fs::write(place.path.join("vschema/residency.json"), policies).unwrap();
+    steward.reload(Reread::IfChanged, &actor()).unwrap_err();
+    let draft = steward.draft().unwrap();
+    assert_eq!(draft.reason, DraftReason::Invalid);
+    assert!(draft.report.contains("residency.json is not implemented yet"), "{}", draft.report);
+    let files = [("ks.json", FIRST), ("residency.json", policies)];
+    let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let sources = Sources::from_files(crate::vschema::Shape::Folder, &place.path, &files);
+    for tried in [
+        steward.apply(&sources, None, Rehearsal::No, &actor()),
+        steward.start_canary(&sources, weight("1"), &actor()),
+    ] {
+        assert!(matches!(tried, Err(ChangeError::Invalid(_))), "{tried:?}");
+    }
+    drop(steward);
+    assert_eq!(place.open().unwrap().draft().unwrap().reason, DraftReason::Invalid);
+}
+
 #[test]
 fn a_proxy_does_not_start_with_a_bad_vschema() {
     for bad in [BROKEN, r#"{"sharded": false}"#] {
@@ -222,11 +246,15 @@ fn files_older_than_the_active_version_are_a_draft() {
         let steward = place.open().unwrap();
         act(&steward);
         let active = steward.active_version();
+        // Not even files that nobody has touched are taken back by a signal.
+        assert!(steward.reload(Reread::OnSignal, &actor()).unwrap().is_nothing());
         place.write(UPKEEP);
         assert!(steward.files_changed());
         let refused = steward.reload(Reread::IfChanged, &actor());
         assert!(matches!(refused, Err(ChangeError::OlderFiles { .. })), "{refused:?}");
         assert!(!steward.files_changed());
+        let refused = steward.reload(Reread::OnSignal, &actor());
+        assert!(matches!(refused, Err(ChangeError::OlderFiles { .. })), "{refused:?}");
         drop(steward);
         let steward = place.open().unwrap();
         assert_eq!((steward.active_version(), vindexes(&steward)), (active, 2));

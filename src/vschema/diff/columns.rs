@@ -52,33 +52,34 @@ impl Comparison<'_> {
             return;
         }
         let table = old.qualified_name().clone();
-        let mut note = String::new();
-        let class = match (&after, self.live(&table)) {
+        let (class, note) = match after {
             // Nothing is routed by a column of unknown type.
-            (None, _) => ChangeClass::ReadRoute,
-            (Some(_), Live::Immaterial) => ChangeClass::Metadata,
-            (Some(after), Live::Read(columns)) => {
-                let live = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
-                match live {
-                    Some(live) if agrees(after, live) => ChangeClass::Metadata,
-                    Some(live) => {
-                        note = format!(" (the servers have {})", column_type(live));
-                        ChangeClass::Placement
-                    }
-                    None => {
-                        note = " (the servers have no such column)".to_owned();
-                        ChangeClass::Placement
-                    }
-                }
-            }
-            (Some(_), Live::Unread) => {
-                note = " (the servers' columns are not known now)".to_owned();
-                ChangeClass::Placement
-            }
+            None => (ChangeClass::ReadRoute, String::new()),
+            Some(after) => self.confirmed(&table, name, &after),
         };
         let texts = (texts.0, format!("{}{note}", texts.1));
         let what = format!("the type of sharding column {name}");
         self.table_differs(Change::ShardingColumnType, class, &table, &what, texts);
+    }
+
+    /// Whether the servers confirm what a VSchema says of a column, and what they say otherwise.
+    fn confirmed(&self, table: &TableName, name: &str, said: &Column) -> (ChangeClass, String) {
+        let columns = match self.live(table) {
+            Live::Immaterial => return (ChangeClass::Metadata, String::new()),
+            Live::Unread => {
+                let note = " (the servers' columns are not known now)";
+                return (ChangeClass::Placement, note.to_owned());
+            }
+            Live::Read(columns) => columns,
+        };
+        let live = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
+        match live {
+            Some(live) if agrees(said, live) => (ChangeClass::Metadata, String::new()),
+            Some(live) => {
+                (ChangeClass::Placement, format!(" (the servers have {})", column_type(live)))
+            }
+            None => (ChangeClass::Placement, " (the servers have no such column)".to_owned()),
+        }
     }
 
     /// An INSERT without a list of columns takes its values by their places.

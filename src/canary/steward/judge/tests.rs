@@ -8,7 +8,7 @@ use super::super::tests::{actor, weight};
 use super::super::{DraftReason, Rehearsal, Reread};
 use super::*;
 use crate::canary::change::Changed;
-use crate::canary::history::{Digest, Origin, Version};
+use crate::canary::history::{Digest, Origin};
 use crate::canary::state::{Outcome, State};
 use crate::planner::live_columns::ColumnRow;
 use crate::vschema::store::StateFolder;
@@ -21,6 +21,7 @@ const BASE: &str = r#"{"keyspaces": {
   "ks": {"sharded": true,
     "vindexes": {
       "hash": {"type": "hash"}, "xx": {"type": "xxhash"},
+      "md5": {"type": "binary_md5"},
       "home": {"type": "region_experimental", "params": {"region_bytes": "1"}},
       "by_country": {"type": "region_json",
         "params": {"region_map": "countries.map", "region_bytes": "1"}}},
@@ -170,7 +171,11 @@ const WAYS: &[(&str, WayIn)] = &[
         pair.write(new);
         steward.reload(Reread::IfChanged, &actor())
     }),
-    ("signal or API reload", |pair, steward, new| {
+    ("signal", |pair, steward, new| {
+        pair.write(new);
+        steward.reload(Reread::OnSignal, &actor())
+    }),
+    ("file by API reload", |pair, steward, new| {
         pair.write(new);
         steward.reload(Reread::Always, &actor())
     }),
@@ -234,6 +239,7 @@ fn another_keyspace_in_the_configuration_moves_no_rows_either() {
         pair.write(&with_new(&moved(from, to)));
         let error = Steward::open(pair.settings(more), &actor()).expect_err(kind);
         assert!(matches!(error, ChangeError::MovesRows(_)), "{kind}: {error}");
+        assert!(error.to_string().contains("the proxy does not start\n"), "{error}");
         pair.write(&with_new(BASE));
         let steward = Steward::open(pair.settings(more), &actor()).unwrap();
         assert_eq!((steward.active_version(), steward.draft()), (2, None), "{kind}");
