@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Inner, Steward, audit, generation, unchanged};
 use crate::canary::cautions::cautions;
 use crate::canary::change::{Actor, ChangeError, Changed, Effect};
-use crate::canary::history::Origin;
+use crate::canary::history::{Digest, Origin};
 use crate::canary::serving::Serving;
 use crate::canary::split::{Split, Weight};
 use crate::canary::state::{CanaryState, EndedCanary, Outcome};
@@ -132,6 +132,13 @@ impl Steward {
             Outcome::Aborted => stable,
         };
         next.serve(winner.number());
+        // Edited while it ran, though the watcher may not have seen it yet.
+        if let Ok(files) = Sources::read(&self.settings.path) {
+            let digest = Digest::of(&files);
+            if digest != next.files_digest {
+                next.set_aside = Some(digest);
+            }
+        }
         inner.records.write_state(&next)?;
         let previous = inner.state.active;
         inner.state = next;

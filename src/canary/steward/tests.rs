@@ -224,6 +224,18 @@ fn files_edited_during_a_canary_wait_for_an_operator() {
     assert_eq!(steward.reload(Reread::IfChanged, &actor()).unwrap().version, 4);
 }
 
+/// Goal: the watcher may look only after the end.
+#[test]
+fn files_edited_during_a_canary_wait_though_nobody_looked() {
+    let place = Place::new(FIRST);
+    let steward = place.open().unwrap();
+    steward.start_canary(&sources(READS_MORE), weight("10"), &actor()).unwrap();
+    place.write(UPKEEP);
+    steward.end_canary(Outcome::Aborted, &actor()).unwrap();
+    let waiting = steward.reload(Reread::IfChanged, &actor());
+    assert!(matches!(waiting, Err(ChangeError::EditedDuringCanary)), "{waiting:?}");
+}
+
 /// Goal: files go live by themselves only if they were edited from what is active, wherever that
 /// came from.
 #[test]
@@ -344,6 +356,10 @@ fn files_edited_while_the_proxy_was_stopped_go_live_as_if_it_ran() {
         assert_eq!((steward.active_version(), vindexes(&steward)), (2, 2));
         assert_eq!(steward.draft().unwrap().reason, reason);
     }
+    std::fs::remove_dir_all(place.path.join("vschema")).unwrap();
+    let steward = place.open().unwrap();
+    assert_eq!(steward.draft().unwrap().reason, DraftReason::Unreadable);
+    assert_eq!((steward.active_version(), vindexes(&steward)), (2, 2));
 }
 
 #[test]

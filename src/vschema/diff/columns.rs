@@ -85,12 +85,16 @@ impl Comparison<'_> {
     /// An INSERT without a list of columns takes its values by their places.
     fn sharding_positions(&mut self, old: &Table, new: &Table, sharding: &[String]) {
         let table = old.qualified_name().clone();
-        let before = match self.live(&table) {
-            Live::Immaterial => return,
-            Live::Read(columns) => Some(positions(columns, sharding)),
-            Live::Unread => old.is_authoritative().then(|| positions(old.columns(), sharding)),
-        };
+        let before = old.is_authoritative().then(|| positions(old.columns(), sharding));
         let after = positions(new.columns(), sharding);
+        let confirmed = match self.live(&table) {
+            Live::Immaterial => true,
+            Live::Unread => false,
+            Live::Read(columns) => positions(columns, sharding) == after,
+        };
+        if confirmed || before.as_ref() == Some(&after) {
+            return;
+        }
         let text = |found: &[Option<usize>]| {
             let texts = found.iter().map(|found| match found {
                 Some(place) => (place + 1).to_string(),
@@ -98,12 +102,10 @@ impl Comparison<'_> {
             });
             texts.collect::<Vec<_>>().join(", ")
         };
-        if before.as_ref() != Some(&after) {
-            let texts = (before.as_deref().map_or("unknown".to_owned(), text), text(&after));
-            let what = format!("the place of sharding column {} in a row", sharding.join(", "));
-            let class = ChangeClass::Placement;
-            self.table_differs(Change::ShardingColumnPosition, class, &table, &what, texts);
-        }
+        let texts = (before.as_deref().map_or("unknown".to_owned(), text), text(&after));
+        let what = format!("the place of sharding column {} in a row", sharding.join(", "));
+        let class = ChangeClass::Placement;
+        self.table_differs(Change::ShardingColumnPosition, class, &table, &what, texts);
     }
 }
 
