@@ -147,9 +147,9 @@ pub enum ChangeError {
     /// A document in the state folder is missing or not what this program wrote.
     #[error(
         "{document} in the state folder {folder} is damaged: {cause}\n   = note: where rows live \
-         is what the active version says, which cannot be read\n   = help: restore the folder \
-         from a copy; if the VSchema files say where the rows are now, remove state.json and \
-         vschema-*.json from it: without them the files are taken as they are"
+         is what the versions in this folder say, so nothing is guessed\n   = help: restore the \
+         folder from a copy; if the VSchema files say where the rows are now, remove state.json \
+         and vschema-*.json from it: without them the files are taken as they are"
     )]
     Damaged {
         /// The document.

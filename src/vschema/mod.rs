@@ -2,7 +2,8 @@
 //!
 //! [`Sources`] are the files; [`Sources::validate`] finds every problem, each with its place and
 //! what to write instead, and builds the [`VSchema`] that the planner reads. What was written
-//! (`raw`) and what it means (`model`) are two types. How many shards a keyspace has, and on which
+//! (`raw`) and what it means (`model`) are two types. [`diff`] tells how two VSchemas differ, and
+//! what that means for the rows that are there. How many shards a keyspace has, and on which
 //! servers, is no part of a VSchema.
 
 mod column;
