@@ -134,7 +134,8 @@ impl Statements {
         if entry.variant != need.after {
             entry.variant = entry.variant.after(need, self.product);
         }
-        if entry.owner.strong_count() == 0 {
+        // One's own must not go with whoever had it prepared.
+        if entry.owner.strong_count() == 0 || matches!(entry.variant, Variant::Own(_)) {
             entry.owner = Arc::downgrade(owner);
         }
         Some(entry.statement)
@@ -217,9 +218,7 @@ impl Statements {
     /// Whether a client has a statement open of which only this connection knows how to read its
     /// parameters.
     pub fn hold_states(&self) -> bool {
-        let is_needed =
-            |e: &Entry| matches!(e.variant, Variant::Own(_)) && e.owner.strong_count() > 0;
-        self.readings.iter().flat_map(|r| r.by_text.values().flatten()).any(is_needed)
+        self.readings.iter().flat_map(|r| r.by_text.values().flatten()).any(Entry::is_needed)
     }
 
     /// Removes the statements whose owners are gone; gives their ids, which must be closed.
@@ -235,7 +234,9 @@ impl Statements {
 
     fn evict(&mut self) -> Option<u32> {
         let entries = self.readings.iter().flat_map(|reading| reading.by_text.values().flatten());
-        let oldest = entries.min_by_key(|entry| entry.used)?.statement.id;
+        // Last of all one that cannot be prepared anew.
+        let loss = |entry: &&Entry| (entry.is_needed(), entry.used);
+        let oldest = entries.min_by_key(loss)?.statement.id;
         for reading in &mut self.readings {
             self.len -= reading.remove_if(|entry| entry.statement.id == oldest, |_| {});
         }
@@ -257,6 +258,13 @@ impl Statements {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+}
+
+impl Entry {
+    /// Whether a client has it open that cannot have it prepared anew.
+    fn is_needed(&self) -> bool {
+        matches!(self.variant, Variant::Own(_)) && self.owner.strong_count() > 0
     }
 }
 
@@ -286,6 +294,7 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::bound_types::Fresh;
 
     #[test]
     fn the_least_recently_used_one_leaves() {
@@ -339,6 +348,20 @@ mod tests {
         orphans.sort_unstable();
         assert_eq!(orphans, [1, 2]);
         assert!(statements.is_empty());
+    }
+
+    #[test]
+    fn a_statement_of_ones_own_stays_when_another_closes_its() {
+        let (one, two): (Owner, Owner) = (b"one"[..].into(), b"two"[..].into());
+        let mut statements = Statements::new(Product::MySql, 9);
+        statements.enter(b"a".to_vec());
+        statements.insert(b"t", 1, Variant::AsPrepared, &one);
+        let after = Variant::Own(7);
+        let need = Need { before: Variant::AsPrepared, after, fresh: Fresh::WillDo };
+        assert_eq!(statements.find(b"t", &need, &two), Some(ServerStatement { id: 1 }));
+        drop(one);
+        assert!(statements.remove_orphans().is_empty() && statements.hold_states());
+        assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &two), None);
     }
 
     #[test]

@@ -212,7 +212,8 @@ fn bound_types_of_others() {
             let count = pair.statements[at].1.parameters;
             let params = choose(&mut random, &all, liked[who], count);
             let same = pair.step(at, &params);
-            assert_eq!(same, Ok(()), "seed {seed}, step {step}, session {who}");
+            let log = || proxy.log_tail();
+            assert_eq!(same, Ok(()), "seed {seed}, step {step}, session {who}\n{}", log());
             if random.below(40) == 0 {
                 // Prepared anew: what was bound is forgotten.
                 let (number, proxied, direct) = pair.statements.swap_remove(at);
@@ -263,8 +264,9 @@ fn twelve_race_for_three() {
                         let at = random.below(pair.statements.len() as u64) as usize;
                         let count = pair.statements[at].1.parameters;
                         let params = choose(&mut random, all, liked, count);
-                        pair.step(at, &params)
-                            .unwrap_or_else(|error| panic!("racer {who}, step {step}: {error}"));
+                        pair.step(at, &params).unwrap_or_else(|error| {
+                            panic!("racer {who}, step {step}: {error}\n{}", proxy.log_tail())
+                        });
                     }
                 })
             })
