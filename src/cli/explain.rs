@@ -13,7 +13,7 @@ use crate::engine::plan::{ClientCharset, Plan, Resolution};
 use crate::error::{SqlError, catalog};
 use crate::key::{Destination, KeyRange, KeyspaceId, ShardMap};
 use crate::planner::input::{NoColumns, PlanInput, Target};
-use crate::planner::{plan, plan_unparsed};
+use crate::planner::{plan, plan_unparsed, unread};
 use crate::sql::control::use_target::{TargetPlace, TargetRole};
 use crate::sql::mode::LexMode;
 use crate::sql::parse::parse;
@@ -173,6 +173,7 @@ impl Explainer {
         let input = PlanInput {
             text: sql.as_bytes(),
             scan,
+            mode,
             vschema: &self.vschema,
             target: &self.target,
             strictness: self.strictness,
@@ -180,7 +181,8 @@ impl Explainer {
         };
         match parse(sql.as_bytes(), mode, scan) {
             Ok(statement) => plan(&statement, &input),
-            Err(why) => plan_unparsed(&input).map_err(|_| catalog::SYNTAX.with(&[&why])),
+            Err(why) => plan_unparsed(&input)
+                .map_err(|unplanned| unplanned.or_else(|| unread(&why, scan.kind()))),
         }
     }
 

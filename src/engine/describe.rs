@@ -10,7 +10,7 @@ use super::plan::{
     Aggregate, AggregateFunction, Bindings, ColumnRef, CompareKey, Direction, LimitValue, Merge,
     Operation, Plan, Primitive, Route, ShardPart, SortKey, SourceOrder, Stage,
 };
-use super::routing::{Opcode, Operands, RoutingValue, VindexFinder};
+use super::routing::{Opcode, Operands, RoutingValue, Stored, VindexFinder};
 use super::template::Rendered;
 
 /// A node of a description.
@@ -128,6 +128,15 @@ fn describe_route<B: Bindings>(route: &Route, bindings: &B) -> Description {
     if let Some(finder) = route.routing.finder() {
         let values = operands(finder, bindings);
         details.push(("vindex", format!("{}({values})", finder.vindex.name)));
+    }
+    for stored in route.routing.checked() {
+        let place = match stored {
+            Stored::ByVindex(finder) | Stored::Changed(finder) => {
+                format!("{}({})", finder.vindex.name, operands(finder, bindings))
+            }
+            Stored::Pinned(id) => format!("pin {id}"),
+        };
+        details.push(("within", format!("within={place}")));
     }
     if let Some(generate) = &route.generate {
         let sequence = format!("sequence={}.{}", generate.keyspace, generate.sequence);

@@ -29,6 +29,11 @@ pub struct Entry {
 impl Entry {
     /// The error of this row, its text filled with `args` in order.
     pub fn with(&self, args: &[&(dyn Display + Sync)]) -> SqlError {
+        self.advising(args, self.advice)
+    }
+
+    /// The same with advice for this very statement.
+    pub fn advising(&self, args: &[&(dyn Display + Sync)], advice: &str) -> SqlError {
         let mut text = String::with_capacity(self.text.len() + 32);
         let mut args = args.iter();
         let mut rest = self.text;
@@ -41,7 +46,7 @@ impl Entry {
             rest = after;
         }
         text.push_str(rest);
-        let message = format!("{}: {text} ({})", self.id, self.advice);
+        let message = format!("{}: {text} ({advice})", self.id);
         SqlError {
             id: Some(self.id),
             errno: self.errno,
@@ -80,7 +85,7 @@ catalog! {
     UNKNOWN_COMMAND = "GG03002", 1047, b"08S01", Client,
         "unknown command {}", "Geogate does not serve this protocol command";
     SYNTAX = "GG03003", 1064, b"42000", Client,
-        "syntax error: {}", "correct the statement, or send it to one shard with USE keyspace:shard";
+        "syntax error: {}", "correct the statement, or write this part another way";
     UNKNOWN_STATEMENT_ID = "GG03004", 1243, b"HY000", Client,
         "unknown prepared statement handler ({}) given to {}", "prepare the statement on this connection first";
     NO_CURSOR = "GG03011", 1421, b"HY000", Client,
@@ -151,6 +156,11 @@ catalog! {
     SEQUENCE_EXHAUSTED = "GG09013", 1467, b"HY000", Client,
         "sequence {} has no value left", "set its next_id to where unused values begin";
 
+    MISPLACED = "GG09050", 1748, b"HY000", Client,
+        "row {} belongs to shard {}, not to shard {}, which is the target", "USE the keyspace without a shard, which routes each row; with /*vt+ ALLOW_MISPLACED=1 */ the row is stored where routed statements do not find it";
+    MOVED_AWAY = "GG09051", 1748, b"HY000", Client,
+        "the new values belong to shard {}, not to shard {}, which is the target", "DELETE the row and INSERT it with the new values under USE keyspace, in one transaction; with /*vt+ ALLOW_MISPLACED=1 */ it stays where routed statements do not find it";
+
     // 10: aborted
     KILLED = "GG10001", 1317, b"70100", Client,
         "query execution was interrupted", "it was stopped by KILL";
@@ -163,7 +173,7 @@ catalog! {
 
     // 12: unsupported
     UNSUPPORTED = "GG12001", 1235, b"42000", Client,
-        "unsupported: {}", "rewrite the statement, or send it to one shard with USE keyspace:shard";
+        "unsupported: {}", "rewrite the statement";
     OWN_ACCOUNT = "GG12006", 1235, b"42000", Client,
         "unsupported: a change of one's own account, which is Geogate's at the server", "accounts of clients are written in the configuration; name an account to change it at the server";
     NEW_KEYSPACE = "GG12005", 1235, b"42000", Client,

@@ -1,18 +1,22 @@
 //! Statements for shards that the client named: vindexes are bypassed and the text goes as it is,
-//! without keyspace qualifiers.
+//! without keyspace qualifiers. What such a statement may store there is `shard_target`'s.
 
 use crate::engine::plan::{Access, Operation, Plan, Primitive, Route, StatementKind};
 use crate::engine::routing::Routing;
 use crate::engine::template::{QueryTemplate, Replacement, Splice};
 use crate::error::{SqlError, catalog};
 use crate::key::Destination;
-use crate::sql::ast::{Expr, ExprKind, InsertSource, Lock, Span, Statement, TableFactor};
+use crate::sql::ast::{
+    Expr, ExprKind, Ident, InsertSource, Lock, ObjectName, Span, Statement, TableFactor,
+};
 use crate::sql::visit::{Visitor, Walk, walk_statement};
-use crate::vschema::{TabletType, VSchema};
+use crate::vschema::TabletType;
 
 use super::analysis::Analysis;
 use super::input::PlanInput;
+use super::insert;
 use super::placement::Placement;
+use super::shard_target::{self, Misplaced, misplaced};
 use super::unsupported::Refusal;
 
 /// A statement while the session is aimed at shards.
@@ -24,10 +28,35 @@ pub(super) fn plan(
     let (kind, access) = nature(statement);
     check_write(access, input)?;
     let several = matches!(destination, Destination::KeyRange(_) | Destination::AllShards);
-    if kind == StatementKind::Insert && several {
+    if matches!(kind, StatementKind::Insert | StatementKind::Replace) && several {
         return Refusal::InsertRange.refuse();
     }
-    let mut finder = Qualifiers { vschema: input.vschema, spans: Vec::new() };
+    let mut splices = unqualified(statement, input)?;
+    let mut generate = None;
+    let routing = match (statement, misplaced(input, input.target.keyspace.as_deref())) {
+        (Statement::Insert(insert), Misplaced::Refused) => {
+            let stored = insert::at_target(insert, input, destination)?;
+            splices.extend(stored.splices);
+            generate = stored.generate;
+            stored.routing
+        }
+        (Statement::Update(update), Misplaced::Refused) => {
+            shard_target::update_routing(update, input, destination.clone())?
+        }
+        (Statement::Ddl(ddl), Misplaced::Refused) => {
+            shard_target::check_definition(ddl)?;
+            Routing::destination(destination.clone())
+        }
+        _ => Routing::destination(destination.clone()),
+    };
+    let keyspace = input.target.keyspace.as_deref().ok_or_else(|| catalog::NO_KEYSPACE.error())?;
+    let route = Route { generate, ..send(keyspace, routing, QueryTemplate::new(splices)) };
+    Ok(passed(kind, access, route))
+}
+
+/// The splices that take the keyspace's own name out of the text.
+fn unqualified(statement: &Statement, input: &PlanInput<'_>) -> Result<Vec<Splice>, SqlError> {
+    let mut finder = Qualifiers { input, spans: Vec::new(), elsewhere: false };
     walk_statement(&mut finder, statement);
     match statement {
         Statement::Insert(insert) => finder.object(&insert.table),
@@ -35,31 +64,53 @@ pub(super) fn plan(
         Statement::Ddl(ddl) => ddl.tables.iter().for_each(|t| finder.object(t)),
         Statement::Query(_) | Statement::Update(_) => {}
     }
-    let splices: Option<Vec<Splice>> = finder
-        .spans
-        .into_iter()
-        .map(|span| {
-            let span = input.place(span)?;
-            Some(Splice { span, with: Replacement::Text("".into()) })
-        })
-        .collect();
-    let splices = splices.ok_or_else(|| Refusal::UnknownParts.error())?;
-    to_shards(input, kind, access, QueryTemplate::new(splices))
+    if finder.elsewhere {
+        return Refusal::TargetKeyspace.refuse();
+    }
+    let splices = finder.spans.into_iter().map(|span| {
+        let span = input.place(span)?;
+        Some(Splice { span, with: Replacement::Text("".into()) })
+    });
+    splices.collect::<Option<_>>().ok_or_else(|| Refusal::UnknownParts.error())
+}
+
+/// Why a statement that the parser cannot read is not passed on.
+#[derive(Debug)]
+pub enum Unplanned {
+    /// Only a parser could find its shards.
+    Unread,
+    /// It may not go where the session is aimed.
+    Refused(SqlError),
+}
+
+impl Unplanned {
+    /// Its own error, or that of the parser.
+    pub fn or_else(self, parser: impl FnOnce() -> SqlError) -> SqlError {
+        match self {
+            Self::Unread => parser(),
+            Self::Refused(error) => error,
+        }
+    }
 }
 
 /// A statement that the parser cannot read. It goes as it is to an unsharded keyspace or to the
 /// shards that the session is aimed at, and is refused elsewhere.
-pub fn plan_unparsed(input: &PlanInput<'_>) -> Result<Plan, SqlError> {
-    if input.target.destination.is_some() {
-        return to_shards(input, StatementKind::Other, Access::Write, QueryTemplate::verbatim());
-    }
-    let name = input.target.keyspace.as_deref().ok_or_else(|| catalog::NO_KEYSPACE.error())?;
-    let keyspace =
-        input.vschema.keyspace(name).ok_or_else(|| catalog::UNKNOWN_KEYSPACE.with(&[&name]))?;
-    if keyspace.is_sharded() {
-        return Refusal::UnknownParts.refuse();
-    }
-    let route = send(name, Routing::unsharded(), QueryTemplate::verbatim());
+pub fn plan_unparsed(input: &PlanInput<'_>) -> Result<Plan, Unplanned> {
+    let name = input.target.keyspace.as_deref().ok_or(Unplanned::Unread)?;
+    let routing = match &input.target.destination {
+        Some(destination) => {
+            shard_target::check_unparsed(input).map_err(Unplanned::Refused)?;
+            Routing::destination(destination.clone())
+        }
+        None => {
+            let keyspace = input.vschema.keyspace(name).ok_or(Unplanned::Unread)?;
+            if keyspace.is_sharded() {
+                return Err(Unplanned::Unread);
+            }
+            Routing::unsharded()
+        }
+    };
+    let route = send(name, routing, QueryTemplate::verbatim());
     Ok(passed(StatementKind::Other, Access::Write, route))
 }
 
@@ -68,7 +119,7 @@ pub(super) fn plan_qualified(
     analysis: &Analysis<'_>,
     kind: StatementKind,
     access: Access,
-    destination: Destination,
+    routing: Routing,
 ) -> Result<Plan, SqlError> {
     check_write(access, &analysis.input)?;
     let mut keyspaces: Vec<&str> = (0..analysis.instances.len())
@@ -77,12 +128,8 @@ pub(super) fn plan_qualified(
     keyspaces.sort_unstable();
     keyspaces.dedup();
     let [keyspace] = keyspaces.as_slice() else { return Refusal::CrossShardTarget.refuse() };
-    let placement = Placement {
-        keyspace: (*keyspace).into(),
-        routing: Routing::destination(destination),
-        items: None,
-        unknown_type: false,
-    };
+    let placement =
+        Placement { keyspace: (*keyspace).into(), routing, items: None, unknown_type: false };
     let operation = match kind {
         StatementKind::Update => Operation::Update,
         StatementKind::Delete => Operation::Delete,
@@ -91,18 +138,6 @@ pub(super) fn plan_qualified(
     let template = QueryTemplate::new(analysis.placed_splices()?);
     let route = super::route(analysis, operation, &placement, template);
     Ok(super::finish(analysis, kind, access, Primitive::Route(Box::new(route))))
-}
-
-fn to_shards(
-    input: &PlanInput<'_>,
-    kind: StatementKind,
-    access: Access,
-    template: QueryTemplate,
-) -> Result<Plan, SqlError> {
-    let keyspace = input.target.keyspace.as_deref().ok_or_else(|| catalog::NO_KEYSPACE.error())?;
-    let destination = input.target.destination.clone().unwrap_or(Destination::AnyShard);
-    let route = send(keyspace, Routing::destination(destination), template);
-    Ok(passed(kind, access, route))
 }
 
 fn send(keyspace: &str, routing: Routing, query: QueryTemplate) -> Route {
@@ -149,16 +184,23 @@ fn nature(statement: &Statement) -> (StatementKind, Access) {
 
 /// Qualifiers that are keyspaces, not schemas that only the servers know.
 struct Qualifiers<'a> {
-    vschema: &'a VSchema,
+    input: &'a PlanInput<'a>,
     spans: Vec<Span>,
+    /// One is another keyspace than that of the target.
+    elsewhere: bool,
 }
 
 impl Qualifiers<'_> {
-    fn object(&mut self, name: &crate::sql::ast::ObjectName) {
-        if let Some(keyspace) = &name.keyspace
-            && self.vschema.keyspace(&keyspace.text).is_some()
-        {
-            self.spans.push(Span { start: name.span.start, end: name.name.span.start });
+    fn object(&mut self, name: &ObjectName) {
+        if let Some(keyspace) = &name.keyspace {
+            self.qualifier(keyspace, Span { start: name.span.start, end: name.name.span.start });
+        }
+    }
+
+    fn qualifier(&mut self, keyspace: &Ident, span: Span) {
+        if self.input.vschema.keyspace(&keyspace.text).is_some() {
+            self.elsewhere |= self.input.target.keyspace.as_deref() != Some(&*keyspace.text);
+            self.spans.push(span);
         }
     }
 }
@@ -169,10 +211,8 @@ impl Visitor for Qualifiers<'_> {
     }
 
     fn expr(&mut self, expr: &Expr) -> Walk {
-        if let ExprKind::Column { keyspace: Some(keyspace), table: Some(table), .. } = &expr.kind
-            && self.vschema.keyspace(&keyspace.text).is_some()
-        {
-            self.spans.push(Span { start: expr.span.start, end: table.span.start });
+        if let ExprKind::Column { keyspace: Some(keyspace), table: Some(table), .. } = &expr.kind {
+            self.qualifier(keyspace, Span { start: expr.span.start, end: table.span.start });
         }
         Walk::Inside
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::key::Destination;
 use crate::sql::ast::{HoleId, Span};
+use crate::sql::mode::LexMode;
 use crate::sql::position::SkeletonSpan;
 use crate::sql::scan::{HoleKind, Scan};
 use crate::vschema::{Column, Strictness, TableName, TabletType, VSchema};
@@ -15,6 +16,8 @@ pub struct PlanInput<'a> {
     pub text: &'a [u8],
     /// What the lexer found in them.
     pub scan: &'a Scan,
+    /// How it read them.
+    pub mode: LexMode,
     /// The VSchema.
     pub vschema: &'a VSchema,
     /// What the session is aimed at.

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use crate::engine::literal::Purpose;
 use crate::engine::plan::{
     Access, Generate, GivenValue, Operation, Plan, Primitive, Route, StatementKind, TableUse,
 };
 use crate::engine::routing::{
-    Opcode, Operands, Routing, RoutingValue, ValueRow, VindexColumn, VindexFinder,
+    Opcode, Operands, Routing, RoutingValue, Stored, ValueRow, VindexFinder,
 };
 use crate::engine::template::{Item, QueryTemplate, Replacement, Splice};
 use crate::error::SqlError;
@@ -18,11 +16,14 @@ use crate::sql::ast::{Expr, ExprKind, Insert, InsertSource, Span};
 use crate::sql::position::SkeletonSpan;
 use crate::vschema::{ColumnVindex, Table, TableKind};
 
-use super::analysis::{Analysis, Calling, ColumnOf, Home, Instance, Strength, quoted, value_of};
+use super::analysis::{Analysis, Calling, Home, Strength, quoted, value_of};
 use super::bypass::check_write;
 use super::input::PlanInput;
-use super::kinds::vindex_column;
 use super::placement::{Narrowing, place};
+use super::shard_target::{
+    self, Misplaced, TargetTable, add_instance, belongs_anywhere, misplaced, placing,
+    stored_columns,
+};
 use super::unsupported::Refusal;
 
 /// An INSERT while it is planned.
@@ -43,27 +44,78 @@ pub(super) fn plan(insert: &Insert, input: &PlanInput<'_>) -> Result<Plan, SqlEr
     };
     let destination = analysis.destination.clone();
     let block = analysis.new_block(None);
-    analysis.instances.push(Instance {
-        home: Home::Table(table.clone()),
-        block,
-        strength: Strength::Result,
-        use_vindex: Vec::new(),
-        ignore_vindex: Vec::new(),
-        name: None,
-    });
+    add_instance(&mut analysis, block, table.clone());
     for assignment in &insert.on_duplicate {
         analysis.expr(&assignment.value, block)?;
     }
-    let table = source_of(&analysis, table)?;
+    let table = if destination.is_some() { table } else { source_of(&analysis, table)? };
+    let allowed = misplaced(input, Some(table.keyspace()));
     let columns = column_names(&analysis, insert);
     let mut planner = Planner { analysis: &mut analysis, insert, table, columns, rows: Vec::new() };
     let generate = planner.walk(block)?;
-    let routing = match destination {
-        Some(Destination::KeyRange(_)) => return Refusal::InsertRange.refuse(),
-        Some(destination) => Routing::destination(destination),
-        None => planner.routing(generate.as_ref())?,
+    let routing = match (destination, allowed) {
+        (Some(Destination::KeyRange(_)), _) => return Refusal::InsertRange.refuse(),
+        (Some(destination), Misplaced::Allowed) => Routing::destination(destination),
+        (Some(destination), Misplaced::Refused) => {
+            planner.within(destination, generate.as_ref())?
+        }
+        (None, _) => planner.routing(generate.as_ref())?,
     };
     planner.finish(routing, generate)
+}
+
+/// What an INSERT stores on the shard that the session is aimed at.
+pub(super) struct AtTarget {
+    pub(super) routing: Routing,
+    pub(super) generate: Option<Generate>,
+    pub(super) splices: Vec<Splice>,
+}
+
+/// An INSERT that goes as it is to the shard that the session is aimed at, but for the numbers
+/// that it takes from a sequence.
+pub(super) fn at_target(
+    insert: &Insert,
+    input: &PlanInput<'_>,
+    destination: &Destination,
+) -> Result<AtTarget, SqlError> {
+    let table = match shard_target::table(input, &insert.table) {
+        TargetTable::Known(table) => table,
+        TargetTable::Unknown => return Refusal::TargetUnknownTable.refuse(),
+        TargetTable::System => {
+            let routing = Routing::destination(destination.clone());
+            return Ok(AtTarget { routing, generate: None, splices: Vec::new() });
+        }
+    };
+    let mut analysis = Analysis::new(*input);
+    let block = analysis.new_block(None);
+    add_instance(&mut analysis, block, table.clone());
+    let columns = column_names(&analysis, insert);
+    let mut planner = Planner { analysis: &mut analysis, insert, table, columns, rows: Vec::new() };
+    let values = planner.given_rows();
+    planner.rows = values.iter().map(|(span, _)| (*span, Vec::new())).collect();
+    let generate = if values.is_empty() { None } else { planner.generate(&values)? };
+    let routing = planner.within(destination.clone(), generate.as_ref())?;
+    planner.write_columns(&routing, generate.as_ref());
+    let rows = std::mem::take(&mut planner.rows);
+    let mut splices = analysis.placed_splices()?;
+    for (_, own) in rows {
+        splices.extend(placed(input, own)?);
+    }
+    Ok(AtTarget { routing, generate, splices })
+}
+
+/// Splices in places of the skeleton, in text order.
+fn placed(
+    input: &PlanInput<'_>,
+    splices: Vec<(Span, Replacement)>,
+) -> Result<Vec<Splice>, SqlError> {
+    let placed = splices.into_iter().map(|(span, with)| {
+        let span = input.place(span).ok_or_else(|| Refusal::UnknownParts.error())?;
+        Ok(Splice { span, with })
+    });
+    let mut splices = placed.collect::<Result<Vec<_>, SqlError>>()?;
+    splices.sort_by_key(|splice| (splice.span.start, splice.span.end));
+    Ok(splices)
 }
 
 /// A copy of a reference table is written at its source.
@@ -90,15 +142,10 @@ impl<'b> Planner<'_, 'b> {
     /// Walks the rows' expressions and prepares the generated column.
     fn walk(&mut self, block: usize) -> Result<Option<Generate>, SqlError> {
         let insert = self.insert;
-        let values: Vec<(Span, &'b [Expr])> = match &insert.source {
-            InsertSource::Values(rows) => {
-                rows.iter().map(|row| (row.span, row.values.as_slice())).collect()
-            }
-            InsertSource::Set(values) => vec![(insert.span, values.as_slice())],
-            InsertSource::Query(query) => {
-                return self.walk_query(query);
-            }
-        };
+        if let InsertSource::Query(query) = &insert.source {
+            return self.walk_query(query);
+        }
+        let values = self.given_rows();
         for (span, values) in &values {
             let before = self.analysis.splices.len();
             for value in *values {
@@ -108,6 +155,18 @@ impl<'b> Planner<'_, 'b> {
             self.rows.push((*span, own));
         }
         self.generate(&values)
+    }
+
+    /// The rows that the statement gives, and where they stand; none if a query makes them.
+    fn given_rows(&self) -> Vec<(Span, &'b [Expr])> {
+        let insert = self.insert;
+        match &insert.source {
+            InsertSource::Values(rows) => {
+                rows.iter().map(|row| (row.span, row.values.as_slice())).collect()
+            }
+            InsertSource::Set(values) => vec![(insert.span, values.as_slice())],
+            InsertSource::Query(_) => Vec::new(),
+        }
     }
 
     fn walk_query(
@@ -204,27 +263,62 @@ impl<'b> Planner<'_, 'b> {
         let Some(primary) = self.table.primary_vindex() else {
             return Refusal::InsertNoVindexColumn.refuse();
         };
-        let columns = self.vindex_columns(primary)?;
-        let values: Vec<&[Expr]> = match &self.insert.source {
-            InsertSource::Values(rows) => rows.iter().map(|row| row.values.as_slice()).collect(),
-            InsertSource::Set(values) => vec![values.as_slice()],
-            InsertSource::Query(_) => return Refusal::InsertSelect.refuse(),
-        };
+        let finder = self.store_finder(primary, generate)?;
+        Ok(Routing::vindex(Opcode::EqualUnique, finder))
+    }
+
+    /// Maps each row by the values that it gives for a vindex.
+    fn store_finder(
+        &self,
+        vindex: &ColumnVindex,
+        generate: Option<&Generate>,
+    ) -> Result<VindexFinder, SqlError> {
+        let columns = stored_columns(self.analysis, 0, vindex)?;
+        let values = self.given_rows();
         let mut rows = Vec::with_capacity(values.len());
-        for (number, row) in values.iter().enumerate() {
-            rows.push(self.value_row(primary, row, number, generate)?);
+        for (number, (_, row)) in values.iter().enumerate() {
+            rows.push(self.value_row(vindex, row, number, generate)?);
         }
         let operands = match <[ValueRow; 1]>::try_from(rows) {
             Ok([only]) => Operands::Equal(only),
             Err(rows) => Operands::Rows(rows),
         };
-        let finder = VindexFinder {
-            vindex: primary.vindex.clone(),
-            columns,
-            purpose: Purpose::Store,
-            operands,
-        };
-        Ok(Routing::vindex(Opcode::EqualUnique, finder))
+        let vindex = vindex.vindex.clone();
+        Ok(VindexFinder { vindex, columns, purpose: Purpose::Store, operands })
+    }
+
+    /// The shard that the client named, if every row belongs there.
+    fn within(
+        &self,
+        destination: Destination,
+        generate: Option<&Generate>,
+    ) -> Result<Routing, SqlError> {
+        let table = &self.table;
+        if belongs_anywhere(table) {
+            return Ok(Routing::destination(destination));
+        }
+        if let Some(pinned) = table.pinned() {
+            return Ok(Routing::within(destination, vec![Stored::Pinned(pinned.clone())]));
+        }
+        let places = |column: &str| placing(table).any(|v| v.position(column).is_some());
+        let on_duplicate = &self.insert.on_duplicate;
+        // Its numbers belong to any shard.
+        let numbered = table.auto_increment().is_some_and(|auto| places(&auto.column))
+            && generate.is_some_and(|generate| generate.rows.contains(&GivenValue::Absent));
+        let problem = [
+            (numbered, Refusal::InsertNoVindexColumn),
+            (matches!(self.insert.source, InsertSource::Query(_)), Refusal::TargetInsertSelect),
+            (self.columns.is_none(), Refusal::TargetColumns),
+            (on_duplicate.iter().any(|a| places(&a.column.text)), Refusal::OnDuplicateVindex),
+        ];
+        if let Some((_, refusal)) = problem.into_iter().find(|(found, _)| *found) {
+            return refusal.refuse();
+        }
+        let stored = placing(table).map(|vindex| {
+            let finder = self.store_finder(vindex, generate)?;
+            Ok(Stored::ByVindex(finder))
+        });
+        Ok(Routing::within(destination, stored.collect::<Result<_, SqlError>>()?))
     }
 
     fn check_sharded(&self) -> Result<(), SqlError> {
@@ -251,29 +345,10 @@ impl<'b> Planner<'_, 'b> {
         }
     }
 
-    fn vindex_columns(
-        &self,
-        primary: &ColumnVindex,
-    ) -> Result<SmallVec<[VindexColumn; 2]>, SqlError> {
-        let columns = primary.columns.iter().enumerate();
-        columns
-            .map(|(position, name)| {
-                let column = ColumnOf { table: 0, name: name.to_lowercase() };
-                vindex_column(
-                    self.analysis.definition(&column),
-                    &primary.vindex.vindex,
-                    position,
-                    self.analysis.input.strictness,
-                )
-                .ok_or_else(|| Refusal::UnknownTypeWrite.error())
-            })
-            .collect()
-    }
-
-    /// The values of a row for the primary vindex.
+    /// The values of a row for a vindex.
     fn value_row(
         &self,
-        primary: &ColumnVindex,
+        vindex: &ColumnVindex,
         row: &[Expr],
         number: usize,
         generate: Option<&Generate>,
@@ -281,7 +356,7 @@ impl<'b> Planner<'_, 'b> {
         let names = self.columns.as_deref().unwrap_or_default();
         let auto = self.table.auto_increment().map(|auto| auto.column.to_lowercase());
         let mut values = ValueRow::new();
-        for column in &primary.columns {
+        for column in &vindex.columns {
             let column = column.to_lowercase();
             if let (Some(generate), true) = (generate, auto.as_ref() == Some(&column)) {
                 let number_of_row = number as u32;
@@ -313,7 +388,7 @@ impl<'b> Planner<'_, 'b> {
     fn write_columns(&mut self, routing: &Routing, generate: Option<&Generate>) {
         let left_out = self.insert.columns.is_none()
             && matches!(self.insert.source, InsertSource::Values(_))
-            && (routing.finder().is_some() || generate.is_some());
+            && (routing.finder().is_some() || !routing.checked().is_empty() || generate.is_some());
         let Some(columns) = self.columns.as_ref().filter(|_| left_out) else { return };
         let names: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
         let at = Span { start: self.insert.columns_end, end: self.insert.columns_end };
@@ -325,15 +400,6 @@ impl<'b> Planner<'_, 'b> {
         self.write_columns(&routing, generate.as_ref());
         let input = self.analysis.input;
         let place = |span: Span| input.place(span).ok_or_else(|| Refusal::UnknownParts.error());
-        let placed = |splices: Vec<(Span, Replacement)>| -> Result<Vec<Splice>, SqlError> {
-            let splices: Result<Vec<_>, SqlError> = splices
-                .into_iter()
-                .map(|(span, with)| Ok(Splice { span: place(span)?, with }))
-                .collect();
-            let mut splices = splices?;
-            splices.sort_by_key(|splice| (splice.span.start, splice.span.end));
-            Ok(splices)
-        };
         let mut splices = self.analysis.placed_splices()?;
         let cut = matches!(self.insert.source, InsertSource::Values(_))
             && self.rows.len() > 1
@@ -341,7 +407,7 @@ impl<'b> Planner<'_, 'b> {
         if cut {
             let mut items = Vec::with_capacity(self.rows.len());
             for (span, own) in self.rows {
-                items.push(Item { span: place(span)?, splices: placed(own)? });
+                items.push(Item { span: place(span)?, splices: placed(&input, own)? });
             }
             let ends = (items.first().map(|i| i.span.start), items.last().map(|i| i.span.end));
             if let (Some(start), Some(end)) = ends {
@@ -350,7 +416,7 @@ impl<'b> Planner<'_, 'b> {
             }
         } else {
             for (_, own) in self.rows {
-                splices.extend(placed(own)?);
+                splices.extend(placed(&input, own)?);
             }
         }
         let kind = if self.insert.replace { StatementKind::Replace } else { StatementKind::Insert };

@@ -318,6 +318,7 @@ mod tests {
         let input = PlanInput {
             text: sql.as_bytes(),
             scan: &scan,
+            mode: LexMode::default(),
             vschema: &vschema,
             target: &target,
             strictness: Strictness::Strict,

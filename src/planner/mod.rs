@@ -22,6 +22,7 @@ pub mod live_columns;
 mod merge;
 mod placement;
 mod select;
+mod shard_target;
 mod union;
 mod unsupported;
 mod write;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use crate::engine::plan::{
     Access, Generate, NextValue, Operation, Plan, Primitive, Route, StatementKind, TableUse,
 };
+use crate::engine::routing::Routing;
 use crate::engine::template::{Item, QueryTemplate, Replacement, Splice};
 use crate::error::SqlError;
 use crate::sql::ast::{ExprKind, Lock, Query, SelectItem, SetExpr, Span, Statement};
@@ -42,7 +44,8 @@ use placement::{Narrowing, Placement};
 use select::WalkedQuery;
 use unsupported::Refusal;
 
-pub use bypass::plan_unparsed;
+pub use bypass::{Unplanned, plan_unparsed};
+pub use unsupported::unread;
 
 /// Plans a statement.
 pub fn plan(statement: &Statement, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
@@ -73,7 +76,8 @@ fn plan_query(query: &Query, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
         return Ok(finish(&analysis, StatementKind::Select, Access::Write, root));
     }
     if let Some(destination) = analysis.destination.clone() {
-        return bypass::plan_qualified(&analysis, StatementKind::Select, access, destination);
+        let routing = Routing::destination(destination);
+        return bypass::plan_qualified(&analysis, StatementKind::Select, access, routing);
     }
     let (root, placement) = walked.plan(&mut analysis, Narrowing::ByVindexes)?;
     // In strict mode a value may turn out to be unusable; the read then asks every shard.

@@ -16,6 +16,7 @@ use super::analysis::{Analysis, BlockId, SourceKind, Strength, TableId};
 use super::bypass::{check_write, plan_qualified};
 use super::input::PlanInput;
 use super::placement::{Narrowing, Placement, place};
+use super::shard_target::{Misplaced, misplaced, stored_by_update};
 use super::unsupported::Refusal;
 
 /// The parts that UPDATE and DELETE share.
@@ -43,6 +44,14 @@ pub(super) fn plan_update(update: &Update, input: &PlanInput<'_>) -> Result<Plan
     let block = write.walk(&mut analysis)?;
     for assignment in &update.assignments {
         analysis.expr(&assignment.value, block)?;
+    }
+    if let Some(destination) = analysis.destination.clone() {
+        let stored = match misplaced(input, only_keyspace(&analysis)) {
+            Misplaced::Allowed => Vec::new(),
+            Misplaced::Refused => stored_by_update(&analysis, block, &update.assignments)?,
+        };
+        let routing = Routing::within(destination, stored);
+        return plan_qualified(&analysis, write.kind, Access::Write, routing);
     }
     for id in own_tables(&analysis, block) {
         check_assignments(&analysis, id, block, &update.assignments)?;
@@ -72,6 +81,10 @@ pub(super) fn plan_delete(delete: &Delete, input: &PlanInput<'_>) -> Result<Plan
     let block = write.walk(&mut analysis)?;
     for target in &delete.targets {
         strip_qualifier(&mut analysis, target);
+    }
+    if let Some(destination) = analysis.destination.clone() {
+        let routing = Routing::destination(destination);
+        return plan_qualified(&analysis, write.kind, Access::Write, routing);
     }
     for id in own_tables(&analysis, block) {
         let named = delete.targets.is_empty()
@@ -115,9 +128,6 @@ impl<'a> Write<'a> {
         over_shards: Option<Refusal>,
     ) -> Result<Plan, SqlError> {
         check_write(Access::Write, &analysis.input)?;
-        if let Some(destination) = analysis.destination.clone() {
-            return plan_qualified(&analysis, self.kind, Access::Write, destination);
-        }
         let mut placement = match reference_write(&analysis)? {
             Some(placement) => placement,
             None => place(&mut analysis, Narrowing::ByVindexes)?,
@@ -149,6 +159,11 @@ impl<'a> Write<'a> {
         let root = Primitive::Route(Box::new(route));
         Ok(super::finish(&analysis, self.kind, Access::Write, root))
     }
+}
+
+/// The keyspace of the first table; several are refused later.
+fn only_keyspace<'a>(analysis: &'a Analysis<'_>) -> Option<&'a str> {
+    (0..analysis.instances.len()).find_map(|id| Some(analysis.table(id)?.keyspace()))
 }
 
 /// The tables of the statement's own FROM.

@@ -41,7 +41,13 @@ impl Session {
         let (kind, features) = (statement.kind, statement.features);
         if self.services.topology().single_server().is_none() {
             let what = "COM_STMT_BULK_EXECUTE over several servers";
-            return self.refuse(&request, catalog::UNSUPPORTED.with(&[&what])).await;
+            return self
+                .refuse(
+                    &request,
+                    catalog::UNSUPPORTED
+                        .advising(&[&what], "execute the statement once for each row"),
+                )
+                .await;
         }
         self.close_cursor(id).await;
         self.drop_held().await;

@@ -51,7 +51,9 @@ impl Session {
             return Ok(None);
         }
         if show.like.is_some() || show.filter.is_some() || show.rest.is_some() {
-            return Err(catalog::UNSUPPORTED.with(&[&"LIKE and WHERE in this SHOW"]));
+            return Err(
+                catalog::UNSUPPORTED.advising(&[&"LIKE and WHERE in this SHOW"], "leave them out")
+            );
         }
         let generation = self.generation.hold(&self.services.serving)?.clone();
         let vschema = generation.vschema();

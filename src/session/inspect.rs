@@ -41,7 +41,12 @@ impl Session {
         }
         if !is_about_definitions(show.kind) {
             let what = "this SHOW over several servers, which would each answer for itself";
-            return self.refuse(&request, catalog::UNSUPPORTED.with(&[&what])).await;
+            return self
+                .refuse(
+                    &request,
+                    catalog::UNSUPPORTED.advising(&[&what], "ask each server for itself"),
+                )
+                .await;
         }
         let mut text = Vec::new();
         let source = self.text(&request).to_vec();
@@ -66,7 +71,9 @@ impl Session {
         let keyspace = keyspace.map(|index| topology.keyspace(index));
         if keyspace.is_some_and(|keyspace| *keyspace.name != *keyspace.database) {
             let what = "SHOW CREATE DATABASE of a keyspace whose database has another name";
-            return self.refuse(&request, catalog::UNSUPPORTED.with(&[&what])).await;
+            return self
+                .refuse(&request, catalog::UNSUPPORTED.advising(&[&what], "ask its server"))
+                .await;
         }
         let text = self.text(&request).to_vec();
         self.ask_keyspace(request, name, text, topology).await
@@ -82,7 +89,11 @@ impl Session {
             }
             Explain::Proxy { .. } => {
                 let what = "VEXPLAIN other than VEXPLAIN PLAN";
-                self.refuse(&request, catalog::UNSUPPORTED.with(&[&what])).await
+                self.refuse(
+                    &request,
+                    catalog::UNSUPPORTED.advising(&[&what], "write VEXPLAIN PLAN"),
+                )
+                .await
             }
             _ if single => {
                 self.run_statement(request, StatementKind::Explain, Features::NONE).await
@@ -100,7 +111,11 @@ impl Session {
             }
             Explain::Statement { analyze: true, .. } | Explain::Connection => {
                 let what = "EXPLAIN ANALYZE and EXPLAIN FOR CONNECTION over several servers";
-                self.refuse(&request, catalog::UNSUPPORTED.with(&[&what])).await
+                self.refuse(
+                    &request,
+                    catalog::UNSUPPORTED.advising(&[&what], "write EXPLAIN without ANALYZE"),
+                )
+                .await
             }
             Explain::Statement { statement, .. } => {
                 self.explain_on_shard(request, statement, &topology).await

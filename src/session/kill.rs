@@ -47,7 +47,7 @@ impl Session {
     async fn work_out(&mut self, expression: &[u8]) -> Result<u64, SqlError> {
         if self.scan.features().contains(Features::CONNECTION_ID) {
             let what = "KILL with an expression around CONNECTION_ID()";
-            return Err(crate::error::catalog::UNSUPPORTED.with(&[&what]));
+            return Err(crate::error::catalog::UNSUPPORTED.advising(&[&what], "write the number"));
         }
         let topology = self.services.topology().clone();
         let (placement, database) = self.any_server(&topology, Judges::Any)?;

@@ -225,7 +225,9 @@ impl Session {
                 Some(known) if same_types(known, &found) => {}
                 Some(_) => {
                     let what = "a result whose columns have different types on different shards";
-                    return Err(catalog::UNSUPPORTED.with(&[&what]));
+                    return Err(
+                        catalog::UNSUPPORTED.advising(&[&what], "CAST the columns to one type")
+                    );
                 }
             }
         }

@@ -65,7 +65,8 @@ impl Session {
         value: &SetValue,
     ) -> Result<(), SqlError> {
         if !matches!(scope, Scope::Session | Scope::Unscoped) {
-            return Err(catalog::UNSUPPORTED.with(&[&format!("SET GLOBAL {name}")]));
+            return Err(catalog::UNSUPPORTED
+                .advising(&[&format!("SET GLOBAL {name}")], "SET it for the session"));
         }
         if matches!(name, "served_from" | "served_region") {
             return Err(catalog::READ_ONLY_VARIABLE.with(&[&name]));
@@ -81,7 +82,8 @@ impl Session {
             SetValue::Literal(value) => literal(value)
                 .ok_or_else(|| catalog::WRONG_VALUE.with(&[&name, &"a binary literal"]))?,
             SetValue::Expression => {
-                return Err(catalog::UNSUPPORTED.with(&[&format!("SET {name} to an expression")]));
+                return Err(catalog::UNSUPPORTED
+                    .advising(&[&format!("SET {name} to an expression")], "SET it to a literal"));
             }
         };
         changes.set(name, &value, |options, value| options.set(name, value, geography))

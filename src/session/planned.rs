@@ -22,7 +22,7 @@ use crate::planner::input::PlanInput;
 use crate::planner::{self};
 use crate::sql::ast::HoleId;
 use crate::sql::features::Features;
-use crate::sql::parse::{ParseError, parse};
+use crate::sql::parse::parse;
 use crate::sql::scan::Scan;
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::value::Value;
@@ -128,6 +128,7 @@ impl Session {
         let input = PlanInput {
             text: &statement.text,
             scan: &statement.scan,
+            mode: self.state.lex_mode,
             vschema: generation.vschema(),
             target: &self.state.target,
             strictness: Strictness::Strict,
@@ -136,23 +137,19 @@ impl Session {
         if !readable {
             // Still passed on where one shard has everything.
             let what = format!(
-                "names beyond ASCII in character set {} over several shards; SET NAMES utf8mb4",
+                "names beyond ASCII in character set {} over several shards",
                 self.state.character_sets.client()
             );
+            let refused = || catalog::UNSUPPORTED.advising(&[&what], "SET NAMES utf8mb4");
             return planner::plan_unparsed(&input)
                 .map(Arc::new)
-                .map_err(|_| catalog::UNSUPPORTED.with(&[&what]));
+                .map_err(|unplanned| unplanned.or_else(refused));
         }
         let plan = match parse(&statement.text, self.state.lex_mode, &statement.scan) {
             Ok(tree) => planner::plan(&tree, &input)?,
             // What cannot be parsed can still be passed on where one shard has everything.
-            Err(error) => planner::plan_unparsed(&input).map_err(|_| match &error {
-                // A first word that no server knows either.
-                ParseError::Unsupported { .. } if statement.kind == StatementKind::Other => {
-                    catalog::SYNTAX.with(&[&error])
-                }
-                ParseError::Unsupported { what, .. } => catalog::UNSUPPORTED.with(&[what]),
-                ParseError::Lex(_) | ParseError::Syntax { .. } => catalog::SYNTAX.with(&[&error]),
+            Err(error) => planner::plan_unparsed(&input).map_err(|unplanned| {
+                unplanned.or_else(|| planner::unread(&error, statement.kind))
             })?,
         };
         let plan = Arc::new(plan);
@@ -275,7 +272,7 @@ impl Session {
             Primitive::Merge(merge) => (&merge.route, false),
             Primitive::NextValue(_) => {
                 let what = "SELECT NEXT VALUE as a prepared statement";
-                return Err(catalog::UNSUPPORTED.with(&[&what]));
+                return Err(catalog::UNSUPPORTED.advising(&[&what], "send the statement as text"));
             }
         };
         let keyspace = topology

@@ -516,7 +516,7 @@ impl Session {
         }
         let what =
             format!("a savepoint's name that cannot be read in character set {}", sets.client());
-        Err(catalog::UNSUPPORTED.with(&[&what]))
+        Err(catalog::UNSUPPORTED.advising(&[&what], "write the name in ASCII"))
     }
 
     /// An error of our own as an answer to a statement, with the request dropped.

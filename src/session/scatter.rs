@@ -50,7 +50,11 @@ impl Session {
                 && words.any(|word| word.eq_ignore_ascii_case(name))
             {
                 let what = "@@resultset_metadata in a prepared statement over several shards";
-                return self.reply_error(catalog::UNSUPPORTED.with(&[&what])).await;
+                return self
+                    .reply_error(
+                        catalog::UNSUPPORTED.advising(&[&what], "send the statement as text"),
+                    )
+                    .await;
             }
             self.set_definitions(Definitions::Sent);
         }

@@ -13,7 +13,8 @@ impl Session {
     /// COM_REFRESH, which is FLUSH and RESET.
     pub(super) async fn refresh_command(&mut self, packet: Packet) -> Result<(), End> {
         if self.services.topology().single_server().is_none() {
-            let error = catalog::UNSUPPORTED.with(&[&"COM_REFRESH over several servers"]);
+            let error = catalog::UNSUPPORTED
+                .advising(&[&"COM_REFRESH over several servers"], "send it to each of them");
             return self.refuse(&Request::Packet(packet), error).await;
         }
         self.forward_to(packet, Expect::OkOrErr, Judges::Primary).await

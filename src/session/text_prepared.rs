@@ -280,7 +280,11 @@ impl Session {
         let several = self.services.topology().single_server().is_none();
         if several && named.mode != self.state.lex_mode {
             let what = "EXECUTE of what was prepared under another sql_mode over several servers";
-            return self.reply_error(catalog::UNSUPPORTED.with(&[&what])).await;
+            return self
+                .reply_error(
+                    catalog::UNSUPPORTED.advising(&[&what], "PREPARE it again under this sql_mode"),
+                )
+                .await;
         }
         let of_session = named.is_about_session() || self.asks_for_own(named.features);
         if named.params == 0 && (several || of_session) {
@@ -350,7 +354,8 @@ impl Session {
             return if literal {
                 Ok(parameter.to_vec())
             } else {
-                Err(catalog::UNSUPPORTED.with(&[&what]))
+                Err(catalog::UNSUPPORTED
+                    .advising(&[&what], "SET a user variable to it and use that"))
             };
         };
         let known = self.state.settings.get(&format!("@{name}"));

@@ -83,8 +83,10 @@ impl Session {
         };
         let several = topology.single_server().is_none();
         if several && changes.iter().any(|change| matches!(change, Change::Elsewhere)) {
-            let what = "SET GLOBAL over several servers: set it on each of them";
-            return self.refuse(&request, catalog::UNSUPPORTED.with(&[&what])).await;
+            let what = "SET GLOBAL over several servers";
+            return self
+                .refuse(&request, catalog::UNSUPPORTED.advising(&[&what], "set it on each of them"))
+                .await;
         }
         let cannot_follow = |change: &Change| match change {
             Change::Hold(_) => true,
@@ -159,7 +161,8 @@ impl Session {
                 lease.taint();
                 self.settle_quietly(index).await;
                 let what = "SET of a variable that cannot be kept equal on several servers";
-                catalog::UNSUPPORTED.with(&[&what])
+                catalog::UNSUPPORTED
+                    .advising(&[&what], "set it in the configuration of the servers")
             }
             Err(failure) => self.fail(index, failure).await,
         }
@@ -350,7 +353,7 @@ impl Session {
                 // MariaDB knows no such word, and says so itself.
                 if persists && !self.services.server_version.contains("MariaDB") {
                     let what = "SET PERSIST, which would change a server's own configuration";
-                    return Err(catalog::UNSUPPORTED.with(&[&what]));
+                    return Err(catalog::UNSUPPORTED.advising(&[&what], "SET it for the session"));
                 }
                 return Ok(system_change(*scope, name, value, bytes(value_span)));
             }

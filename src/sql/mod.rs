@@ -32,5 +32,5 @@ mod builtin;
 mod byte_class;
 mod charset;
 mod compound;
-mod cursor;
+pub(crate) mod cursor;
 mod keyword;

@@ -18,6 +18,12 @@ use crate::vschema::vindex::{Mapping, Vindex};
 use crate::engine::literal::{ColumnKind, Decision, Purpose, VindexInput, decide};
 use crate::engine::plan::{Bindings, Resolution, ShardPart};
 
+mod within;
+
+use within::Within;
+
+pub use within::Stored;
+
 /// How a route finds its shards.
 #[derive(Clone, Debug)]
 pub struct Routing {
@@ -82,6 +88,8 @@ enum Finder {
     Any,
     All,
     Destination(Destination),
+    /// The shard that the client named, if all rows that are stored belong there.
+    Within(Box<Within>),
     Vindex(Box<VindexFinder>),
     /// Several equalities that must lead to the same shard.
     Agreed(Vec<VindexFinder>),
@@ -180,6 +188,16 @@ impl Routing {
         Self { opcode: Opcode::ByDestination, finder: Finder::Destination(destination) }
     }
 
+    /// The shard that the client named, for a statement that stores rows: each execution finds
+    /// where they belong, and one that would put a row elsewhere is refused.
+    pub fn within(destination: Destination, stored: Vec<Stored>) -> Self {
+        if stored.is_empty() {
+            return Self::destination(destination);
+        }
+        let within = Within { destination, stored };
+        Self { opcode: Opcode::ByDestination, finder: Finder::Within(Box::new(within)) }
+    }
+
     /// By a vindex.
     pub fn vindex(opcode: Opcode, finder: VindexFinder) -> Self {
         Self { opcode, finder: Finder::Vindex(Box::new(finder)) }
@@ -205,15 +223,21 @@ impl Routing {
         }
     }
 
+    /// What is stored, if each execution checks that it belongs to the shard that was named.
+    pub fn checked(&self) -> &[Stored] {
+        match &self.finder {
+            Finder::Within(within) => &within.stored,
+            _ => &[],
+        }
+    }
+
     /// Whether every execution goes to one shard only.
     pub fn is_single_shard(&self) -> bool {
         match &self.finder {
             Finder::Any => true,
             Finder::All => false,
-            Finder::Destination(destination) => matches!(
-                destination,
-                Destination::Shard(_) | Destination::KeyspaceId(_) | Destination::AnyShard
-            ),
+            Finder::Destination(destination) => is_single(destination),
+            Finder::Within(within) => is_single(&within.destination),
             Finder::Vindex(_) | Finder::Agreed(_) => self.opcode == Opcode::EqualUnique,
         }
     }
@@ -231,6 +255,7 @@ impl Routing {
             Finder::Any => return Resolution::AnyShard,
             Finder::All => return Resolution::AllShards,
             Finder::Destination(destination) => return named_shards(destination, shards),
+            Finder::Within(within) => return within.resolve(bindings, shards, generated),
             Finder::Vindex(finder) => finder,
             Finder::Agreed(finders) => return agree(finders, bindings, shards),
         };
@@ -245,6 +270,13 @@ impl Routing {
             Err(Failure::Unusable(error)) => Resolution::Unusable(error),
         }
     }
+}
+
+fn is_single(destination: &Destination) -> bool {
+    matches!(
+        destination,
+        Destination::Shard(_) | Destination::KeyspaceId(_) | Destination::AnyShard
+    )
 }
 
 fn named_shards(destination: &Destination, shards: &ShardMap) -> Resolution {
@@ -267,7 +299,8 @@ fn agree<B: Bindings>(finders: &[VindexFinder], bindings: &B, shards: &ShardMap)
         let Some(part) = parts.first() else { continue };
         if agreed.is_some_and(|shard| shard != part.shard) {
             let what = "a join of rows that live on different shards";
-            return Resolution::Unusable(catalog::UNSUPPORTED.with(&[&what]));
+            let advice = "read one table first and put its values in";
+            return Resolution::Unusable(catalog::UNSUPPORTED.advising(&[&what], advice));
         }
         agreed = Some(part.shard);
     }

@@ -24,7 +24,7 @@ use super::input::PlanInput;
 use super::unsupported::Refusal;
 
 pub(super) use expr::{contains_subquery, has_hole, is_aggregate};
-pub(super) use from::quoted;
+pub(super) use from::{is_system_schema, quoted};
 pub(super) use predicate::value_of;
 pub(super) use query::item_expr;
 

@@ -1,26 +1,32 @@
 //! Data definition: which objects a statement names. Columns, options and the rest are walked
 //! over; the servers check them.
 
-use super::{Parsed, Parser};
+use super::{Gap, Parsed, Parser};
 use crate::sql::ast::{Ddl, DdlKind, ObjectName, Query, Span};
 use crate::sql::statement_kind::StatementKind as Kind;
 use crate::sql::token::TokenKind;
 
+/// What to do about a definition that each server has for itself.
+const EACH: &str = "run it on each shard with USE keyspace:shard";
+
 /// Objects that only one server can define, by the word that names their kind.
-const OBJECTS: [(&str, &str); 12] = [
-    ("TRIGGER", "definitions of triggers over several servers"),
-    ("PROCEDURE", "definitions of stored procedures over several servers"),
-    ("FUNCTION", "definitions of stored functions over several servers"),
-    ("AGGREGATE", "definitions of stored functions over several servers"),
-    ("PACKAGE", "definitions of packages over several servers"),
-    ("EVENT", "definitions of events over several servers"),
-    ("SEQUENCE", "definitions of sequences over several servers"),
-    ("DATABASE", "definitions of databases over several servers"),
-    ("SCHEMA", "definitions of databases over several servers"),
-    ("USER", "definitions of accounts over several servers"),
-    ("ROLE", "definitions of roles over several servers"),
-    ("SERVER", "definitions of servers over several servers"),
+const OBJECTS: [(&str, Gap); 12] = [
+    ("TRIGGER", Gap("definitions of triggers over several servers", EACH)),
+    ("PROCEDURE", Gap("definitions of stored procedures over several servers", EACH)),
+    ("FUNCTION", Gap("definitions of stored functions over several servers", EACH)),
+    ("AGGREGATE", Gap("definitions of stored functions over several servers", EACH)),
+    ("PACKAGE", Gap("definitions of packages over several servers", EACH)),
+    ("EVENT", Gap("definitions of events over several servers", EACH)),
+    ("SEQUENCE", Gap("definitions of sequences over several servers", EACH)),
+    ("DATABASE", Gap("definitions of databases over several servers", EACH)),
+    ("SCHEMA", Gap("definitions of databases over several servers", EACH)),
+    ("USER", Gap("definitions of accounts over several servers", EACH)),
+    ("ROLE", Gap("definitions of roles over several servers", EACH)),
+    ("SERVER", Gap("definitions of servers over several servers", EACH)),
 ];
+
+/// All others.
+const OTHER_OBJECTS: Gap = Gap("definitions of this kind of object", EACH);
 
 impl Parser<'_> {
     /// CREATE, ALTER, DROP, TRUNCATE, RENAME.
@@ -77,9 +83,9 @@ impl Parser<'_> {
 
     /// Refuses an object that is not defined over several servers, by its kind.
     fn unsupported_object<T>(&self) -> Parsed<T> {
-        let known = |(word, _): &&(&str, &str)| self.cursor.at_word(word);
+        let known = |(word, _): &&(&str, Gap)| self.cursor.at_word(word);
         let found = OBJECTS.iter().find(known);
-        self.unsupported(found.map_or("definitions of this kind of object", |(_, what)| *what))
+        self.unsupported(found.map_or(&OTHER_OBJECTS, |(_, gap)| gap))
     }
 
     fn create_table(&mut self, ddl: &mut Ddl) -> Parsed<()> {
@@ -109,7 +115,10 @@ impl Parser<'_> {
                 return self.query().map(Some);
             }
             if self.cursor.at_word("SELECT") {
-                return self.unsupported("a subquery here");
+                return self.unsupported(&Gap("a subquery here", "write that part another way"));
+            }
+            if depth == 0 && self.cursor.at_any_word(&["TABLE", "VALUES"]) {
+                return self.unsupported(&Gap("rows of TABLE or VALUES here", "write SELECT"));
             }
             if self.cursor.eat_word("REFERENCES") {
                 tables.push(self.object_name()?);
@@ -168,7 +177,7 @@ impl Parser<'_> {
                 }
                 ddl.tables.push(self.object_name()?);
             } else if self.cursor.at_word("SELECT") {
-                return self.unsupported("a subquery here");
+                return self.unsupported(&Gap("a subquery here", "write that part another way"));
             } else {
                 self.cursor.advance();
             }

@@ -1,7 +1,7 @@
 //! Operators, from OR down to the arithmetic ones, in the levels of MySQL's grammar: expr,
 //! bool_pri, predicate, bit_expr. What stands below is in `primary.rs`.
 
-use super::{CHAIN_MAX, Parsed, Parser};
+use super::{CHAIN_MAX, Gap, Parsed, Parser};
 use crate::sql::ast::{Comparison, Expr, ExprKind, Span};
 
 impl Parser<'_> {
@@ -86,7 +86,7 @@ impl Parser<'_> {
             };
             left = self.node(start, kind);
         }
-        self.unsupported("so many comparisons in a row")
+        self.unsupported(&Gap("so many comparisons in a row", "write fewer in a row"))
     }
 
     fn eat_comparison(&mut self) -> Option<Comparison> {
@@ -131,7 +131,10 @@ impl Parser<'_> {
             if escape {
                 let character = self.simple()?;
                 if !matches!(character.kind, ExprKind::Hole(_)) {
-                    return self.unsupported("ESCAPE with an expression");
+                    return self.unsupported(&Gap(
+                        "ESCAPE with an expression",
+                        "write the escape character as a literal",
+                    ));
                 }
             }
             ExprKind::Like { expr, pattern, negated, escape }

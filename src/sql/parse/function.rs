@@ -1,6 +1,6 @@
 //! Function calls, and the functions with a grammar of their own.
 
-use super::{Parsed, Parser};
+use super::{Gap, Parsed, Parser};
 use crate::sql::ast::{Expr, ExprKind, Function, Ident};
 use crate::sql::token::TokenKind;
 
@@ -63,7 +63,10 @@ impl Parser<'_> {
             "values" => {
                 call.args.push(self.expr()?);
                 if !matches!(call.args[0].kind, ExprKind::Column { .. }) {
-                    return self.unsupported("VALUES as a list of rows here");
+                    return self.unsupported(&Gap(
+                        "VALUES as a list of rows here",
+                        "write the rows as SELECT .. UNION ALL SELECT ..",
+                    ));
                 }
                 None
             }
@@ -105,7 +108,7 @@ impl Parser<'_> {
             self.order_clause(&mut call.clauses)?;
         }
         if self.cursor.at_word("LIMIT") {
-            return self.unsupported("LIMIT inside a function");
+            return self.unsupported(&Gap("LIMIT inside a function", "leave LIMIT out"));
         }
         if self.cursor.eat_word("SEPARATOR") {
             call.separator = true;
@@ -133,7 +136,8 @@ impl Parser<'_> {
             self.cursor.advance();
         }
         if self.cursor.at_words(&["WITHIN", "GROUP"]) {
-            return self.unsupported("WITHIN GROUP");
+            return self
+                .unsupported(&Gap("WITHIN GROUP", "select the rows and compute it from them"));
         }
         let over = self.cursor.at_word("OVER")
             && (self.cursor.symbol_at(1, "(")

@@ -41,14 +41,21 @@ pub enum ParseError {
         offset: u32,
     },
     /// A statement or a part of one that the tree cannot hold.
-    #[error("{what} at byte {offset}")]
+    #[error("{} at byte {offset}", gap.0)]
     Unsupported {
         /// Which.
-        what: &'static str,
+        gap: &'static Gap,
         /// Where.
         offset: u32,
     },
 }
+
+/// Something that the tree cannot hold, and what to write instead.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Gap(pub &'static str, pub &'static str);
+
+const NOT_UTF8: Gap =
+    Gap("an identifier that is not UTF-8", "SET NAMES utf8mb4 and write it in UTF-8");
 
 type Parsed<T> = Result<T, ParseError>;
 
@@ -56,8 +63,11 @@ type Parsed<T> = Result<T, ParseError>;
 /// same text in the same mode; all positions are byte offsets of `text`.
 pub fn parse(text: &[u8], mode: LexMode, scan: &Scan) -> Result<Statement, ParseError> {
     if scan.features().contains(Features::SERVER_SPECIFIC) {
-        let what = "a version comment that not all servers read alike";
-        return Err(ParseError::Unsupported { what, offset: 0 });
+        let gap = &Gap(
+            "a version comment that not all servers read alike",
+            "write the statement without that comment",
+        );
+        return Err(ParseError::Unsupported { gap, offset: 0 });
     }
     let mut parser = Parser { cursor: Cursor::new(text, mode, scan)?, depth: 0 };
     let statement = parser.statement(scan.kind())?;
@@ -93,19 +103,29 @@ impl Parser<'_> {
             Kind::Create | Kind::Alter | Kind::Drop | Kind::Truncate | Kind::Rename => {
                 Ok(Statement::Ddl(Box::new(self.ddl(kind)?)))
             }
-            Kind::Table => self.unsupported("the TABLE statement"),
-            Kind::Call => self.unsupported("CALL"),
-            Kind::Do => self.unsupported("DO"),
-            Kind::LoadData => self.unsupported("LOAD DATA"),
-            Kind::Handler => self.unsupported("HANDLER"),
-            Kind::Flush => self.unsupported(
-                "FLUSH, RESET and PURGE over several servers; LOCK TABLES locks tables on all of them",
-            ),
-            Kind::Maintain => self.unsupported(
+            Kind::Table => self.unsupported(&Gap("the TABLE statement", "write SELECT * FROM")),
+            Kind::Call => self.unsupported(&Gap(
+                "CALL",
+                "CALL it in an unsharded keyspace; what a procedure writes cannot be routed",
+            )),
+            Kind::Do => self.unsupported(&Gap("DO", "SELECT the expression")),
+            Kind::LoadData => {
+                self.unsupported(&Gap("LOAD DATA", "insert the rows with INSERT .. VALUES"))
+            }
+            Kind::Handler => self.unsupported(&Gap("HANDLER", "read the table with SELECT")),
+            Kind::Flush => self.unsupported(&Gap(
+                "FLUSH, RESET and PURGE over several servers",
+                "run it on each shard with USE keyspace:shard; LOCK TABLES locks tables on all",
+            )),
+            Kind::Maintain => self.unsupported(&Gap(
                 "CHECK, ANALYZE, OPTIMIZE, REPAIR and CHECKSUM TABLE over several servers",
-            ),
+                "run it on each shard with USE keyspace:shard",
+            )),
             Kind::Empty => self.syntax("a statement"),
-            _ => self.unsupported("this kind of statement"),
+            _ => self.unsupported(&Gap(
+                "this kind of statement",
+                "only an unsharded keyspace takes it as it is",
+            )),
         }
     }
 
@@ -126,14 +146,15 @@ impl Parser<'_> {
         Err(ParseError::Syntax { expected, offset: self.cursor.start() })
     }
 
-    fn unsupported<T>(&self, what: &'static str) -> Parsed<T> {
-        Err(ParseError::Unsupported { what, offset: self.cursor.start() })
+    fn unsupported<T>(&self, gap: &'static Gap) -> Parsed<T> {
+        Err(ParseError::Unsupported { gap, offset: self.cursor.start() })
     }
 
     /// Runs `inner` one level deeper.
     fn deeper<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth >= DEPTH_MAX {
-            return self.unsupported("expressions nested this deeply");
+            return self
+                .unsupported(&Gap("expressions nested this deeply", "nest them less deeply"));
         }
         self.depth += 1;
         let result = inner(self);
@@ -152,10 +173,9 @@ impl Parser<'_> {
     /// An identifier; after a dot and in a few other places keywords are identifiers too.
     fn any_ident(&mut self) -> Parsed<Ident> {
         match self.cursor.eat_ident() {
-            Some(ident) if ident.text.contains('\u{fffd}') => Err(ParseError::Unsupported {
-                what: "an identifier that is not UTF-8",
-                offset: ident.span.start,
-            }),
+            Some(ident) if ident.text.contains('\u{fffd}') => {
+                Err(ParseError::Unsupported { gap: &NOT_UTF8, offset: ident.span.start })
+            }
             Some(ident) => Ok(ident),
             None => self.syntax("an identifier"),
         }
@@ -207,10 +227,10 @@ impl Parser<'_> {
         self.cursor.reset(mark);
         while self.cursor.mark() < end {
             if self.cursor.at_word("SELECT") {
-                return self.unsupported("a subquery here");
+                return self.unsupported(&Gap("a subquery here", "write that part another way"));
             }
             if self.cursor.symbol_at(1, ".") && self.cursor.symbol_at(3, ".") {
-                return self.unsupported("a keyspace here");
+                return self.unsupported(&Gap("a keyspace here", "leave the keyspace out there"));
             }
             self.cursor.advance();
         }

@@ -1,7 +1,7 @@
 //! Expressions without an operator between them: literals, columns, parentheses, prefix operators,
 //! CASE, variables (simple_expr in MySQL's grammar).
 
-use super::{ParseError, Parsed, Parser, reserved};
+use super::{Gap, NOT_UTF8, ParseError, Parsed, Parser, reserved};
 use crate::sql::ast::{Expr, ExprKind, Ident};
 use crate::sql::token::TokenKind;
 
@@ -24,16 +24,16 @@ impl Parser<'_> {
             return self.any_ident();
         }
         if self.cursor.peek_hole().is_some() {
-            return self.unsupported("a string as a name without AS before it");
+            return self.unsupported(&Gap(
+                "a string as a name without AS before it",
+                "write AS before it",
+            ));
         }
         self.cursor.advance();
         let bytes = crate::sql::literal::string(self.cursor.bytes(token), self.cursor.mode);
         match std::str::from_utf8(&bytes) {
             Ok(text) => Ok(Ident { text: text.to_owned(), span: token.span() }),
-            Err(_) => Err(ParseError::Unsupported {
-                what: "an identifier that is not UTF-8",
-                offset: token.start,
-            }),
+            Err(_) => Err(ParseError::Unsupported { gap: &NOT_UTF8, offset: token.start }),
         }
     }
 
@@ -80,7 +80,7 @@ impl Parser<'_> {
             TokenKind::Symbol if self.cursor.at_symbol("(") => self.parenthesis(),
             TokenKind::Symbol if self.cursor.at_symbol("{") => self.odbc(),
             TokenKind::Symbol if self.cursor.at_symbol(".") => {
-                self.unsupported("a name that begins with a dot")
+                self.unsupported(&Gap("a name that begins with a dot", "leave the dot out"))
             }
             _ => self.syntax("an expression"),
         }

@@ -1,6 +1,6 @@
 //! Queries: WITH, SELECT, UNION, VALUES, ORDER BY, LIMIT, locking clauses, INTO.
 
-use super::{CHAIN_MAX, Parsed, Parser};
+use super::{CHAIN_MAX, Gap, Parsed, Parser};
 use crate::sql::ast::{
     Cte, Expr, ExprKind, Limit, Lock, OrderItem, Query, Select, SelectItem, SetExpr, SetOperation,
     SetOperator, Span, With,
@@ -89,7 +89,7 @@ impl Parser<'_> {
             into |= right_into;
             left = self.set_operation(start, operator, all, left, right);
         }
-        self.unsupported("so many queries in one UNION")
+        self.unsupported(&Gap("so many queries in one UNION", "send them as several statements"))
     }
 
     /// INTERSECT, which binds tighter.
@@ -105,7 +105,10 @@ impl Parser<'_> {
             into |= right_into;
             left = self.set_operation(start, SetOperator::Intersect, all, left, right);
         }
-        self.unsupported("so many queries in one INTERSECT")
+        self.unsupported(&Gap(
+            "so many queries in one INTERSECT",
+            "send them as several statements",
+        ))
     }
 
     fn eat_all(&mut self) -> bool {
@@ -141,7 +144,7 @@ impl Parser<'_> {
             return Ok((SetExpr::Values(self.row_values()?), false));
         }
         if self.cursor.at_word("TABLE") {
-            return self.unsupported("the TABLE statement");
+            return self.unsupported(&Gap("the TABLE statement", "write SELECT * FROM"));
         }
         self.syntax("SELECT")
     }
@@ -202,7 +205,7 @@ impl Parser<'_> {
             self.named_windows(&mut select)?;
         }
         if self.cursor.at_any_word(&["QUALIFY", "PROCEDURE"]) {
-            return self.unsupported("this clause");
+            return self.unsupported(&Gap("this clause", "leave it out"));
         }
         select.span = self.span_from(start);
         Ok((select, into))
@@ -289,7 +292,10 @@ impl Parser<'_> {
         let count = if one { None } else { Some(Box::new(self.simple()?)) };
         self.cursor.advance();
         if self.cursor.at_word("FOR") {
-            return self.unsupported("NEXT VALUE FOR");
+            return self.unsupported(&Gap(
+                "NEXT VALUE FOR",
+                "SELECT NEXT VALUE FROM takes numbers from a sequence of the VSchema",
+            ));
         }
         Ok(Some(self.node(start, ExprKind::NextValues(count))))
     }
@@ -301,14 +307,18 @@ impl Parser<'_> {
         loop {
             for word in ["ROLLUP", "CUBE", "GROUPING"] {
                 if self.cursor.at_word(word) && !self.cursor.symbol_at(1, ".") {
-                    return self.unsupported("GROUP BY ROLLUP, CUBE or GROUPING SETS");
+                    return self.unsupported(&Gap(
+                        "GROUP BY ROLLUP, CUBE or GROUPING SETS",
+                        "group by plain columns",
+                    ));
                 }
             }
             let term = self.expr()?;
             self.refuse_hidden_ordinal(&term)?;
             select.group_by.push(term);
             if self.cursor.at_any_word(&["ASC", "DESC"]) {
-                return self.unsupported("GROUP BY with a direction");
+                return self
+                    .unsupported(&Gap("GROUP BY with a direction", "write ORDER BY with it"));
             }
             if !self.cursor.eat_symbol(",") {
                 break;
@@ -325,9 +335,11 @@ impl Parser<'_> {
             inner = expr;
         }
         match inner.kind {
-            ExprKind::Hole(hole) if self.cursor.hole(hole).kind == HoleKind::Int => {
-                self.unsupported("a column position in parentheses")
-            }
+            ExprKind::Hole(hole) if self.cursor.hole(hole).kind == HoleKind::Int => self
+                .unsupported(&Gap(
+                    "a column position in parentheses",
+                    "write it without parentheses",
+                )),
             _ => Ok(()),
         }
     }
@@ -368,7 +380,7 @@ impl Parser<'_> {
     pub(super) fn limit(&mut self) -> Parsed<Option<Limit>> {
         let start = self.cursor.start();
         if self.cursor.at_any_word(&["OFFSET", "FETCH"]) {
-            return self.unsupported("OFFSET and FETCH without LIMIT");
+            return self.unsupported(&Gap("OFFSET and FETCH without LIMIT", "write LIMIT"));
         }
         if !self.cursor.eat_word("LIMIT") {
             return Ok(None);
@@ -382,7 +394,7 @@ impl Parser<'_> {
             (first, None)
         };
         if self.cursor.at_words(&["ROWS", "EXAMINED"]) {
-            return self.unsupported("LIMIT ROWS EXAMINED");
+            return self.unsupported(&Gap("LIMIT ROWS EXAMINED", "leave ROWS EXAMINED out"));
         }
         Ok(Some(Limit { count, offset, span: self.span_from(start) }))
     }

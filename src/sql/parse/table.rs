@@ -1,6 +1,6 @@
 //! FROM: tables, derived tables, joins, index and vindex hints.
 
-use super::{CHAIN_MAX, ParseError, Parsed, Parser};
+use super::{CHAIN_MAX, Gap, ParseError, Parsed, Parser};
 use crate::sql::ast::{
     Ident, Join, JoinConstraint, JoinKind, ObjectName, Span, TableFactor, TableRef,
 };
@@ -49,7 +49,7 @@ impl Parser<'_> {
             left =
                 TableRef::Join(Box::new(Join { left, right, kind: words.kind, constraint, span }));
         }
-        self.unsupported("so many joins")
+        self.unsupported(&Gap("so many joins", "send them as several statements"))
     }
 
     /// Joins, each with its condition, up to a condition that belongs to the join around.
@@ -70,7 +70,7 @@ impl Parser<'_> {
             left =
                 TableRef::Join(Box::new(Join { left, right, kind: words.kind, constraint, span }));
         }
-        self.unsupported("so many joins")
+        self.unsupported(&Gap("so many joins", "send them as several statements"))
     }
 
     fn eat_join_words(&mut self) -> Parsed<Option<JoinWords>> {
@@ -87,7 +87,10 @@ impl Parser<'_> {
         } else if cursor.eat_word("INNER") || cursor.eat_word("CROSS") || cursor.at_word("JOIN") {
             JoinKind::Inner
         } else if cursor.at_words(&["FULL", "OUTER"]) {
-            return self.unsupported("FULL OUTER JOIN");
+            return self.unsupported(&Gap(
+                "FULL OUTER JOIN",
+                "write LEFT JOIN .. UNION ALL .. RIGHT JOIN",
+            ));
         } else if natural {
             return self.syntax("JOIN");
         } else {
@@ -131,7 +134,7 @@ impl Parser<'_> {
             return self.syntax("a subquery");
         }
         if self.cursor.at_symbol("{") {
-            return self.unsupported("{OJ ..}");
+            return self.unsupported(&Gap("{OJ ..}", "write the join without {OJ ..}"));
         }
         if self.at_ident() && self.cursor.symbol_at(1, "(") {
             return self.table_function();
@@ -168,7 +171,7 @@ impl Parser<'_> {
             self.ident_list()?;
         }
         if self.cursor.at_words(&["FOR", "SYSTEM_TIME"]) {
-            return self.unsupported("FOR SYSTEM_TIME");
+            return self.unsupported(&Gap("FOR SYSTEM_TIME", "read the rows of the present"));
         }
         let alias = self.table_alias()?;
         let mut table = TableFactor {
@@ -203,7 +206,10 @@ impl Parser<'_> {
         if self.cursor.peek().kind == TokenKind::UserVariable
             && self.cursor.start() == first.span.end
         {
-            return self.unsupported("ks@role.table without quotes around the qualifier");
+            return self.unsupported(&Gap(
+                "ks@role.table without quotes around the qualifier",
+                "USE keyspace@replica chooses the servers",
+            ));
         }
         let (keyspace, name) = if self.cursor.at_symbol(".") && !self.cursor.symbol_at(1, "*") {
             self.cursor.advance();
@@ -212,7 +218,7 @@ impl Parser<'_> {
             (None, first)
         };
         if self.cursor.at_symbol(".") && !self.cursor.symbol_at(1, "*") {
-            return self.unsupported("a table name of three parts");
+            return self.unsupported(&Gap("a table name of three parts", "write keyspace.table"));
         }
         Ok(ObjectName { keyspace, name, span: self.span_from(start) })
     }
@@ -268,7 +274,10 @@ impl Parser<'_> {
                 let between = &self.cursor.text[before.end as usize..start as usize];
                 if !between.trim_ascii().is_empty() {
                     return Err(ParseError::Unsupported {
-                        what: "vindex hints apart from each other",
+                        gap: &Gap(
+                            "vindex hints apart from each other",
+                            "write them directly behind each other",
+                        ),
                         offset: start,
                     });
                 }

@@ -1,6 +1,6 @@
 //! INSERT, REPLACE, UPDATE, DELETE.
 
-use super::{Parsed, Parser};
+use super::{Gap, Parsed, Parser};
 use crate::sql::ast::{
     Assignment, Delete, Expr, ExprKind, Ident, Insert, InsertRow, InsertSource, ObjectName,
     OrderItem, Query, TableRef, Update, With,
@@ -103,7 +103,10 @@ impl Parser<'_> {
                 name = self.any_ident()?;
             }
             if self.cursor.at_symbol(".") {
-                return self.unsupported("a column list with keyspaces");
+                return self.unsupported(&Gap(
+                    "a column list with keyspaces",
+                    "leave the keyspaces out of the column list",
+                ));
             }
             columns.push(name);
             if !self.cursor.eat_symbol(",") {
@@ -175,7 +178,10 @@ impl Parser<'_> {
                 let mut hidden = HiddenNames::default();
                 walk_expr(&mut hidden, &column);
                 if hidden.found {
-                    return self.unsupported("RETURNING with a subquery or a keyspace");
+                    return self.unsupported(&Gap(
+                        "RETURNING with a subquery or a keyspace",
+                        "select the rows in a statement of its own",
+                    ));
                 }
                 if self.cursor.eat_word("AS") || self.at_ident() {
                     self.name_or_string()?;
