@@ -138,6 +138,9 @@ fn describe_route<B: Bindings>(route: &Route, bindings: &B) -> Description {
         };
         details.push(("within", format!("within={place}")));
     }
+    if !route.copies.keyspaces.is_empty() {
+        details.push(("copies", format!("copies={}", route.copies.keyspaces.join(", "))));
+    }
     if let Some(generate) = &route.generate {
         let sequence = format!("sequence={}.{}", generate.keyspace, generate.sequence);
         details.push(("sequence", sequence));

@@ -99,6 +99,24 @@ pub struct Route {
     /// Sequence values to be reserved before [`Routing::resolve`]; the first of them is the
     /// statement's LAST_INSERT_ID.
     pub generate: Option<Generate>,
+    /// The same statement to other shards, in one transaction with this one.
+    pub copies: Copies,
+}
+
+/// Where the copies are of the rows that a write changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Copies {
+    /// Keyspaces whose every shard has one, beside the route's own.
+    pub keyspaces: Vec<Arc<str>>,
+    /// Values that may not be NULL or 0: each server would put its own next number there.
+    pub numbered: Vec<HoleId>,
+}
+
+impl Copies {
+    /// Whether there are none, and nothing to be checked for their sake.
+    pub fn is_empty(&self) -> bool {
+        self.keyspaces.is_empty() && self.numbered.is_empty()
+    }
 }
 
 /// The operator of a [`Route`], in vtgate's words.

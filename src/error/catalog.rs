@@ -160,6 +160,10 @@ catalog! {
         "row {} belongs to shard {}, not to shard {}, which is the target", "USE the keyspace without a shard, which routes each row; with /*vt+ ALLOW_MISPLACED=1 */ the row is stored where routed statements do not find it";
     MOVED_AWAY = "GG09051", 1748, b"HY000", Client,
         "the new values belong to shard {}, not to shard {}, which is the target", "DELETE the row and INSERT it with the new values under USE keyspace, in one transaction; with /*vt+ ALLOW_MISPLACED=1 */ it stays where routed statements do not find it";
+    NUMBERED_APART = "GG09052", 1235, b"42000", Client,
+        "NULL or 0 for an AUTO_INCREMENT column of a table with copies, of which each server would take its own next number", "give the number, or let a sequence of the VSchema fill the column";
+    COPIES_DIFFER = "GG09053", 1105, b"HY000", Client,
+        "the copies of this table differ: the statement did not do the same to each, and was rolled back on all", "compare source and copies, and correct them, each by USE keyspace:shard";
 
     // 10: aborted
     KILLED = "GG10001", 1317, b"70100", Client,

@@ -24,7 +24,7 @@ use super::reader::{Look, Reader, Unread};
 const LOOK: Duration = Duration::from_secs(10);
 
 const QUERY: &str = "SELECT TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION, DATA_TYPE, COLUMN_TYPE, \
-    COLLATION_NAME, IS_NULLABLE, EXTRA, CHARACTER_MAXIMUM_LENGTH, NUMERIC_SCALE \
+    COLLATION_NAME, IS_NULLABLE, EXTRA, CHARACTER_MAXIMUM_LENGTH, NUMERIC_SCALE, COLUMN_DEFAULT \
     FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ?";
 
 /// Whoever wants to know of other columns.
@@ -128,12 +128,13 @@ type Cells = (
     Option<String>,
     Option<u64>,
     Option<u64>,
+    Option<String>,
 );
 
 fn column(row: Row) -> Result<ColumnRow, String> {
     let cells: Cells = from_row_opt(row).map_err(|error| error.to_string())?;
-    let (table, name, position, data_type, column_type, collation, nullable, extra, length, scale) =
-        cells;
+    let (table, name, position, data_type, column_type, collation, nullable, extra, ..) = cells;
+    let (.., length, scale, default) = cells;
     Ok(ColumnRow {
         table,
         name,
@@ -145,5 +146,6 @@ fn column(row: Row) -> Result<ColumnRow, String> {
         extra: extra.unwrap_or_default(),
         length,
         scale,
+        default,
     })
 }

@@ -1,7 +1,7 @@
 //! Statements for shards that the client named: vindexes are bypassed and the text goes as it is,
 //! without keyspace qualifiers. What such a statement may store there is `shard_target`'s.
 
-use crate::engine::plan::{Access, Operation, Plan, Primitive, Route, StatementKind};
+use crate::engine::plan::{Access, Copies, Operation, Plan, Primitive, Route, StatementKind};
 use crate::engine::routing::Routing;
 use crate::engine::template::{QueryTemplate, Replacement, Splice};
 use crate::error::{SqlError, catalog};
@@ -13,6 +13,7 @@ use crate::sql::visit::{Visitor, Walk, walk_statement};
 use crate::vschema::TabletType;
 
 use super::analysis::Analysis;
+use super::copies;
 use super::input::PlanInput;
 use super::insert;
 use super::placement::Placement;
@@ -107,6 +108,7 @@ pub fn plan_unparsed(input: &PlanInput<'_>) -> Result<Plan, Unplanned> {
             if keyspace.is_sharded() {
                 return Err(Unplanned::Unread);
             }
+            copies::check_unparsed(input, name).map_err(Unplanned::Refused)?;
             Routing::unsharded()
         }
     };
@@ -148,6 +150,7 @@ fn send(keyspace: &str, routing: Routing, query: QueryTemplate) -> Route {
         routing,
         query,
         generate: None,
+        copies: Copies::default(),
     }
 }
 

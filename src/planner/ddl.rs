@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::plan::{Access, Operation, Plan, Primitive, Route, StatementKind};
+use crate::engine::plan::{Access, Copies, Operation, Plan, Primitive, Route, StatementKind};
 use crate::engine::routing::Routing;
 use crate::engine::template::{QueryTemplate, Replacement};
 use crate::error::{SqlError, catalog};
@@ -10,6 +10,7 @@ use crate::sql::ast::{Ddl, ObjectName, Span};
 
 use super::analysis::{Analysis, Strength};
 use super::bypass::check_write;
+use super::copies;
 use super::input::PlanInput;
 use super::placement::{Narrowing, place};
 use super::select::WalkedQuery;
@@ -25,6 +26,7 @@ pub(super) fn plan(ddl: &Ddl, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
             analysis.splices.push((span, Replacement::Text("".into())));
         }
     }
+    copies::check_definition(ddl, &keyspace, input)?;
     let sharded = input.vschema.keyspace(&keyspace).is_some_and(|k| k.is_sharded());
     if sharded && ddl.temporary {
         return Refusal::TemporaryTable.refuse();
@@ -56,6 +58,7 @@ pub(super) fn plan(ddl: &Ddl, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
         routing,
         query: QueryTemplate::new(analysis.placed_splices()?),
         generate: None,
+        copies: Copies::default(),
     };
     let root = Primitive::Route(Box::new(route));
     Ok(super::finish(&analysis, StatementKind::Ddl, Access::Write, root))

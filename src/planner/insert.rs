@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::engine::literal::Purpose;
 use crate::engine::plan::{
-    Access, Generate, GivenValue, Operation, Plan, Primitive, Route, StatementKind, TableUse,
+    Access, Copies, Generate, GivenValue, Operation, Plan, Primitive, Route, StatementKind,
+    TableUse,
 };
 use crate::engine::routing::{
     Opcode, Operands, Routing, RoutingValue, Stored, ValueRow, VindexFinder,
@@ -18,6 +19,7 @@ use crate::vschema::{ColumnVindex, Table, TableKind};
 
 use super::analysis::{Analysis, Calling, Home, Strength, quoted, value_of};
 use super::bypass::check_write;
+use super::copies;
 use super::input::PlanInput;
 use super::placement::{Narrowing, place};
 use super::shard_target::{
@@ -48,7 +50,8 @@ pub(super) fn plan(insert: &Insert, input: &PlanInput<'_>) -> Result<Plan, SqlEr
     for assignment in &insert.on_duplicate {
         analysis.expr(&assignment.value, block)?;
     }
-    let table = if destination.is_some() { table } else { source_of(&analysis, table)? };
+    let table = if destination.is_some() { table } else { copies::source_of(input, &table)? };
+    let copied = destination.is_none() && copies::has_copies(&table, input.strictness);
     let allowed = misplaced(input, Some(table.keyspace()));
     let columns = column_names(&analysis, insert);
     let mut planner = Planner { analysis: &mut analysis, insert, table, columns, rows: Vec::new() };
@@ -61,7 +64,8 @@ pub(super) fn plan(insert: &Insert, input: &PlanInput<'_>) -> Result<Plan, SqlEr
         }
         (None, _) => planner.routing(generate.as_ref())?,
     };
-    planner.finish(routing, generate)
+    let copies = if copied { planner.copies()? } else { Copies::default() };
+    planner.finish(routing, generate, copies)
 }
 
 /// What an INSERT stores on the shard that the session is aimed at.
@@ -116,15 +120,6 @@ fn placed(
     let mut splices = placed.collect::<Result<Vec<_>, SqlError>>()?;
     splices.sort_by_key(|splice| (splice.span.start, splice.span.end));
     Ok(splices)
-}
-
-/// A copy of a reference table is written at its source.
-fn source_of(analysis: &Analysis<'_>, table: Arc<Table>) -> Result<Arc<Table>, SqlError> {
-    let TableKind::Reference { source: Some(source) } = table.kind() else { return Ok(table) };
-    if source.name != table.name() {
-        return Refusal::ReferenceWrite.refuse();
-    }
-    Ok(analysis.input.vschema.find_unrouted(Some(&source.keyspace), &source.name)?)
 }
 
 fn column_names(analysis: &Analysis<'_>, insert: &Insert) -> Option<Vec<String>> {
@@ -396,7 +391,22 @@ impl<'b> Planner<'_, 'b> {
         self.analysis.splices.push((at, Replacement::Text(list.into())));
     }
 
-    fn finish(mut self, routing: Routing, generate: Option<Generate>) -> Result<Plan, SqlError> {
+    /// The copies that get the same rows.
+    fn copies(&self) -> Result<Copies, SqlError> {
+        let alone = self.analysis.instances.len() == 1;
+        let given = self.given_rows();
+        let rows: Vec<&[Expr]> = given.iter().map(|(_, row)| *row).filter(|_| alone).collect();
+        let columns = self.columns.as_deref();
+        let numbered = copies::check_insert(self.analysis, self.insert, columns, &rows)?;
+        Ok(Copies { keyspaces: copies::keyspaces(&self.analysis.input, &self.table)?, numbered })
+    }
+
+    fn finish(
+        mut self,
+        routing: Routing,
+        generate: Option<Generate>,
+        copies: Copies,
+    ) -> Result<Plan, SqlError> {
         self.write_columns(&routing, generate.as_ref());
         let input = self.analysis.input;
         let place = |span: Span| input.place(span).ok_or_else(|| Refusal::UnknownParts.error());
@@ -429,6 +439,7 @@ impl<'b> Planner<'_, 'b> {
             routing,
             query: QueryTemplate::new(splices),
             generate,
+            copies,
         };
         Ok(Plan {
             kind,

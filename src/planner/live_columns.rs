@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::vschema::{Column, SqlType, TableName};
+use crate::vschema::{Column, Filling, SqlType, TableName};
 
 use super::input::ColumnSource;
 
@@ -40,6 +40,8 @@ pub struct ColumnRow {
     pub length: Option<u64>,
     /// NUMERIC_SCALE.
     pub scale: Option<u64>,
+    /// COLUMN_DEFAULT.
+    pub default: Option<String>,
 }
 
 impl LiveColumns {
@@ -98,6 +100,24 @@ fn column(row: &ColumnRow) -> Column {
         size: number(row.length),
         scale: number(row.scale),
         values,
+        filling: filling(row),
+        touched: has_word(&row.extra, "on") && has_word(&row.extra, "update"),
+    }
+}
+
+/// MySQL marks expressions in EXTRA; MariaDB quotes texts and prints expressions as they are.
+fn filling(row: &ColumnRow) -> Filling {
+    let extra = row.extra.to_ascii_lowercase();
+    let computed = |default: &str| {
+        !default.starts_with('\'') && (default.contains('(') || default.contains('`'))
+            || default.to_ascii_lowercase().starts_with("current_timestamp")
+    };
+    if extra.contains("auto_increment") {
+        Filling::Number
+    } else if extra.contains("default_generated") || row.default.as_deref().is_some_and(computed) {
+        Filling::Computed
+    } else {
+        Filling::Constant
     }
 }
 

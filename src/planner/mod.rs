@@ -11,6 +11,7 @@ mod analysis;
 mod bypass;
 pub mod cache;
 mod choose;
+mod copies;
 mod ddl;
 pub mod generation;
 mod group;
@@ -30,7 +31,7 @@ mod write;
 use std::sync::Arc;
 
 use crate::engine::plan::{
-    Access, Generate, NextValue, Operation, Plan, Primitive, Route, StatementKind, TableUse,
+    Access, Copies, NextValue, Operation, Plan, Primitive, Route, StatementKind, TableUse,
 };
 use crate::engine::routing::Routing;
 use crate::engine::template::{Item, QueryTemplate, Replacement, Splice};
@@ -144,7 +145,8 @@ fn route(
         table: names.join(", "),
         routing: placement.routing.clone(),
         query,
-        generate: None::<Generate>,
+        generate: None,
+        copies: Copies::default(),
     }
 }
 

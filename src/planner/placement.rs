@@ -12,7 +12,7 @@ use crate::error::SqlError;
 use crate::key::Destination;
 use crate::sql::ast::Span;
 use crate::vschema::vindex::Vindex;
-use crate::vschema::{Table, TableKind};
+use crate::vschema::{Strictness, Table, TableKind};
 
 use super::analysis::{Analysis, ColumnOf, Constraint, Home, Scope, Strength, TableId, Test};
 use super::choose::{Choice, Choices, choose};
@@ -61,6 +61,7 @@ pub(super) fn place(
     if system > 0 {
         return Refusal::CrossKeyspace.refuse();
     }
+    go_to_sources(analysis)?;
     let keyspace = one_keyspace(analysis, &tables)?;
     let spread: Vec<TableId> =
         tables.iter().copied().filter(|id| is_spread(analysis, *id)).collect();
@@ -95,6 +96,27 @@ fn without_tables(analysis: &Analysis<'_>, system: bool) -> Result<Placement, Sq
     Ok(Placement::new(&keyspace, routing))
 }
 
+/// Copies are read at their source, where every write is, unless they must be joined with rows of
+/// the shards.
+fn go_to_sources(analysis: &mut Analysis<'_>) -> Result<(), SqlError> {
+    let source = |table: &Table| match table.kind() {
+        TableKind::Reference { source } => source.clone(),
+        _ => None,
+    };
+    let tables = || (0..analysis.instances.len()).filter_map(|id| Some((id, analysis.table(id)?)));
+    let joined = tables().any(|(_, table)| table.is_sharded() && source(table).is_none());
+    if joined || analysis.input.strictness == Strictness::Lenient {
+        return Ok(());
+    }
+    let copies: Vec<_> = tables().filter_map(|(id, table)| Some((id, source(table)?))).collect();
+    for (id, source) in copies {
+        let vschema = analysis.input.vschema;
+        let table = vschema.find_unrouted(Some(&source.keyspace), &source.name)?;
+        analysis.stands_for(id, table);
+    }
+    Ok(())
+}
+
 /// The only keyspace of the tables. A reference table counts where its rows are copied to.
 fn one_keyspace(analysis: &mut Analysis<'_>, tables: &[TableId]) -> Result<String, SqlError> {
     let name = |analysis: &Analysis<'_>, id: TableId| {
@@ -115,10 +137,7 @@ fn one_keyspace(analysis: &mut Analysis<'_>, tables: &[TableId]) -> Result<Strin
         return Refusal::CrossKeyspace.refuse();
     };
     for (id, table) in copies {
-        if let Some((written, calling)) = analysis.instances[id].name.clone() {
-            analysis.rename(&written, &table, calling);
-        }
-        analysis.instances[id].home = Home::Table(table);
+        analysis.stands_for(id, table);
     }
     Ok(keyspace.clone())
 }

@@ -114,7 +114,7 @@ pub(super) fn check_unparsed(input: &PlanInput<'_>) -> Result<(), SqlError> {
 
 /// Whether it is known to store no rows: reads, definitions, and what is about the session or the
 /// server.
-fn stores_no_rows(input: &PlanInput<'_>) -> bool {
+pub(super) fn stores_no_rows(input: &PlanInput<'_>) -> bool {
     if input.scan.features().contains(Features::SERVER_SPECIFIC) && !begins_plainly(input) {
         return false;
     }
@@ -209,7 +209,9 @@ fn add_tables(analysis: &mut Analysis<'_>, block: BlockId, reference: &TableRef)
     match reference {
         TableRef::Table(factor) => add_table(analysis, block, factor),
         TableRef::Nested(inner) => {
-            inner.iter().for_each(|reference| add_tables(analysis, block, reference));
+            for reference in inner {
+                add_tables(analysis, block, reference);
+            }
         }
         TableRef::Join(join) => {
             add_tables(analysis, block, &join.left);

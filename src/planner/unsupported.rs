@@ -41,6 +41,20 @@ refusals! {
         "SET the variable in a statement of its own";
     CalcFoundRows = "SQL_CALC_FOUND_ROWS with LIMIT over several shards",
         "ask for the number with SELECT COUNT(*)";
+    CopiesColumns = "a write to a table with copies that have other columns",
+        "give source and copies the same columns, each by USE keyspace:shard";
+    CopiesDefinition = "this definition of a reference table with a source: other copies would not \
+        follow",
+        "DELETE its rows and INSERT others; or run it at the source and on every shard, each by \
+         USE keyspace:shard";
+    CopiesDiffer = "a write to a table with copies that may do something else to each of them",
+        "write literals or parameters for every column that servers fill themselves, without \
+         functions, LIMIT, IGNORE, RETURNING, or ON DUPLICATE KEY UPDATE";
+    CopiesUnknown = "a write to a table with copies, whose columns are not known",
+        "give Geogate's account the right to read the table, or list its columns in the VSchema \
+         and in the statement";
+    CopiesUnread = "this write to a table with copies, which cannot be read",
+        "write with INSERT .. VALUES, UPDATE or DELETE";
     CrossKeyspace = "a statement over several keyspaces",
         "send one statement to each keyspace";
     CrossShardJoin = "a join of rows that live on different shards",
@@ -94,8 +108,9 @@ refusals! {
         "USE keyspace@replica chooses the servers";
     ReferenceJoinWrite = "a write to a reference table that depends on other rows",
         "select those rows first, then write with literals or parameters";
-    ReferenceWrite = "a write to a reference table whose source has another name",
-        "give both the same name; until then write both, the copies under USE keyspace:shard";
+    ReferenceWrite = "a write to a reference table whose source has another name or is sharded",
+        "give the copies the name of the source; until then write source and copies, each by \
+         USE keyspace:shard";
     Replace = "REPLACE into a sharded table",
         "write INSERT .. ON DUPLICATE KEY UPDATE, or DELETE and INSERT in one transaction";
     ReplicaWrite = "a write while the target is a replica",

@@ -3,19 +3,20 @@
 //! A predicate of any kind may choose the rows: a write over several shards is the same statement
 //! on each of them. What would have to move a row or change another table is refused.
 
-use crate::engine::plan::{Access, Operation, Plan, Primitive, StatementKind};
+use crate::engine::plan::{Access, Copies, Operation, Plan, Primitive, Route, StatementKind};
 use crate::engine::routing::{Opcode, Routing};
 use crate::engine::template::{QueryTemplate, Replacement};
 use crate::error::SqlError;
 use crate::sql::ast::{
     Assignment, Delete, Expr, Limit, ObjectName, OrderItem, Span, TableRef, Update, With,
 };
-use crate::vschema::{Table, TableKind};
+use crate::vschema::Table;
 
 use super::analysis::{Analysis, BlockId, SourceKind, Strength, TableId};
 use super::bypass::{check_write, plan_qualified};
+use super::copies;
 use super::input::PlanInput;
-use super::placement::{Narrowing, Placement, place};
+use super::placement::{Narrowing, place};
 use super::shard_target::{Misplaced, misplaced, stored_by_update};
 use super::unsupported::Refusal;
 
@@ -63,8 +64,11 @@ pub(super) fn plan_update(update: &Update, input: &PlanInput<'_>) -> Result<Plan
             column.is_none_or(|column| column.table == id)
         })
     };
-    check_reference(&analysis, own_tables(&analysis, block), changed)?;
-    write.finish(analysis, None)
+    let copied = changes_copies(&analysis, own_tables(&analysis, block), changed)?;
+    if copied {
+        copies::check_update(&analysis, update)?;
+    }
+    write.finish(analysis, None, copied)
 }
 
 pub(super) fn plan_delete(delete: &Delete, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
@@ -86,6 +90,7 @@ pub(super) fn plan_delete(delete: &Delete, input: &PlanInput<'_>) -> Result<Plan
         let routing = Routing::destination(destination);
         return plan_qualified(&analysis, write.kind, Access::Write, routing);
     }
+    let mut copied = false;
     for id in own_tables(&analysis, block) {
         let named = delete.targets.is_empty()
             || delete.targets.iter().any(|target| {
@@ -94,8 +99,9 @@ pub(super) fn plan_delete(delete: &Delete, input: &PlanInput<'_>) -> Result<Plan
                         && source.alias.eq_ignore_ascii_case(&target.name.text)
                 })
             });
-        if named {
-            check_reference(&analysis, vec![id], |_| true)?;
+        if named && changes_copies(&analysis, vec![id], |_| true)? {
+            copies::check_delete(&analysis, delete)?;
+            copied = true;
         }
         let owns = |table: &Table| table.is_sharded() && table.owned_vindexes().next().is_some();
         if named && analysis.table(id).is_some_and(|table| owns(table)) {
@@ -103,7 +109,7 @@ pub(super) fn plan_delete(delete: &Delete, input: &PlanInput<'_>) -> Result<Plan
         }
     }
     let returning = delete.returning.then_some(Refusal::Returning);
-    write.finish(analysis, returning)
+    write.finish(analysis, returning, copied)
 }
 
 impl<'a> Write<'a> {
@@ -126,12 +132,16 @@ impl<'a> Write<'a> {
         &self,
         mut analysis: Analysis<'a>,
         over_shards: Option<Refusal>,
+        copied: bool,
     ) -> Result<Plan, SqlError> {
         check_write(Access::Write, &analysis.input)?;
-        let mut placement = match reference_write(&analysis)? {
-            Some(placement) => placement,
-            None => place(&mut analysis, Narrowing::ByVindexes)?,
-        };
+        let mut copies = Copies::default();
+        if copied && let Some(table) = analysis.table(0).cloned() {
+            let source = copies::source_of(&analysis.input, &table)?;
+            copies.keyspaces = copies::keyspaces(&analysis.input, &source)?;
+            analysis.stands_for(0, source);
+        }
+        let mut placement = place(&mut analysis, Narrowing::ByVindexes)?;
         if !placement.routing.is_single_shard() {
             if placement.unknown_type && placement.routing.opcode() == Opcode::Scatter {
                 return Refusal::UnknownTypeWrite.refuse();
@@ -156,6 +166,7 @@ impl<'a> Write<'a> {
         splices.extend(super::list_splice(&analysis, &placement)?);
         let template = QueryTemplate::new(splices);
         let route = super::route(&analysis, self.operation, &placement, template);
+        let route = Route { copies, ..route };
         let root = Primitive::Route(Box::new(route));
         Ok(super::finish(&analysis, self.kind, Access::Write, root))
     }
@@ -203,41 +214,23 @@ fn check_assignments(
     Ok(())
 }
 
-/// A shard knows only its own rows, so a copy of a reference table must not change by what sharded
-/// tables hold: the copies would come to differ.
-fn check_reference(
+/// Whether the statement changes a table that has copies. Each is changed for itself, so it must
+/// not change by what other tables hold: a shard knows only its own rows.
+fn changes_copies(
     analysis: &Analysis<'_>,
     tables: Vec<TableId>,
     changed: impl Fn(TableId) -> bool,
-) -> Result<(), SqlError> {
-    let is_reference = |id: TableId| {
-        analysis.table(id).is_some_and(|t| matches!(t.kind(), TableKind::Reference { .. }))
-    };
-    let all = (0..analysis.instances.len()).all(is_reference);
-    if !all && tables.into_iter().any(|id| is_reference(id) && changed(id)) {
+) -> Result<bool, SqlError> {
+    let strictness = analysis.input.strictness;
+    let copied =
+        |id: TableId| analysis.table(id).is_some_and(|table| copies::has_copies(table, strictness));
+    if !tables.into_iter().any(|id| copied(id) && changed(id)) {
+        return Ok(false);
+    }
+    if analysis.instances.len() != 1 {
         return Refusal::ReferenceJoinWrite.refuse();
     }
-    Ok(())
-}
-
-/// A reference table with a source is written there, and copied by other means.
-fn reference_write(analysis: &Analysis<'_>) -> Result<Option<Placement>, SqlError> {
-    if analysis.instances.len() != 1 {
-        return Ok(None);
-    }
-    let Some(table) = analysis.table(0) else { return Ok(None) };
-    let TableKind::Reference { source: Some(source) } = table.kind().clone() else {
-        return Ok(None);
-    };
-    if source.name != table.name() {
-        return Refusal::ReferenceWrite.refuse();
-    }
-    Ok(Some(Placement {
-        keyspace: source.keyspace.as_str().into(),
-        routing: Routing::unsharded(),
-        items: None,
-        unknown_type: false,
-    }))
+    Ok(true)
 }
 
 /// `DELETE ks.t FROM ..`

@@ -36,7 +36,7 @@ impl Session {
         let mut total = Total::default();
         let mut done: Vec<String> = Vec::new();
         for piece in pieces {
-            let shard = job.topology.shard_name(job.topology.shard(job.keyspace, piece.shard));
+            let shard = job.topology.shard_name(piece.shard);
             match self.run_ddl_piece(job, piece, &mut total).await {
                 Ok(()) => done.push(shard),
                 Err(error) if done.is_empty() => return Err(error),

@@ -17,6 +17,7 @@ mod canary_statement;
 mod change_user;
 mod character_sets;
 mod consistency;
+mod copies;
 mod cursors;
 mod databases;
 mod definition;

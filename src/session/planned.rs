@@ -74,9 +74,9 @@ pub(super) struct OneShard {
 }
 
 /// What one shard gets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Piece {
-    pub(super) shard: usize,
+    pub(super) shard: ShardId,
     pub(super) text: Vec<u8>,
     /// The holes of the `?` in the text.
     pub(super) placeholders: Vec<HoleId>,
@@ -198,10 +198,9 @@ impl Session {
                 }
             }
         };
-        if let Err(error) = self.check_fan_out(parts.len()) {
-            return self.reply_error(error).await;
-        }
-        let pieces = match self.render(route, statement, &parts, &generated) {
+        let pieces = self.render(route, statement, &topology, &parts, &generated);
+        let pieces = pieces.and_then(|own| self.with_copies(route, statement, &topology, own));
+        let pieces = match pieces.and_then(|all| self.check_fan_out(all)) {
             Ok(pieces) => pieces,
             Err(error) => return self.reply_error(error).await,
         };
@@ -227,9 +226,10 @@ impl Session {
         }
     }
 
-    fn check_fan_out(&self, shards: usize) -> Result<(), SqlError> {
+    fn check_fan_out(&self, pieces: Vec<Piece>) -> Result<Vec<Piece>, SqlError> {
+        let shards = pieces.len();
         if shards <= self.services.limits.fan_out_max {
-            return Ok(());
+            return Ok(pieces);
         }
         Err(catalog::LIMIT.with(&[&"fan_out_max", &format!("{shards} shards")]))
     }
@@ -284,7 +284,7 @@ impl Session {
             return Ok((shard, statement.text.clone()));
         }
         let whole = ShardPart::whole(shard.index());
-        let pieces = self.render(route, statement, &[whole], &[])?;
+        let pieces = self.render(route, statement, topology, &[whole], &[])?;
         Ok((shard, pieces.into_iter().next().map_or(Vec::new(), |piece| piece.text)))
     }
 
@@ -356,6 +356,7 @@ impl Session {
         if !route.query.is_verbatim()
             || route.generate.is_some()
             || plan.kind == PlanKind::Ddl
+            || !route.copies.is_empty()
             || scan.features().contains(Features::DIRECTIVE)
         {
             return None;
@@ -422,15 +423,19 @@ impl Session {
         &self,
         route: &Route,
         statement: &Statement,
+        topology: &Topology,
         parts: &[ShardPart],
         generated: &[u64],
     ) -> Result<Vec<Piece>, SqlError> {
+        let keyspace = topology
+            .find_keyspace(&route.keyspace)
+            .ok_or_else(|| catalog::UNKNOWN_KEYSPACE.with(&[&route.keyspace]))?;
         let bindings = self.bindings(statement);
         let render = |part: &ShardPart| {
             let mut rendered = Rendered::default();
             route.query.render(&bindings, part, generated, &mut rendered)?;
             let Rendered { text, placeholders } = rendered;
-            Ok(Piece { shard: part.shard, text, placeholders })
+            Ok(Piece { shard: topology.shard(keyspace, part.shard), text, placeholders })
         };
         parts.iter().map(render).collect()
     }
@@ -457,17 +462,16 @@ impl Session {
     pub(super) fn place_piece(
         &mut self,
         job: &Job<'_>,
-        shard: usize,
+        shard: ShardId,
     ) -> Result<Placement, SqlError> {
-        let shard = job.topology.shard(job.keyspace, shard);
         self.place(job.topology, shard, job.access, job.statement.hints.as_ref())
     }
 
     /// One shard: its answer is relayed as it comes.
     async fn run_on_one(&mut self, job: &Job<'_>, piece: &Piece) -> Result<(), End> {
         let statement = job.statement;
-        let shard = job.topology.shard(job.keyspace, piece.shard);
-        let database = job.topology.keyspace(job.keyspace).database.as_bytes();
+        let shard = piece.shard;
+        let database = job.topology.keyspace(shard.keyspace()).database.as_bytes();
         let (hints, wants_insert_id) = (statement.hints.as_ref(), statement.wants_insert_id());
         let attached =
             self.attach_placed(shard, job.access, hints, database, wants_insert_id).await;

@@ -307,15 +307,15 @@ impl Session {
     ) -> Result<Total, SqlError> {
         let placed = self.place_all(job, pieces)?;
         if guarded {
-            for placement in &placed {
-                let database = job.topology.keyspace(job.keyspace).database.clone();
+            for (placement, piece) in placed.iter().zip(pieces) {
+                let database = job.topology.keyspace(piece.shard.keyspace()).database.clone();
                 let index = self.attach(*placement, database.as_bytes(), false).await?;
                 let savepoint = format!("SAVEPOINT {SAVEPOINT}");
                 self.command_on(index, &savepoint).await?;
             }
         }
         self.learn_all_user_variables().await;
-        let mut total = Total { rows: job.rows, ..Total::default() };
+        let mut total = Total::new(job.rows);
         let mut waiting: Vec<ServerId> = Vec::new();
         let mut first_error: Option<SqlError> = None;
         for (piece, placement) in pieces.iter().zip(&placed) {
@@ -333,6 +333,9 @@ impl Session {
         }
         while let Some(server) = waiting.last().copied() {
             self.collect(&mut waiting, server, &mut total, &mut first_error).await;
+        }
+        if total.differs() {
+            first_error.get_or_insert_with(|| catalog::COPIES_DIFFER.error());
         }
         if let Some(error) = first_error.take_if(|error| error.errno == DEADLOCK) {
             self.end_deadlocked(&error).await;
@@ -445,7 +448,7 @@ impl Session {
         placement: Placement,
         piece: &Piece,
     ) -> Result<(), SqlError> {
-        let database = job.topology.keyspace(job.keyspace).database.clone();
+        let database = job.topology.keyspace(piece.shard.keyspace()).database.clone();
         let wants_insert_id = job.statement.wants_insert_id();
         let index = self.attach(placement, database.as_bytes(), wants_insert_id).await?;
         let prepared = self.piece_payload(index, piece, job.statement, database.as_bytes()).await;

@@ -1,6 +1,6 @@
 //! What the shards of a write answered, added up: one answer for the client.
 
-use crate::engine::plan::{Plan, TableUse};
+use crate::engine::plan::{Plan, Primitive, TableUse};
 use crate::vschema::TableKind;
 use crate::wire::scanner::Outcome;
 
@@ -20,6 +20,9 @@ pub(super) enum WrittenRows {
 #[derive(Debug, Default)]
 pub(super) struct Total {
     pub(super) rows: WrittenRows,
+    /// Affected rows and insert id of the first copy, and whether all others have the same.
+    first: Option<(u64, u64)>,
+    differs: bool,
     pub(super) affected_rows: u64,
     pub(super) warnings: u32,
     pub(super) last_insert_id: u64,
@@ -29,6 +32,9 @@ pub(super) struct Total {
 impl Session {
     /// Whether the shards have copies of the rows that a write meets.
     pub(super) fn rows_of(&self, plan: &Plan, shards: usize) -> WrittenRows {
+        if matches!(&plan.root, Primitive::Route(route) if !route.copies.keyspaces.is_empty()) {
+            return WrittenRows::Copies;
+        }
         let generation = self.generation.held().filter(|_| shards > 1);
         let Some(generation) = generation else { return WrittenRows::Distinct };
         let is_reference = |table: &TableUse| {
@@ -44,11 +50,17 @@ impl Session {
 }
 
 impl Total {
+    pub(super) fn new(rows: WrittenRows) -> Self {
+        Self { rows, ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, outcome: &Outcome, info: &[u8]) {
         match self.rows {
             WrittenRows::Distinct => self.affected_rows += outcome.affected_rows,
             WrittenRows::Copies => {
-                self.affected_rows = self.affected_rows.max(outcome.affected_rows);
+                let done = (outcome.affected_rows, outcome.last_insert_id);
+                self.differs |= *self.first.get_or_insert(done) != done;
+                self.affected_rows = outcome.affected_rows;
             }
         }
         self.warnings += u32::from(outcome.warnings);
@@ -56,6 +68,11 @@ impl Total {
             self.last_insert_id = outcome.last_insert_id;
         }
         self.info = if self.info.is_empty() { info.to_vec() } else { self.with_info(info) };
+    }
+
+    /// Whether a write did not do the same to every copy.
+    pub(super) fn differs(&self) -> bool {
+        self.differs
     }
 
     /// The texts of all shards so far and of one more.

@@ -142,4 +142,22 @@ pub struct Column {
     pub scale: i32,
     /// Members of an ENUM or SET.
     pub values: Vec<String>,
+    /// What servers put into it themselves.
+    pub filling: Filling,
+    /// Whether every UPDATE of a row sets it to the present time.
+    pub touched: bool,
+}
+
+/// What a server puts into a column that a statement gives no value for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Filling {
+    /// That is not known.
+    #[default]
+    Unknown,
+    /// The same on every server.
+    Constant,
+    /// Its own next number: AUTO_INCREMENT.
+    Number,
+    /// What it computes then: the time, a UUID.
+    Computed,
 }

@@ -22,7 +22,7 @@ mod tests;
 mod validate;
 pub mod vindex;
 
-pub use column::{Column, SqlType};
+pub use column::{Column, Filling, SqlType};
 pub use diff::{
     Change, ChangeClass, Difference, ServerColumns, diff, diff_table, render_differences,
 };

@@ -204,6 +204,11 @@ impl Table {
         self.authoritative
     }
 
+    /// The reference tables that have this one as their source: keyspace and name.
+    pub fn copies(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.referenced_by.iter().map(|(keyspace, name)| (keyspace.as_str(), name.as_str()))
+    }
+
     /// Name of this table's reference copy in another keyspace.
     pub fn reference_in(&self, keyspace: &str) -> Option<&str> {
         self.referenced_by.get(keyspace).map(String::as_str)

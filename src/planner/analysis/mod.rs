@@ -405,6 +405,14 @@ impl<'a> Analysis<'a> {
         self.splice(written.span, Replacement::Text(text.into()));
     }
 
+    /// Lets another table stand where the statement names one.
+    pub(super) fn stands_for(&mut self, id: TableId, table: Arc<Table>) {
+        if let Some((written, calling)) = self.instances[id].name.clone() {
+            self.rename(&written, &table, calling);
+        }
+        self.instances[id].home = Home::Table(table);
+    }
+
     fn splice(&mut self, span: Span, with: Replacement) {
         let splice = (span, with);
         // A CTE that is used twice is walked twice, but stands once in the text.

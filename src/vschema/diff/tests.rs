@@ -1,7 +1,7 @@
 //! Kind of change by kind of change: its class, and what is said.
 
 use super::*;
-use crate::vschema::{Sources, SqlType, Strictness};
+use crate::vschema::{Filling, Sources, SqlType, Strictness};
 
 fn vschema(text: &str) -> VSchema {
     let validated = Sources::from_text("all.json", text).validate(Strictness::Strict);
@@ -41,6 +41,8 @@ fn orders(sql_type: SqlType, collation: Option<&str>) -> Vec<Column> {
         size: 0,
         scale: 0,
         values: Vec::new(),
+        filling: Filling::default(),
+        touched: false,
     };
     vec![column("id", SqlType::Int64, None), column("customer_id", sql_type, collation)]
 }

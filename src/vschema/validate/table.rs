@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{column_vindex, split_name, text_of};
 use crate::key::KeyspaceId;
-use crate::vschema::column::Column;
+use crate::vschema::column::{Column, Filling};
 use crate::vschema::decode::Spot;
 use crate::vschema::model::Keyspace;
 use crate::vschema::problem::{Problems, nearest};
@@ -168,6 +168,8 @@ fn columns(table: &str, raw: &[RawColumn], problems: &mut Problems) -> Vec<Colum
             size: column.size,
             scale: column.scale,
             values: column.values.clone(),
+            filling: Filling::Unknown,
+            touched: false,
         });
     }
     columns

@@ -1,0 +1,280 @@
+//! Writes to tables that have copies: reference tables, and the tables that are their sources.
+//!
+//! Each copy runs the statement for itself, in one transaction with the others, so only a
+//! statement that does the same everywhere is let through: its values are literals and
+//! parameters, its rows are chosen by the table's own columns, and no column is filled by what a
+//! server knows alone. What triggers and foreign keys add is not seen.
+
+use std::sync::Arc;
+
+use crate::error::SqlError;
+use crate::sql::ast::{Assignment, Ddl, DdlKind, Delete, Expr, ExprKind, HoleId, Insert, Update};
+use crate::sql::cursor::Cursor;
+use crate::sql::statement_kind::StatementKind as Kind;
+use crate::sql::visit::{Visitor, Walk, walk_expr};
+use crate::vschema::{Column, Filling, SqlType, Strictness, Table, TableKind, TableName};
+
+use super::analysis::Analysis;
+use super::input::PlanInput;
+use super::shard_target::stores_no_rows;
+use super::unsupported::Refusal;
+
+/// Functions whose value depends on their arguments alone.
+const PURE: &[&str] = &[
+    "abs",
+    "ceil",
+    "ceiling",
+    "char_length",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "floor",
+    "greatest",
+    "hex",
+    "if",
+    "ifnull",
+    "lcase",
+    "least",
+    "left",
+    "length",
+    "lower",
+    "lpad",
+    "ltrim",
+    "md5",
+    "mod",
+    "nullif",
+    "replace",
+    "reverse",
+    "right",
+    "round",
+    "rpad",
+    "rtrim",
+    "sha1",
+    "sha2",
+    "substr",
+    "substring",
+    "trim",
+    "ucase",
+    "unhex",
+    "upper",
+    "values",
+];
+
+/// Whether a table has copies, or is one.
+pub(super) fn has_copies(table: &Table, strictness: Strictness) -> bool {
+    match table.kind() {
+        TableKind::Reference { source: None } if table.is_sharded() => true,
+        TableKind::Reference { source: Some(_) } => true,
+        _ => strictness == Strictness::Strict && table.copies().next().is_some(),
+    }
+}
+
+/// The source of a copy; any other table is its own.
+pub(super) fn source_of(input: &PlanInput<'_>, table: &Arc<Table>) -> Result<Arc<Table>, SqlError> {
+    let TableKind::Reference { source: Some(source) } = table.kind() else {
+        return Ok(Arc::clone(table));
+    };
+    if source.name != table.name() {
+        return Refusal::ReferenceWrite.refuse();
+    }
+    Ok(input.vschema.find_unrouted(Some(&source.keyspace), &source.name)?)
+}
+
+/// The keyspaces whose shards have copies of a source.
+pub(super) fn keyspaces(input: &PlanInput<'_>, source: &Table) -> Result<Vec<Arc<str>>, SqlError> {
+    if input.strictness == Strictness::Lenient {
+        return Ok(Vec::new());
+    }
+    let live = |table: &TableName| input.columns.columns(table);
+    let keyspaces = source.copies().map(|(keyspace, name)| {
+        if name != source.name() || source.is_sharded() {
+            return Refusal::ReferenceWrite.refuse();
+        }
+        let copy = TableName { keyspace: keyspace.to_owned(), name: name.to_owned() };
+        if live(&copy) != live(source.qualified_name()) {
+            return Refusal::CopiesColumns.refuse();
+        }
+        Ok(keyspace.into())
+    });
+    keyspaces.collect()
+}
+
+/// Checks an INSERT; `columns` are those that it gives values for. Gives the values that may not
+/// turn out to ask the server for a number.
+pub(super) fn check_insert(
+    analysis: &Analysis<'_>,
+    insert: &Insert,
+    columns: Option<&[String]>,
+    rows: &[&[Expr]],
+) -> Result<Vec<HoleId>, SqlError> {
+    if analysis.input.strictness == Strictness::Lenient {
+        return Ok(Vec::new());
+    }
+    if !insert.on_duplicate.is_empty() || insert.returning || rows.is_empty() {
+        return Refusal::CopiesDiffer.refuse();
+    }
+    let (Some(all), Some(columns)) = (analysis.all_columns(0), columns) else {
+        return Refusal::CopiesUnknown.refuse();
+    };
+    let sequence = analysis.table(0).and_then(|table| table.auto_increment());
+    let sequenced =
+        |name: &str| sequence.is_some_and(|auto| auto.column.eq_ignore_ascii_case(name));
+    let mut numbered = Vec::new();
+    for column in all {
+        let place = columns.iter().position(|own| own.eq_ignore_ascii_case(&column.name));
+        for row in rows {
+            let given = place.and_then(|place| row.get(place)).map(|value| &value.kind);
+            match (given, column.filling) {
+                _ if sequenced(&column.name) => {}
+                (Some(ExprKind::Hole(hole)), Filling::Number) => numbered.push(*hole),
+                (Some(_), Filling::Number) => return Refusal::CopiesDiffer.refuse(),
+                (None | Some(ExprKind::Default), Filling::Number | Filling::Computed) => {
+                    return Refusal::CopiesDiffer.refuse();
+                }
+                (None | Some(ExprKind::Default), Filling::Unknown) => {
+                    return Refusal::CopiesUnknown.refuse();
+                }
+                (None | Some(_), _) => {}
+            }
+        }
+    }
+    rows.iter().flat_map(|row| row.iter()).try_for_each(check_expr)?;
+    Ok(numbered)
+}
+
+/// Checks an UPDATE of the only table of a statement.
+pub(super) fn check_update(analysis: &Analysis<'_>, update: &Update) -> Result<(), SqlError> {
+    if analysis.input.strictness == Strictness::Lenient {
+        return Ok(());
+    }
+    if update.ignore || update.limit.is_some() || update.with.is_some() {
+        return Refusal::CopiesDiffer.refuse();
+    }
+    let Some(all) = analysis.all_columns(0) else { return Refusal::CopiesUnknown.refuse() };
+    let is_set = |column: &Column| {
+        let own = |set: &Assignment| set.column.text.eq_ignore_ascii_case(&column.name);
+        update.assignments.iter().any(own)
+    };
+    for column in all.iter().filter(|column| !is_set(column)) {
+        match column.filling {
+            _ if column.touched => return Refusal::CopiesDiffer.refuse(),
+            Filling::Unknown
+                if matches!(column.sql_type, SqlType::Timestamp | SqlType::DateTime) =>
+            {
+                return Refusal::CopiesUnknown.refuse();
+            }
+            _ => {}
+        }
+    }
+    let defaults = |set: &Assignment| matches!(set.value.kind, ExprKind::Default);
+    if update.assignments.iter().any(defaults) {
+        return Refusal::CopiesDiffer.refuse();
+    }
+    let values = update.assignments.iter().map(|set| &set.value);
+    values.chain(&update.filter).try_for_each(check_expr)
+}
+
+/// Checks a DELETE from the only table of a statement.
+pub(super) fn check_delete(analysis: &Analysis<'_>, delete: &Delete) -> Result<(), SqlError> {
+    if analysis.input.strictness == Strictness::Lenient {
+        return Ok(());
+    }
+    let odd = delete.ignore || delete.limit.is_some() || delete.with.is_some();
+    if odd || delete.returning {
+        return Refusal::CopiesDiffer.refuse();
+    }
+    delete.filter.iter().try_for_each(check_expr)
+}
+
+/// Whether every server computes the same.
+fn check_expr(expr: &Expr) -> Result<(), SqlError> {
+    let mut found = Doubts(false);
+    walk_expr(&mut found, expr);
+    if found.0 { Refusal::CopiesDiffer.refuse() } else { Ok(()) }
+}
+
+struct Doubts(bool);
+
+impl Visitor for Doubts {
+    fn expr(&mut self, expr: &Expr) -> Walk {
+        self.0 |= match &expr.kind {
+            ExprKind::Function(function) => {
+                let name = function.name.text.to_ascii_lowercase();
+                function.qualifier.is_some() || function.over || !PURE.contains(&name.as_str())
+            }
+            ExprKind::Hole(_)
+            | ExprKind::Ordinal(_)
+            | ExprKind::Null
+            | ExprKind::Bool(_)
+            | ExprKind::Default
+            | ExprKind::Column { .. }
+            | ExprKind::Nested(_)
+            | ExprKind::Not(_)
+            | ExprKind::Negative(_)
+            | ExprKind::And(..)
+            | ExprKind::Or(..)
+            | ExprKind::Compare { .. }
+            | ExprKind::In { .. }
+            | ExprKind::Between { .. }
+            | ExprKind::Like { .. }
+            | ExprKind::IsNull { .. }
+            | ExprKind::Tuple(_)
+            | ExprKind::Collate { .. }
+            | ExprKind::Other(_) => false,
+            _ => true,
+        };
+        Walk::Inside
+    }
+}
+
+/// Refuses a definition that would change the rows of a source and not those of its copies.
+pub(super) fn check_definition(
+    ddl: &Ddl,
+    keyspace: &str,
+    input: &PlanInput<'_>,
+) -> Result<(), SqlError> {
+    use DdlKind::{CreateTable, DropTable, RenameTable, TruncateTable};
+    let writes = matches!(ddl.kind, DropTable | TruncateTable | RenameTable)
+        || ddl.kind == CreateTable && ddl.query.is_some();
+    if !writes || input.strictness == Strictness::Lenient {
+        return Ok(());
+    }
+    let linked = |table: &Table| {
+        matches!(table.kind(), TableKind::Reference { source: Some(_) })
+            || table.copies().next().is_some()
+    };
+    let found = ddl.tables.iter().any(|name| {
+        let table = input.vschema.find_unrouted(Some(keyspace), &name.name.text);
+        table.is_ok_and(|table| linked(&table))
+    });
+    if found { Refusal::CopiesDefinition.refuse() } else { Ok(()) }
+}
+
+/// Refuses a statement that the parser cannot read, for an unsharded keyspace, if it may write a
+/// table that has copies elsewhere.
+pub(super) fn check_unparsed(input: &PlanInput<'_>, keyspace: &str) -> Result<(), SqlError> {
+    let writes = matches!(input.scan.kind(), Kind::Delete | Kind::Truncate | Kind::Rename)
+        || !stores_no_rows(input);
+    let Some(keyspace) = input.vschema.keyspace(keyspace).filter(|_| writes) else {
+        return Ok(());
+    };
+    let sources: Vec<&str> = keyspace
+        .tables()
+        .filter(|table| table.copies().next().is_some())
+        .map(|table| table.name())
+        .collect();
+    if sources.is_empty() {
+        return Ok(());
+    }
+    let Ok(mut cursor) = Cursor::new(input.text, input.mode, input.scan) else {
+        return Refusal::CopiesUnread.refuse();
+    };
+    while !cursor.at_end() {
+        let name = cursor.ident_of(cursor.peek());
+        if name.is_some_and(|name| sources.iter().any(|own| own.eq_ignore_ascii_case(&name.text))) {
+            return Refusal::CopiesUnread.refuse();
+        }
+        cursor.advance();
+    }
+    Ok(())
+}
