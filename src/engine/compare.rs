@@ -112,7 +112,7 @@ impl Key {
 const MAX_SORT_LENGTH: usize = 1024;
 
 fn refused(what: &str) -> SqlError {
-    catalog::UNSUPPORTED.with(&[&what])
+    catalog::UNSUPPORTED.advising(&[&what], "order and group by columns with shorter values")
 }
 
 /// Reads a cell that is not text.

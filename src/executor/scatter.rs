@@ -227,7 +227,8 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
                 Some((_, known)) if same_types(known, &columns) => {}
                 Some(_) => {
                     let what = "a result whose columns have different types on different shards";
-                    return Err(catalog::UNSUPPORTED.with(&[&what]).into());
+                    let advice = "CAST the columns to one type";
+                    return Err(catalog::UNSUPPORTED.advising(&[&what], advice).into());
                 }
             }
         }

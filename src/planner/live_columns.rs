@@ -286,6 +286,31 @@ mod tests {
     }
 
     #[test]
+    fn what_servers_fill_in_themselves_is_known() {
+        for (extra, default, expected) in [
+            ("", None, Filling::Constant),
+            ("", Some("NULL"), Filling::Constant),
+            ("", Some("7"), Filling::Constant),
+            ("", Some("'a(b)'"), Filling::Constant),
+            ("", Some("plain"), Filling::Constant),
+            ("", Some("uuid()"), Filling::Computed),
+            ("", Some("current_timestamp()"), Filling::Computed),
+            ("", Some("CURRENT_TIMESTAMP"), Filling::Computed),
+            ("", Some("`a` + 1"), Filling::Computed),
+            ("DEFAULT_GENERATED", Some("uuid()"), Filling::Computed),
+            ("DEFAULT_GENERATED on update CURRENT_TIMESTAMP", None, Filling::Computed),
+            ("auto_increment", None, Filling::Number),
+            ("STORED GENERATED", None, Filling::Constant),
+        ] {
+            let (extra, default) = (extra.to_owned(), default.map(str::to_owned));
+            let row = ColumnRow { extra, default, ..row("t", "c", 1, "int") };
+            assert_eq!(column(&row).filling, expected, "{row:?}");
+        }
+        let extra = "on update current_timestamp()".to_owned();
+        assert!(column(&ColumnRow { extra, ..row("t", "c", 1, "timestamp") }).touched);
+    }
+
+    #[test]
     fn members_are_read_as_servers_print_them() {
         let cases: [(&str, &[&str]); 5] = [
             ("enum('a','b')", &["a", "b"]),

@@ -41,8 +41,8 @@ impl Session {
             return None;
         }
         if count < set.items.len() {
-            return Some(Err(catalog::UNSUPPORTED
-                .with(&[&"SET of Geogate's variables and a server's in one statement"])));
+            let what = "SET of Geogate's variables and a server's in one statement";
+            return Some(Err(catalog::UNSUPPORTED.advising(&[&what], "send two statements")));
         }
         // All or nothing.
         let mut changed = Changes::of(&self.state.reading);

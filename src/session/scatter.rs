@@ -25,7 +25,7 @@ use crate::wire::scanner::{Expect, Outcome};
 use super::attached::{Attached, DEADLOCK};
 use super::planned::{Form, InsertId, Job, Piece};
 use super::query::kill_on_server;
-use super::total::Total;
+use super::total::{Total, WrittenRows};
 use super::transaction::Transaction;
 use super::{End, Session};
 
@@ -318,10 +318,18 @@ impl Session {
         let mut total = Total::new(job.rows);
         let mut waiting: Vec<ServerId> = Vec::new();
         let mut first_error: Option<SqlError> = None;
-        for (piece, placement) in pieces.iter().zip(&placed) {
-            if waiting.contains(&placement.server()) {
+        for (number, (piece, placement)) in pieces.iter().zip(&placed).enumerate() {
+            let server = placement.server();
+            let before = if number == 1 && job.rows == WrittenRows::Copies {
+                // Whoever writes copies takes the locks of the first one first, so that two such
+                // writers never wait for each other on different servers.
+                waiting.first().copied()
+            } else {
                 // The connection is still busy with another shard of the same server.
-                self.collect(&mut waiting, placement.server(), &mut total, &mut first_error).await;
+                waiting.contains(&server).then_some(server)
+            };
+            if let Some(before) = before {
+                self.collect(&mut waiting, before, &mut total, &mut first_error).await;
             }
             if first_error.is_some() {
                 break;

@@ -7,7 +7,7 @@ use crate::client::{Answer, Client, Error, Parameter};
 use crate::cluster::{Cluster, Layout};
 
 const CATALOG: &str = r#"{ "tables": {
-  "first": {}, "second": {}, "third": {}, "fourth": {}, "stamped": {}, "counted": {}, "plain": {}
+  "first": {}, "second": {}, "third": {}, "fourth": {}, "stamped": {}, "counted": {}, "busy": {}, "plain": {}
 } }"#;
 
 const SHOP: &str = r#"{
@@ -21,6 +21,7 @@ const SHOP: &str = r#"{
     "fourth": { "type": "reference", "source": "catalog.fourth" },
     "stamped": { "type": "reference", "source": "catalog.stamped" },
     "counted": { "type": "reference", "source": "catalog.counted" },
+    "busy": { "type": "reference", "source": "catalog.busy" },
     "nation": { "type": "reference" }
   }
 }"#;
@@ -33,7 +34,7 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
         .shard("-80", "here", &[])
         .shard("80-", "here", &[]);
     let cluster = Cluster::start(layout);
-    let mut tables: Vec<String> = ["first", "second", "third", "fourth", "nation"]
+    let mut tables: Vec<String> = ["first", "second", "third", "fourth", "busy", "nation"]
         .map(|name| {
             format!(
                 "CREATE TABLE {name} (code CHAR(2) NOT NULL PRIMARY KEY, name VARCHAR(40), \
@@ -232,6 +233,26 @@ fn what_would_make_copies_differ_is_refused() {
     ok(&mut client, &format!("UPDATE stamped SET name = 'x', changed = {}", &times[..21]));
     assert_eq!(rows("counted").len(), 2);
     assert_eq!(rows("stamped")[0][1], "x");
+}
+
+/// Goal: writers of the same row wait for each other, and never in a circle over servers.
+#[test]
+fn writers_take_turns() {
+    let cluster = CLUSTER.watched();
+    let mut client = cluster.proxy().client("shop");
+    ok(&mut client, "INSERT INTO busy VALUES ('DE', 'Germany', 0)");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = cluster.proxy().client("shop");
+                ok(&mut client, "SET innodb_lock_wait_timeout = 10");
+                for _ in 0..25 {
+                    ok(&mut client, "UPDATE busy SET n = n + 1 WHERE code = 'DE'");
+                }
+            });
+        }
+    });
+    assert_eq!(rows("busy"), [["DE", "Germany", "100"]]);
 }
 
 /// Goal: a copy that was made stale past the proxy is not read where the source can be.
