@@ -223,6 +223,7 @@ fn services(
         passed: shared.passed,
         limits: limits.clone(),
         consistent_snapshot: config.consistent_snapshot,
+        reference_copies: config.reference_copies,
         accounts,
         registry: Arc::new(Registry::default()),
         topology,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value as Json, json};
 
+use crate::config::ReferenceCopies;
 use crate::engine::bindings::BoundStatement;
 use crate::engine::describe::{describe, routes};
 use crate::engine::plan::Primitive;
@@ -174,6 +175,7 @@ impl Explainer {
             text: sql.as_bytes(),
             scan,
             mode,
+            reference_copies: ReferenceCopies::Kept,
             vschema: &self.vschema,
             target: &self.target,
             strictness: self.strictness,

@@ -100,6 +100,7 @@ impl Checker<'_> {
             region,
             workers,
             consistent_snapshot: raw.proxy.consistent_snapshot,
+            reference_copies: raw.proxy.reference_copies,
             pass_attributes: raw.proxy.pass_attributes,
             listen,
             control,

@@ -33,6 +33,8 @@ pub struct Config {
     pub workers: usize,
     /// What START TRANSACTION WITH CONSISTENT SNAPSHOT does over several servers.
     pub consistent_snapshot: ConsistentSnapshot,
+    /// Who keeps the copies of reference tables.
+    pub reference_copies: ReferenceCopies,
     /// The names of clients' connection attributes that servers are told.
     pub pass_attributes: Vec<String>,
     /// Where clients connect.
@@ -193,6 +195,17 @@ impl ConsistentSnapshot {
             Self::PerServer => "per_server",
         }
     }
+}
+
+/// Who keeps the copies of reference tables that have a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferenceCopies {
+    /// Geogate writes them together with their source.
+    #[default]
+    Kept,
+    /// Something else copies the source, sooner or later.
+    External,
 }
 
 /// Someone who may log in.

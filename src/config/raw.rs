@@ -42,6 +42,8 @@ pub(super) struct RawProxy {
     #[serde(default)]
     pub(super) consistent_snapshot: super::ConsistentSnapshot,
     #[serde(default)]
+    pub(super) reference_copies: super::ReferenceCopies,
+    #[serde(default)]
     pub(super) pass_attributes: Vec<String>,
 }
 

@@ -26,6 +26,8 @@ pub struct Plan {
     pub access: Access,
     /// The keyspaces and tables it names, for metrics and residency.
     pub tables: Vec<TableUse>,
+    /// Whether copies that something else keeps are joined, which may be behind their source.
+    pub joins_copies: bool,
     /// What to run.
     pub root: Primitive,
     /// What to run instead when [`Routing::resolve`] answers [`Resolution::Unusable`] for `root`:

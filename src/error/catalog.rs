@@ -164,6 +164,8 @@ catalog! {
         "NULL or 0 for an AUTO_INCREMENT column of a table with copies, of which each server would take its own next number", "give the number, or let a sequence of the VSchema fill the column";
     COPIES_DIFFER = "GG09053", 1105, b"HY000", Client,
         "the copies of this table differ: the statement did not do the same to each, and was rolled back on all", "compare source and copies, and correct them, each by USE keyspace:shard";
+    COPIES_BEHIND = "GG09054", 1235, b"42000", Client,
+        "a strong read, a write or a transaction would join copies of a reference table, which may be behind their source (proxy.reference_copies = 'external')", "SET read_consistency = 'eventual' outside of a transaction, or read the source in a statement of its own";
 
     // 10: aborted
     KILLED = "GG10001", 1317, b"70100", Client,

@@ -10,7 +10,7 @@ use crate::sql::ast::{
     Expr, ExprKind, Ident, InsertSource, Lock, ObjectName, Span, Statement, TableFactor,
 };
 use crate::sql::visit::{Visitor, Walk, walk_statement};
-use crate::vschema::TabletType;
+use crate::vschema::{Strictness, TabletType};
 
 use super::analysis::Analysis;
 use super::copies;
@@ -65,7 +65,7 @@ fn unqualified(statement: &Statement, input: &PlanInput<'_>) -> Result<Vec<Splic
         Statement::Ddl(ddl) => ddl.tables.iter().for_each(|t| finder.object(t)),
         Statement::Query(_) | Statement::Update(_) => {}
     }
-    if finder.elsewhere {
+    if finder.elsewhere && input.strictness == Strictness::Strict {
         return Refusal::TargetKeyspace.refuse();
     }
     let splices = finder.spans.into_iter().map(|span| {
@@ -156,7 +156,7 @@ fn send(keyspace: &str, routing: Routing, query: QueryTemplate) -> Route {
 
 fn passed(kind: StatementKind, access: Access, route: Route) -> Plan {
     let root = Primitive::Route(Box::new(route));
-    Plan { kind, access, tables: Vec::new(), root, otherwise: None }
+    Plan { kind, access, tables: Vec::new(), joins_copies: false, root, otherwise: None }
 }
 
 /// A replica takes no writes.

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::config::ReferenceCopies;
 use crate::error::SqlError;
 use crate::sql::ast::{Assignment, Ddl, DdlKind, Delete, Expr, ExprKind, HoleId, Insert, Update};
 use crate::sql::cursor::Cursor;
@@ -60,13 +61,18 @@ const PURE: &[&str] = &[
     "values",
 ];
 
-/// Whether a table has copies, or is one.
-pub(super) fn has_copies(table: &Table, strictness: Strictness) -> bool {
+/// Whether a table has copies that Geogate keeps, or is one.
+pub(super) fn has_copies(input: &PlanInput<'_>, table: &Table) -> bool {
+    let kept = input.reference_copies == ReferenceCopies::Kept;
     match table.kind() {
         TableKind::Reference { source: None } if table.is_sharded() => true,
-        TableKind::Reference { source: Some(_) } => true,
-        _ => strictness == Strictness::Strict && table.copies().next().is_some(),
+        TableKind::Reference { source: Some(_) } => kept,
+        _ => kept && input.strictness == Strictness::Strict && table.copies().next().is_some(),
     }
+}
+
+fn is_kept(input: &PlanInput<'_>) -> bool {
+    input.strictness == Strictness::Strict && input.reference_copies == ReferenceCopies::Kept
 }
 
 /// The source of a copy; any other table is its own.
@@ -82,7 +88,7 @@ pub(super) fn source_of(input: &PlanInput<'_>, table: &Arc<Table>) -> Result<Arc
 
 /// The keyspaces whose shards have copies of a source.
 pub(super) fn keyspaces(input: &PlanInput<'_>, source: &Table) -> Result<Vec<Arc<str>>, SqlError> {
-    if input.strictness == Strictness::Lenient {
+    if !is_kept(input) {
         return Ok(Vec::new());
     }
     let live = |table: &TableName| input.columns.columns(table);
@@ -236,7 +242,7 @@ pub(super) fn check_definition(
     use DdlKind::{CreateTable, DropTable, RenameTable, TruncateTable};
     let writes = matches!(ddl.kind, DropTable | TruncateTable | RenameTable)
         || ddl.kind == CreateTable && ddl.query.is_some();
-    if !writes || input.strictness == Strictness::Lenient {
+    if !writes || !is_kept(input) {
         return Ok(());
     }
     let linked = |table: &Table| {
@@ -255,6 +261,7 @@ pub(super) fn check_definition(
 pub(super) fn check_unparsed(input: &PlanInput<'_>, keyspace: &str) -> Result<(), SqlError> {
     let writes = matches!(input.scan.kind(), Kind::Delete | Kind::Truncate | Kind::Rename)
         || !stores_no_rows(input);
+    let writes = writes && is_kept(input);
     let Some(keyspace) = input.vschema.keyspace(keyspace).filter(|_| writes) else {
         return Ok(());
     };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::config::ReferenceCopies;
 use crate::key::Destination;
 use crate::sql::ast::{HoleId, Span};
 use crate::sql::mode::LexMode;
@@ -24,6 +25,8 @@ pub struct PlanInput<'a> {
     pub target: &'a Target,
     /// Whether Vitess' silences are accepted.
     pub strictness: Strictness,
+    /// Who keeps the copies of reference tables.
+    pub reference_copies: ReferenceCopies,
     /// Columns as the servers have them; they go before the VSchema's.
     pub columns: &'a dyn ColumnSource,
 }

@@ -51,7 +51,7 @@ pub(super) fn plan(insert: &Insert, input: &PlanInput<'_>) -> Result<Plan, SqlEr
         analysis.expr(&assignment.value, block)?;
     }
     let table = if destination.is_some() { table } else { copies::source_of(input, &table)? };
-    let copied = destination.is_none() && copies::has_copies(&table, input.strictness);
+    let copied = destination.is_none() && copies::has_copies(input, &table);
     let allowed = misplaced(input, Some(table.keyspace()));
     let columns = column_names(&analysis, insert);
     let mut planner = Planner { analysis: &mut analysis, insert, table, columns, rows: Vec::new() };
@@ -445,6 +445,7 @@ impl<'b> Planner<'_, 'b> {
             kind,
             access: Access::Write,
             tables: vec![TableUse { keyspace, table: name }],
+            joins_copies: false,
             root: Primitive::Route(Box::new(route)),
             otherwise: None,
         })

@@ -190,6 +190,7 @@ fn members(column_type: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ReferenceCopies;
     use crate::engine::plan::Primitive;
     use crate::engine::routing::Opcode;
     use crate::planner::input::{PlanInput, Target};
@@ -364,6 +365,7 @@ mod tests {
             text: sql.as_bytes(),
             scan: &scan,
             mode: LexMode::default(),
+            reference_copies: ReferenceCopies::Kept,
             vschema: &vschema,
             target: &target,
             strictness: Strictness::Strict,

@@ -30,6 +30,7 @@ mod write;
 
 use std::sync::Arc;
 
+use crate::config::ReferenceCopies;
 use crate::engine::plan::{
     Access, Copies, NextValue, Operation, Plan, Primitive, Route, StatementKind, TableUse,
 };
@@ -37,7 +38,7 @@ use crate::engine::routing::Routing;
 use crate::engine::template::{Item, QueryTemplate, Replacement, Splice};
 use crate::error::SqlError;
 use crate::sql::ast::{ExprKind, Lock, Query, SelectItem, SetExpr, Span, Statement};
-use crate::vschema::{Strictness, TableKind};
+use crate::vschema::{Strictness, Table, TableKind};
 
 use analysis::Analysis;
 use input::PlanInput;
@@ -122,7 +123,16 @@ fn finish(analysis: &Analysis<'_>, kind: StatementKind, access: Access, root: Pr
             }
         }
     }
-    Plan { kind, access, tables, root, otherwise: None }
+    let joins_copies = analysis.destination.is_none() && joins_copies(analysis);
+    Plan { kind, access, tables, joins_copies, root, otherwise: None }
+}
+
+/// Whether copies that something else keeps stand beside rows of the shards.
+fn joins_copies(analysis: &Analysis<'_>) -> bool {
+    let is_copy = |table: &Table| matches!(table.kind(), TableKind::Reference { source: Some(_) });
+    analysis.input.reference_copies == ReferenceCopies::External
+        && (0..analysis.instances.len())
+            .any(|id| analysis.table(id).is_some_and(|table| is_copy(table)))
 }
 
 fn route(

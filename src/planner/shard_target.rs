@@ -21,7 +21,7 @@ use crate::sql::control::directive::directives;
 use crate::sql::cursor::Cursor;
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind as Kind;
-use crate::vschema::{ColumnVindex, Table, TableKind};
+use crate::vschema::{ColumnVindex, Strictness, Table, TableKind};
 
 use super::analysis::{
     Analysis, BlockId, ColumnOf, Home, Instance, Source, SourceKind, Strength, TableId,
@@ -52,7 +52,9 @@ pub(super) enum Misplaced {
 /// What the statement's hints and the keyspace of the target say.
 pub(super) fn misplaced(input: &PlanInput<'_>, keyspace: Option<&str>) -> Misplaced {
     let keyspace = keyspace.and_then(|name| input.vschema.keyspace(name));
-    if keyspace.is_some_and(|keyspace| !keyspace.is_sharded()) {
+    let unsharded = keyspace.is_some_and(|keyspace| !keyspace.is_sharded());
+    // Vitess looks at nothing.
+    if unsharded || input.strictness == Strictness::Lenient {
         return Misplaced::Allowed;
     }
     let hinted = input.scan.features().contains(Features::DIRECTIVE)

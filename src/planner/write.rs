@@ -221,9 +221,9 @@ fn changes_copies(
     tables: Vec<TableId>,
     changed: impl Fn(TableId) -> bool,
 ) -> Result<bool, SqlError> {
-    let strictness = analysis.input.strictness;
-    let copied =
-        |id: TableId| analysis.table(id).is_some_and(|table| copies::has_copies(table, strictness));
+    let copied = |id: TableId| {
+        analysis.table(id).is_some_and(|table| copies::has_copies(&analysis.input, table))
+    };
     if !tables.into_iter().any(|id| copied(id) && changed(id)) {
         return Ok(false);
     }

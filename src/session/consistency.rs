@@ -146,6 +146,15 @@ impl Session {
         self.place_except(topology, shard, access, hints, None)
     }
 
+    /// The level of a statement's reads. Everything in a transaction sees the writes before it.
+    pub(super) fn read_level(&self, hints: Option<&ReadOptions>) -> Consistency {
+        let plain = self.state.autocommit
+            && !self.in_transaction()
+            && self.transaction == Transaction::None { next: None };
+        let options = hints.unwrap_or(&self.state.reading.options);
+        if plain { options.level } else { Consistency::Strong }
+    }
+
     fn place_except(
         &mut self,
         topology: &Topology,
@@ -158,16 +167,13 @@ impl Session {
             self.state.reading.served = Some(placement);
             return Ok(placement);
         }
-        let plain = self.state.autocommit
-            && !self.in_transaction()
-            && self.transaction == Transaction::None { next: None };
+        let level = self.read_level(hints);
         let reading = &mut self.state.reading;
         reading.salt = reading.salt.wrapping_add(1);
         let options = hints.unwrap_or(&reading.options);
         let request = geo::Request {
             access,
-            // Everything in a transaction sees the writes before it.
-            level: if plain { options.level } else { Consistency::Strong },
+            level,
             region: options.region.as_ref(),
             leaving: options.leaving,
             target: reading.target,

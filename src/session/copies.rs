@@ -1,14 +1,29 @@
 //! Writes to tables that have copies: the statement also goes to the shards that hold them.
 
-use crate::engine::plan::{Bindings as _, Route};
+use crate::engine::plan::{Access, Bindings as _, Plan, Route};
 use crate::error::{SqlError, catalog};
+use crate::geo::Consistency;
 use crate::sql::value::Value;
 use crate::topology::Topology;
 
 use super::Session;
+use super::consistency::ReadOptions;
 use super::planned::{Piece, Statement};
 
 impl Session {
+    /// Refuses a strong read, or a write, by copies that something else keeps.
+    pub(super) fn check_copies(
+        &self,
+        plan: &Plan,
+        hints: Option<&ReadOptions>,
+    ) -> Result<(), SqlError> {
+        let weak = plan.access == Access::Read && self.read_level(hints) != Consistency::Strong;
+        if plan.joins_copies && !weak {
+            return Err(catalog::COPIES_BEHIND.error());
+        }
+        Ok(())
+    }
+
     /// The pieces of a route, and the same for every copy.
     pub(super) fn with_copies(
         &self,

@@ -104,6 +104,9 @@ impl Session {
             Err(error) => return self.reply_error(error).await,
         };
         statement.session_values = self.session_values(statement.features);
+        if let Err(error) = self.check_copies(&plan, statement.hints.as_ref()) {
+            return self.reply_error(error).await;
+        }
         let result = self.run_primitive(&plan, &plan.root, &statement).await;
         self.scan = statement.scan;
         result
@@ -129,6 +132,7 @@ impl Session {
             text: &statement.text,
             scan: &statement.scan,
             mode: self.state.lex_mode,
+            reference_copies: self.services.reference_copies,
             vschema: generation.vschema(),
             target: &self.state.target,
             strictness: Strictness::Strict,
@@ -357,6 +361,7 @@ impl Session {
             || route.generate.is_some()
             || plan.kind == PlanKind::Ddl
             || !route.copies.is_empty()
+            || plan.joins_copies
             || scan.features().contains(Features::DIRECTIVE)
         {
             return None;

@@ -10,7 +10,7 @@ use crate::backend::{
     AccountTrouble, CheckoutError, Names, PassedAttributes, Pool, Product, Profile, Settings,
 };
 use crate::canary::{Serving, Steward};
-use crate::config::{ConsistentSnapshot, Limits};
+use crate::config::{ConsistentSnapshot, Limits, ReferenceCopies};
 use crate::error::{SqlError, catalog};
 use crate::executor::registry::Registry;
 use crate::executor::sequence::Sequences;
@@ -58,6 +58,8 @@ pub struct Services {
     /// What START TRANSACTION WITH CONSISTENT SNAPSHOT over several servers does, unless a session
     /// has set it.
     pub consistent_snapshot: ConsistentSnapshot,
+    /// Who keeps the copies of reference tables.
+    pub reference_copies: ReferenceCopies,
     /// Attributes of clients that servers are told.
     pub passed: Arc<PassedAttributes>,
     /// Collations that servers were asked for.

@@ -285,3 +285,48 @@ fn a_copy_is_read_only_where_it_must_be_joined() {
     ok(&mut client, "USE shop");
     refused(client.query("UPDATE fourth SET n = 2"), 1235, "other columns");
 }
+
+/// Goal: where something else keeps the copies, Geogate writes the source alone and joins them
+/// under weaker levels only.
+#[test]
+fn copies_that_something_else_keeps_are_no_strong_read() {
+    let layout = Layout::new("external", &["here"])
+        .proxy("reference_copies = \"external\"")
+        .keyspace("catalog", r#"{ "tables": { "unit": {} } }"#)
+        .shard("-", "here", &[])
+        .keyspace(
+            "shop",
+            r#"{ "sharded": true, "vindexes": { "hash": { "type": "hash" } }, "tables": {
+              "customer": { "column_vindexes": [{ "column": "id", "name": "hash" }] },
+              "unit": { "type": "reference", "source": "catalog.unit" } } }"#,
+        )
+        .shard("-80", "here", &[])
+        .shard("80-", "here", &[]);
+    let cluster = Cluster::start(layout);
+    let cluster = cluster.watched();
+    let unit = "CREATE TABLE unit (code CHAR(2) PRIMARY KEY, name VARCHAR(40))".to_owned();
+    let customer = "CREATE TABLE customer (id BIGINT PRIMARY KEY, code CHAR(2))".to_owned();
+    let old = "INSERT INTO unit VALUES ('m', 'old')".to_owned();
+    cluster.on_primaries("catalog", &[unit.clone(), old.clone()]);
+    cluster.on_primaries("shop", &[unit, customer, old]);
+    let mut client = cluster.proxy().client("shop");
+    ok(&mut client, "INSERT INTO customer VALUES (1, 'm'), (2, 'm'), (3, 'm'), (4, 'm')");
+    ok(&mut client, "UPDATE unit SET name = CONCAT('at ', LEFT(NOW(), 2)) WHERE code = 'm'");
+    assert_eq!(ok(&mut client, "SELECT name FROM unit").scalar(), "at 20");
+    let join = "SELECT u.name FROM customer c JOIN unit u ON u.code = c.code WHERE c.id = 3";
+    let update = "UPDATE customer c JOIN unit u ON u.code = c.code SET c.code = u.name";
+    refused(client.query(join), 1235, "a strong join");
+    ok(&mut client, "SET read_consistency = 'eventual'");
+    assert_eq!(ok(&mut client, join).scalar(), "old");
+    assert_eq!(ok(&mut client, join).scalar(), "old");
+    refused(client.query(update), 1235, "a write by copies");
+    ok(&mut client, "BEGIN");
+    refused(client.query(join), 1235, "a join in a transaction");
+    ok(&mut client, "ROLLBACK");
+    ok(&mut client, "SET read_consistency = 'strong'");
+    refused(client.query(join), 1235, "a strong join");
+    let hinted = join.replacen("SELECT", "SELECT /*vt+ READ_CONSISTENCY=eventual */", 1);
+    assert_eq!(ok(&mut client, &hinted).scalar(), "old");
+    let statement = client.prepare(join).expect("it is planned");
+    refused(client.execute(&statement, &[]), 1235, "a strong join");
+}
