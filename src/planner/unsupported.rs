@@ -1,5 +1,6 @@
 //! Every refusal of the planner, in one list, each with the advice that is right for it.
-//! `tests/golden/plans/unsupported.plan` has a case for each.
+//! `tests/golden/plans` has a case for each: `unsupported.plan`, and `shard_target_writes.plan` and
+//! `reference_tables.plan` for theirs.
 //!
 //! "USE keyspace:shard" is advice only where one shard gives the whole answer, or where the
 //! statement is about each server: it is no way around a refusal of rows of several shards.

@@ -7,7 +7,8 @@ use crate::client::{Answer, Client, Error, Parameter};
 use crate::cluster::{Cluster, Layout};
 
 const CATALOG: &str = r#"{ "tables": {
-  "first": {}, "second": {}, "third": {}, "fourth": {}, "stamped": {}, "counted": {}, "busy": {}, "plain": {}
+  "first": {}, "second": {}, "third": {}, "fourth": {},
+  "stamped": {}, "counted": {}, "busy": {}, "plain": {}
 } }"#;
 
 const SHOP: &str = r#"{
