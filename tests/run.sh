@@ -73,6 +73,7 @@ need_compiler() {
 need_servers() {
   need mariadbd mariadb-server-core
   need mariadb mariadb-client-core
+  need mariadb-dump mariadb-client
   need setpriv util-linux
 }
 
