@@ -111,6 +111,9 @@ const READS: &[&str] = &[
     "SELECT DATE_ADD(?, INTERVAL 1 DAY), CAST(? AS SIGNED)",
 ];
 
+/// The number that statements beside [`READS`] and [`WRITES`] go by.
+const PROBED: usize = 0;
+
 const WRITES: &[&str] = &[
     "DELETE FROM bound WHERE k = ?",
     "UPDATE bound SET n = n + 1 WHERE k = ?",
@@ -155,6 +158,14 @@ impl Pair {
         let without_id = |all: &[Vec<u8>]| [&all[0][5..], &all[1..].concat()].concat();
         assert_eq!(without_id(&ours), without_id(&theirs), "{sql}");
         self.statements.push((number, proxied, direct));
+    }
+
+    /// Runs a statement on both sides.
+    fn set(&mut self, sql: &str) {
+        for client in [&mut self.proxied, &mut self.direct] {
+            client.query(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
+            client.recorded.clear();
+        }
     }
 
     /// One execution on both sides; says how they differ.
@@ -334,12 +345,7 @@ fn types_of_user_variables() {
     let mut one = Pair::new(&proxy);
     let mut two = Pair::new(&proxy);
     let sql = "SELECT k FROM bound WHERE k = @v ORDER BY id";
-    let set = |pair: &mut Pair, sql: &str| {
-        pair.proxied.query(sql).expect("ok");
-        pair.direct.query(sql).expect("ok");
-        pair.proxied.recorded.clear();
-        pair.direct.recorded.clear();
-    };
+    let set = |pair: &mut Pair, sql: &str| pair.set(sql);
     set(&mut one, "SET @v = 0");
     set(&mut two, "SET @v = 'abc'");
     one.prepare(3, sql);
@@ -380,45 +386,96 @@ fn types_of_user_variables() {
     }
 }
 
-/// Goal: a server prepares a statement again after a definition, under the settings of whoever
-/// executes it then; that changes nobody else's.
+/// What a session may set that could decide how a statement is read, or what it gives.
+const SETTINGS: &[&str] = &[
+    "SET sql_mode = 'ANSI_QUOTES'",
+    "SET sql_mode = 'PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES'",
+    "SET sql_mode = 'NO_UNSIGNED_SUBTRACTION,HIGH_NOT_PRECEDENCE'",
+    "SET sql_mode = 'IGNORE_SPACE,PAD_CHAR_TO_FULL_LENGTH'",
+    "SET sql_mode = 'NO_ZERO_DATE,STRICT_ALL_TABLES'",
+    "SET NAMES latin1",
+    "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+    "SET collation_connection = utf8mb4_unicode_ci",
+    "SET character_set_results = latin1",
+    "SET character_set_results = NULL",
+    "SET time_zone = '+05:30'",
+    "SET timestamp = 1000000000",
+    "SET div_precision_increment = 7",
+    "SET group_concat_max_len = 5",
+    "SET default_week_format = 3",
+    "SET lc_time_names = 'de_DE'",
+    "SET sql_select_limit = 1",
+    "SET sql_auto_is_null = 1",
+    "SET max_sort_length = 8",
+    "SET optimizer_switch = 'derived_merge=off'",
+    "SET optimizer_prune_level = 0",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "USE app_a",
+];
+
+/// Shows what they do.
+const PROBE: &str = "SELECT id, \"v\", 'a\\n' 'b', 'x' || 'y', 5 - v, v / 3, NOT 1 BETWEEN -5 AND 5, \
+     COLLATION('a'), CHARSET(CONCAT('a', ?)), HEX('\u{e4}'), c, LENGTH(c), \
+     CAST(? AS UNSIGNED) - 1 < 0, FROM_UNIXTIME(86400), NOW() = FROM_UNIXTIME(1000000000), \
+     WEEK('2024-12-31'), DATE_FORMAT('2024-03-01', '%M'), DATABASE(), \
+     (SELECT GROUP_CONCAT(v ORDER BY v) FROM defined) FROM defined WHERE id <= ? ORDER BY c, id";
+
+/// Goal: what one session sets decides nothing of another's statements, whatever is set later and
+/// even when a definition has the server prepare them again, under the settings of whoever
+/// executes them then.
 #[test]
-fn settings_of_others_after_a_definition() {
+fn settings_of_others() {
     let _cluster = SINGLE.watched();
-    let proxy = proxy_with("definition", 1);
+    let proxy = proxy_with("settings", 1);
     let mut owner = SINGLE.shards[0].primary.client("app");
-    owner.query("CREATE TABLE defined (id INT PRIMARY KEY, v INT)").expect("a table");
-    owner.query("INSERT INTO defined VALUES (1, 10)").expect("a row");
-    let sql = "SELECT id, \"v\", 'a' 'b', 'x' || 'y', 5 - v, v / 3, COLLATION('a') FROM defined \
-         WHERE id = ?";
-    let numbers = [fixed("BIGINT 1", 8, &1_i64.to_le_bytes())];
-    let mut pairs = [Pair::new(&proxy), Pair::new(&proxy), Pair::new(&proxy)];
-    for pair in &mut pairs {
-        pair.prepare(0, sql);
+    for database in ["app", "app_a"] {
+        let table = format!(
+            "CREATE TABLE {database}.defined (id INT PRIMARY KEY, v INT UNSIGNED, c CHAR(5))"
+        );
+        owner.query(table).expect("a table");
+        let rows = format!(
+            "INSERT INTO {database}.defined VALUES (1, 1{0}, 'b'), (2, 2{0}, 'a')",
+            database.len()
+        );
+        owner.query(rows).expect("rows");
     }
-    let settings = [
-        "SET sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT'",
-        "SET NAMES latin1",
-        "SET collation_connection = utf8mb4_bin",
-        "SET div_precision_increment = 7",
-    ];
-    for (round, setting) in settings.iter().enumerate() {
+    let number = fixed("BIGINT 2", 8, &2_i64.to_le_bytes());
+    let unsigned = Bound { unsigned: true, ..fixed("UNSIGNED 0", 8, &0_i64.to_le_bytes()) };
+    let word = text("text", 253, "w");
+    let params = [&word, &unsigned, &number];
+    for (round, setting) in SETTINGS.iter().enumerate() {
+        let mut pairs = [Pair::new(&proxy), Pair::new(&proxy), Pair::new(&proxy)];
+        let all = |pairs: &mut [Pair; 3], what: &str| {
+            for who in [0, 1, 2, 1, 0] {
+                let same = pairs[who].step(0, &params);
+                assert_eq!(same, Ok(()), "{setting}, {what}, session {who}");
+            }
+        };
+        let alter = |number: usize| {
+            let sql = format!("ALTER TABLE defined ADD COLUMN c{round}_{number} INT");
+            proxy.client("app").query(&sql).expect("ok");
+            proxy.client("app_a").query(&sql).expect("ok");
+        };
+        // The first has other settings at PREPARE, the second from then on.
+        pairs[0].set(setting);
         for pair in &mut pairs {
-            assert_eq!(pair.step(0, &[&numbers[0]]), Ok(()), "round {round}");
+            pair.prepare(PROBED, PROBE);
         }
-        // The first session's settings are others now; its statement means what it meant.
-        pairs[0].proxied.query(setting).expect("ok");
-        pairs[0].direct.query(setting).expect("ok");
-        pairs[0].proxied.recorded.clear();
-        pairs[0].direct.recorded.clear();
-        assert_eq!(pairs[0].step(0, &[&numbers[0]]), Ok(()), "round {round}, moved");
-        proxy
-            .client("app")
-            .query(format!("ALTER TABLE defined ADD COLUMN c{round} INT"))
-            .expect("ok");
+        all(&mut pairs, "prepared");
+        pairs[1].set(setting);
+        all(&mut pairs, "set since");
+        alter(1);
+        all(&mut pairs, "defined since");
+        pairs[0].set("SET sql_mode = DEFAULT, time_zone = DEFAULT, div_precision_increment = 9");
+        pairs[0].set("SET NAMES utf8mb4");
+        all(&mut pairs, "set again");
+        alter(2);
+        all(&mut pairs, "defined again");
         for pair in &mut pairs {
-            assert_eq!(pair.step(0, &[&numbers[0]]), Ok(()), "round {round}, defined");
+            pair.statements.clear();
+            pair.prepare(PROBED, PROBE);
         }
+        all(&mut pairs, "prepared again");
     }
 }
 
