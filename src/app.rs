@@ -25,7 +25,7 @@ use crate::frontend::{Frontend, Inbox, Listener, Policy};
 use crate::monitor::columns::ColumnLook;
 use crate::monitor::reader::Reader;
 use crate::monitor::stored_programs::StoredProgramReader;
-use crate::monitor::{Monitor, MonitorSettings};
+use crate::monitor::{self, Monitor, MonitorSettings, Primaries};
 use crate::net::Codecs;
 use crate::observe::Metrics;
 use crate::session::accounts::Accounts;
@@ -208,13 +208,7 @@ fn services(
     let socket = socket.unwrap_or_default();
     let keyspaces = topology.keyspaces().map(|(_, keyspace)| keyspace.name.to_string()).collect();
     let steward = Arc::new(steward(config, &topology)?);
-    let topology = Arc::new(ArcSwap::from_pointee(topology));
-    let settings = MonitorSettings {
-        backend: config.backend.clone(),
-        interval: limits.monitor_interval(),
-        timeout: limits.monitor_timeout(),
-    };
-    let monitor = Monitor::start(monitors, &settings, &topology, &pools);
+    let (topology, monitor) = monitor(config, topology, &pools, monitors)?;
     let columns = column_reader(config, monitors, &topology, &steward);
     let refresh = limits.schema_refresh();
     let stored_programs = StoredProgramReader::start(monitors, &config.backend, refresh, &topology);
@@ -242,6 +236,30 @@ fn services(
         socket,
         resolves_names: facts.resolves_names,
     })
+}
+
+/// Remembers who the primaries were, and begins to watch the servers.
+fn monitor(
+    config: &Config,
+    topology: Topology,
+    pools: &[Arc<Pool>],
+    runtime: &tokio::runtime::Handle,
+) -> Result<(Arc<ArcSwap<Topology>>, Monitor), StartError> {
+    let limits = &config.limits;
+    let folder = StateFolder::new(&config.state);
+    let (topology, remembered) = monitor::remember(topology, &folder, config.split_brain)
+        .map_err(|error| StartError(format!("error: {error}")))?;
+    let topology = Arc::new(ArcSwap::from_pointee(topology));
+    let patience = limits.server_down();
+    let primaries = Primaries::new(&topology, pools, remembered, folder, runtime, patience);
+    let settings = MonitorSettings {
+        backend: config.backend.clone(),
+        interval: limits.monitor_interval(),
+        timeout: limits.monitor_timeout(),
+        silence: limits.server_silence(),
+    };
+    let monitor = Monitor::start(runtime, &settings, &Arc::new(primaries), pools);
+    Ok((topology, monitor))
 }
 
 /// What the dials of all servers share.
@@ -433,6 +451,7 @@ impl Control {
             tokens: config.tokens.clone(),
             region: config.region.clone(),
             regions: config.regions.clone(),
+            unready_without: config.unready_without.clone(),
             metrics: Box::new(move || counted.metrics.render()),
             stopped,
         };

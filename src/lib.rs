@@ -45,5 +45,6 @@ pub mod wire;
 
 pub mod clock;
 pub mod error;
+pub mod gtid;
 pub mod key;
 pub mod region;

@@ -18,9 +18,11 @@ use super::server_kind::{Product, ServerKind};
 use super::settings::Settings;
 use super::several::Several;
 use super::statements::Statements;
+use super::term::{Entered, Outdated};
 use crate::clock::{self, Instant};
 use crate::error::SqlError;
 use crate::net::Framed;
+use crate::topology::Identity;
 use crate::wire::capability::Capabilities;
 use crate::wire::command::code;
 use crate::wire::cursor::Malformed;
@@ -30,9 +32,12 @@ use crate::wire::scanner::{Expect, Outcome, ResponseScanner, Scan};
 use crate::wire::session_track::SessionChanges;
 use crate::wire::status::StatusFlags;
 
+mod counts;
 mod prepare;
 mod send;
 
+use counts::Counts;
+pub use counts::Stake;
 pub use prepare::{PrepareError, reading_key};
 
 /// What must be the same of a client and of the connections that its statements run on: the
@@ -100,6 +105,9 @@ pub enum Failure {
     /// The server's bytes make no sense.
     #[error("{0}")]
     Malformed(#[from] Malformed),
+    /// What the server says does not count: see [`super::Term`].
+    #[error("{0}")]
+    Outdated(Outdated),
 }
 
 /// A connection to a server.
@@ -132,6 +140,7 @@ pub struct Connection {
     databases_seen: u32,
     idle_since: Instant,
     _present: Present,
+    counts: Counts,
 }
 
 /// The current database of a session at a server.
@@ -155,6 +164,7 @@ pub(super) struct Established {
     pub(super) dial: Dial,
     pub(super) settings: Arc<Settings>,
     pub(super) statements_max: usize,
+    pub(super) entered: Entered,
 }
 
 impl Connection {
@@ -166,6 +176,7 @@ impl Connection {
             capabilities: made.capabilities,
             profile: made.profile,
             thread_id: made.thread_id,
+            counts: Counts::new(made.dial.term().number(), made.entered),
             dial: made.dial,
             initial: Arc::clone(&made.settings),
             settings: made.settings,
@@ -291,6 +302,7 @@ impl Connection {
         if outcome.warnings > 0 || outcome.is_error() || outcome.results > 1 {
             self.last_use.note_warnings();
         }
+        self.counts.note_answered();
     }
 
     /// A database that was altered or made anew keeps its old default character set for those who
@@ -436,13 +448,15 @@ impl Connection {
     }
 
     /// Puts a session of the server that is new or reset into the state that Geogate expects, and
-    /// learns what it has begun with.
-    pub(super) async fn set_up(&mut self) -> Result<(), Failure> {
+    /// learns what it has begun with. Gives the server's identity, if it tells it.
+    pub(super) async fn set_up(&mut self) -> Result<Option<Identity>, Failure> {
         let setup = self.kind.session_setup(self.initial.names());
         let looks = self.dial.looks();
         self.execute(setup.as_bytes()).await?;
         let mut initial = Settings::new(self.initial.names().clone());
-        if let Some(defaults) = Defaults::read(&self.rows(Defaults::OF_SESSION).await?) {
+        let question = format!("{}, {}", Defaults::OF_SESSION, self.kind.identity_columns());
+        let rows = self.rows(question.as_bytes()).await?;
+        if let Some(defaults) = Defaults::read(&rows) {
             defaults.enter(&mut initial);
             self.dial.note_defaults(defaults, looks);
         }
@@ -450,7 +464,7 @@ impl Connection {
             self.initial = Arc::new(initial);
         }
         self.settings = Arc::clone(&self.initial);
-        Ok(())
+        Ok(Defaults::read_identity(&rows))
     }
 
     /// Looks what the server gives new sessions now.
@@ -531,6 +545,7 @@ impl Connection {
                 break;
             }
         }
+        self.confirm()?;
         self.note_answered();
         let outcome = *self.scanner.outcome();
         if outcome.is_error() {

@@ -5,7 +5,9 @@
 //! knows what it was given itself: so both agree at any time, whatever becomes of the server's
 //! global variables meanwhile, as a session of a server keeps what it began with.
 
+use super::server_kind::server_identity;
 use super::settings::Settings;
+use crate::topology::Identity;
 
 /// Values of new sessions, as SQL literals.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,14 +17,15 @@ pub struct Defaults {
 }
 
 impl Defaults {
-    /// Asks for the values that a connection has; answered by [`read`](Self::read).
-    pub const OF_SESSION: &[u8] = b"SELECT @@session.sql_mode, @@session.autocommit + 0";
+    /// Asks for the values that a connection has; answered by [`read`](Self::read). The identity of
+    /// the server stands behind them.
+    pub const OF_SESSION: &str = "SELECT @@session.sql_mode, @@session.autocommit + 0";
     /// Asks for the values that new connections will have.
     pub const OF_SERVER: &[u8] = b"SELECT @@global.sql_mode, @@global.autocommit + 0";
 
     /// Reads an answer, in whatever character set it is: both values are letters of ASCII.
     pub fn read(rows: &[Vec<Option<Vec<u8>>>]) -> Option<Self> {
-        let [Some(sql_mode), Some(autocommit)] = &rows.first()?[..] else { return None };
+        let [Some(sql_mode), Some(autocommit), ..] = &rows.first()?[..] else { return None };
         let ascii = |cell: &[u8]| cell.iter().copied().filter(|b| *b != 0).collect::<Vec<u8>>();
         let is_plain = |b: &u8| b.is_ascii_alphanumeric() || b"_,".contains(b);
         let (sql_mode, autocommit) = (ascii(sql_mode), ascii(autocommit));
@@ -30,6 +33,13 @@ impl Defaults {
             return None;
         }
         Some(Self { sql_mode: [b"'", &sql_mode[..], b"'"].concat(), autocommit })
+    }
+
+    /// Reads the server's identity behind the values.
+    pub fn read_identity(rows: &[Vec<Option<Vec<u8>>>]) -> Option<Identity> {
+        let [_, _, Some(first), second] = &rows.first()?[..] else { return None };
+        let text = |cell: &Vec<u8>| String::from_utf8_lossy(cell).into_owned();
+        server_identity(&text(first), second.as_ref().map(text).as_deref())
     }
 
     /// Puts them into the settings of a session that begins.

@@ -19,6 +19,7 @@ use super::passed::PassedAttributes;
 use super::presence::Presence;
 use super::server_kind::ServerKind;
 use super::settings::{Names, Settings};
+use super::term::Term;
 use crate::clock::{self, Instant};
 use crate::config::{Address, Secret, ServerCompression};
 use crate::error::SqlError;
@@ -61,6 +62,8 @@ pub struct Dial {
     kill_turns: Arc<Semaphore>,
     /// The connections that are open.
     presence: Arc<Presence>,
+    /// Whether its answers count.
+    term: Arc<Term>,
 }
 
 /// So many try again at once.
@@ -193,7 +196,13 @@ impl Dial {
             refusal: Arc::default(),
             kill_turns: Arc::new(Semaphore::new(KILLS_AT_ONCE)),
             presence: Arc::default(),
+            term: Arc::default(),
         }
+    }
+
+    /// Whether what the server answers counts.
+    pub fn term(&self) -> &Arc<Term> {
+        &self.term
     }
 
     /// What the server gives new sessions, as it was seen last; `None` before it was reached.
@@ -317,7 +326,9 @@ impl Dial {
     }
 
     async fn establish(&self, profile: Profile) -> Result<Connection, Reason> {
-        let mut framed = Framed::new(self.reach().await?);
+        let stream = self.reach().await?;
+        let entered = self.term.enter(stream.socket()?);
+        let mut framed = Framed::new(stream);
         let packet = framed.read_packet(PACKET_MAX).await?;
         let payload = framed.payload(packet);
         if let Ok(error) = ErrPacket::parse(payload) {
@@ -363,7 +374,7 @@ impl Dial {
         }
 
         let settings = Arc::new(Settings::new(Names::utf8mb4()));
-        let mut connection = Connection::new(Established {
+        self.set_up(Connection::new(Established {
             framed,
             capabilities,
             profile,
@@ -372,12 +383,23 @@ impl Dial {
             dial: self.clone(),
             settings,
             statements_max: self.settings.statements_max,
-        });
-        connection.set_up().await.map_err(|failure| match failure {
+            entered,
+        }))
+        .await
+    }
+
+    /// Sets a session of the server up, if it is one of the server that is known at the address.
+    async fn set_up(&self, mut connection: Connection) -> Result<Connection, Reason> {
+        let identity = connection.set_up().await.map_err(|failure| match failure {
             Failure::Server(error) => Reason::Refused(error),
             Failure::Io(error) => Reason::Io(error),
             Failure::Malformed(error) => Reason::from(error),
+            Failure::Outdated(_) => Reason::Unsuitable(failure.to_string()),
         })?;
+        if !self.term.is_known(identity.as_ref()) {
+            let reason = "another server answers there than the one that was looked at last";
+            return Err(Reason::Unsuitable(reason.to_owned()));
+        }
         Ok(connection)
     }
 

@@ -1,6 +1,6 @@
 //! Which idle connections serve as well as a new one.
 
-use super::connection::{Connection, Profile};
+use super::connection::{Aligned, Connection, Profile};
 
 /// What a connection must be.
 #[derive(Clone, Copy)]
@@ -28,5 +28,33 @@ impl Fitting {
     /// Whether a connection is like that.
     pub(super) fn is_of(self, connection: &Connection) -> bool {
         connection.profile() == self.profile && (self.fits)(connection)
+    }
+}
+
+/// How much an idle connection must be told, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    /// Nothing.
+    Equal,
+    /// Another database.
+    Database,
+    /// Settings.
+    Settings,
+    /// It must be replaced, because no database is wanted and it is in one.
+    Replace,
+}
+
+impl Fit {
+    pub(super) fn of(connection: &Connection, wanted: &Aligned<'_>) -> Self {
+        let in_database = connection.is_in(wanted.database);
+        if !in_database && wanted.database.is_empty() {
+            Self::Replace
+        } else if !connection.has_settings(wanted.settings) {
+            Self::Settings
+        } else if in_database {
+            Self::Equal
+        } else {
+            Self::Database
+        }
     }
 }

@@ -23,13 +23,14 @@ mod server_kind;
 mod settings;
 mod several;
 mod statements;
+mod term;
 mod variable_kinds;
 
 pub use account::AccountTrouble;
 pub use ask::{Answered, AnsweredColumn, Packets};
 pub use bound_types::{BoundTypes, Fresh, Need, ValueKind, ValueKinds, Variant};
 pub use connection::{
-    Aligned, Connection, Failure, PrepareError, Profile, first_answer_sequence, reading_key,
+    Aligned, Connection, Failure, PrepareError, Profile, Stake, first_answer_sequence, reading_key,
 };
 pub use defaults::Defaults;
 pub use dial::{Dial, DialError, DialSettings, TOO_MANY, account_refused};
@@ -37,8 +38,9 @@ pub use last_use::{FORGET_WARNINGS, LastUse};
 pub use named::NamedStatements;
 pub use passed::{AttributeSet, PassedAttributes};
 pub use pool::{CheckoutError, Lease, Pool, PoolLimits, PoolUse};
-pub use server_kind::{Product, ServerKind};
+pub use server_kind::{Product, ServerKind, server_identity};
 pub use settings::{Names, RESULTSET_METADATA, Settings};
 pub use several::Several;
 pub use statements::{Exclusive, Owner, ServerStatement, Statements};
+pub use term::{Outdated, Term};
 pub use variable_kinds::{VariableKind, VariableKinds};

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::connection::{Aligned, Connection, Failure, Profile};
 use super::dial::{Dial, DialError};
-use super::fitting::Fitting;
+use super::fitting::{Fit, Fitting};
 use super::full::{First, Line};
 use crate::clock::{self, Instant};
 
@@ -69,6 +69,9 @@ pub enum CheckoutError {
     /// A new one could not be made.
     #[error(transparent)]
     Dial(#[from] DialError),
+    /// The server was declared down while one was waited for.
+    #[error("it was declared down")]
+    Down,
 }
 
 /// How many connections a pool has.
@@ -109,11 +112,11 @@ impl Pool {
         let deadline = clock::now() + self.wait;
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
-            Err(_) => tokio::time::timeout(self.wait, self.permits.acquire())
-                .await
-                .ok()
-                .and_then(Result::ok)
-                .ok_or(CheckoutError::Timeout(self.wait))?,
+            Err(_) => {
+                let permit = tokio::time::timeout(self.wait, self.permits.acquire());
+                let permit = self.unless_lost(permit).await?;
+                permit.ok().and_then(Result::ok).ok_or(CheckoutError::Timeout(self.wait))?
+            }
         };
         permit.forget();
         // From here on the lease gives the permit back, whatever happens.
@@ -146,7 +149,18 @@ impl Pool {
                 }
             }
         }
-        self.make_or_wait(worker, Fitting::any(profile), deadline).await
+        // A login is large, and rare.
+        let made = Box::pin(self.make_or_wait(worker, Fitting::any(profile), deadline));
+        self.unless_lost(made).await?
+    }
+
+    /// Waits for something, unless the server is given up meanwhile.
+    async fn unless_lost<T>(&self, work: impl Future<Output = T>) -> Result<T, CheckoutError> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = self.dial.term().lost() => Err(CheckoutError::Down),
+        }
     }
 
     /// Makes a connection, or waits for one where the server refuses more.
@@ -362,8 +376,16 @@ impl Pool {
         self.open.fetch_sub(before - list.len(), Ordering::Relaxed);
     }
 
-    /// Closes all idle connections, for a server that left.
-    pub fn close_idle(&self) {
+    /// Begins a term of the server: connections of the one before are not used any more.
+    pub fn begin_term(&self, number: u64) {
+        if self.dial.term().number() != number {
+            self.dial.term().begin(number);
+            self.close_idle();
+        }
+    }
+
+    /// Closes all idle connections.
+    fn close_idle(&self) {
         for list in &self.idle {
             let closed = std::mem::take(&mut *list.lock());
             self.open.fetch_sub(closed.len(), Ordering::Relaxed);
@@ -381,34 +403,6 @@ impl Pool {
         let in_use = in_use.saturating_sub(self.line.len());
         let idle = self.idle.iter().map(|list| list.lock().len()).sum();
         PoolUse { in_use, idle, capacity: self.capacity }
-    }
-}
-
-/// How much an idle connection must be told, the least first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Fit {
-    /// Nothing.
-    Equal,
-    /// Another database.
-    Database,
-    /// Settings.
-    Settings,
-    /// It must be replaced, because no database is wanted and it is in one.
-    Replace,
-}
-
-impl Fit {
-    fn of(connection: &Connection, wanted: &Aligned<'_>) -> Self {
-        let in_database = connection.is_in(wanted.database);
-        if !in_database && wanted.database.is_empty() {
-            Self::Replace
-        } else if !connection.has_settings(wanted.settings) {
-            Self::Settings
-        } else if in_database {
-            Self::Equal
-        } else {
-            Self::Database
-        }
     }
 }
 
@@ -445,7 +439,8 @@ impl Lease {
     /// state, an unread answer, or that a KILL may still hit, is closed: the next session would get
     /// what belongs to this one.
     pub fn release(mut self) {
-        if let Some(mut connection) = self.connection.take_if(|c| c.is_reusable()) {
+        if let Some(mut connection) = self.connection.take_if(|c| c.is_reusable() && c.is_current())
+        {
             connection.rest();
             self.pool.idle[self.worker].lock().push(connection);
             self.pool.line.note_idle();
@@ -464,7 +459,7 @@ impl Lease {
     /// Replaces the connection, which cannot leave its database, by one in none.
     async fn redial(&mut self) -> Result<(), Failure> {
         let (profile, deadline) = (self.profile(), clock::now() + self.pool.wait);
-        let session = self.last_use().session();
+        let (session, term, next) = (self.last_use().session(), self.term(), self.next_stake());
         self.connection = None;
         self.pool.forget();
         let kind = Fitting::in_no_database(profile);
@@ -473,7 +468,9 @@ impl Lease {
             CheckoutError::Dial(error) => std::io::Error::other(error.without_address()),
             other => std::io::Error::other(other),
         };
-        self.connection.insert(made.map_err(reason)?).note_session(session);
+        let connection = self.connection.insert(made.map_err(reason)?);
+        connection.note_session(session);
+        connection.enter_term(term, next);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::sql::mode::Versions;
+use crate::topology::Identity;
 
 use super::settings::Names;
 
@@ -69,11 +70,44 @@ impl ServerKind {
         }
     }
 
+    /// Asks who the server is and which transactions it has: two cells of identity
+    /// ([`server_identity`]), what it has logged, and for MariaDB what it has applied and the state
+    /// of its log.
+    pub fn identity_question(&self) -> &'static str {
+        match self.product {
+            Product::MySql => "SELECT @@server_uuid, NULL, @@global.gtid_executed, NULL, NULL",
+            Product::MariaDb => {
+                "SELECT @@global.server_id, @@global.gtid_domain_id, @@global.gtid_binlog_pos, \
+                 @@global.gtid_slave_pos, @@global.gtid_binlog_state"
+            }
+        }
+    }
+
+    /// The two cells of identity, as part of a SELECT.
+    pub(super) fn identity_columns(&self) -> &'static str {
+        match self.product {
+            Product::MySql => "@@server_uuid, NULL",
+            Product::MariaDb => "@@global.server_id + 0, @@global.gtid_domain_id + 0",
+        }
+    }
+
     /// The statement that puts a fresh session at the server into the state that Geogate expects.
     pub fn session_setup(&self, names: &Names) -> String {
         let collation = names.collation.as_ref();
         let collate = collation.map(|c| format!(" COLLATE '{c}'")).unwrap_or_default();
         format!("SET NAMES '{}'{collate}, @@session.session_track_state_change = 1", names.charset)
+    }
+}
+
+/// The identity in the first two cells of the answer to [`ServerKind::identity_question`]: one of
+/// MySQL has no second.
+pub fn server_identity(first: &str, second: Option<&str>) -> Option<Identity> {
+    match second {
+        None => (!first.is_empty()).then(|| Identity::mysql(first)),
+        Some(second) => Some(Identity::MariaDb {
+            server_id: first.trim().parse().ok()?,
+            gtid_domain_id: second.trim().parse().ok()?,
+        }),
     }
 }
 

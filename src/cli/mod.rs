@@ -7,6 +7,7 @@ pub mod explain;
 pub mod init;
 mod remote;
 pub mod serve;
+pub mod servers;
 pub mod sessions;
 pub mod user;
 pub mod vindex;
@@ -34,6 +35,8 @@ enum Command {
     Canary(canary::Args),
     /// Show who is connected to a running proxy.
     Sessions(sessions::Args),
+    /// Show the servers of a running proxy, or admit one.
+    Servers(servers::Args),
     /// Accounts.
     #[command(subcommand)]
     User(user::Command),
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Canary(args) => canary::run(&args),
         Command::Sessions(args) => sessions::run(&args),
+        Command::Servers(args) => servers::run(&args),
         Command::User(command) => user::run(&command),
         Command::Delay(args) => delay::run(&args),
         Command::Check(args) => check::run(&args),

@@ -70,8 +70,13 @@ pub struct Limits {
     pub monitor_interval_ms: u64,
     /// Milliseconds in which a server must answer the monitor; two failures make it down.
     pub monitor_timeout_ms: u64,
+    /// Milliseconds that a statement, a login or a wait for a connection goes on after its server
+    /// was declared down.
+    pub server_down_ms: u64,
     /// Milliseconds a replica may be behind and still be read.
     pub replica_lag_max_ms: u64,
+    /// The same for `local` reads while the shard has no primary; `eventual` ones take any then.
+    pub replica_lag_no_primary_max_ms: u64,
     /// Milliseconds between two looks at the servers' columns, triggers, routines and views; a
     /// definition statement through this proxy causes one at once.
     pub schema_refresh_ms: u64,
@@ -103,7 +108,9 @@ impl Default for Limits {
             table_lock_wait_ms: 50_000,
             monitor_interval_ms: 500,
             monitor_timeout_ms: 1_000,
+            server_down_ms: 500,
             replica_lag_max_ms: 30_000,
+            replica_lag_no_primary_max_ms: 3_600_000,
             schema_refresh_ms: 60_000,
         }
     }
@@ -161,6 +168,22 @@ impl Limits {
     /// How often the servers' column definitions are read.
     pub fn schema_refresh(&self) -> Duration {
         Duration::from_millis(self.schema_refresh_ms)
+    }
+
+    /// How long anything waits for a server that was declared down.
+    pub fn server_down(&self) -> Duration {
+        Duration::from_millis(self.server_down_ms)
+    }
+
+    /// For how long a server may be silent and its answers still count: a little more than the
+    /// monitor takes to declare it down.
+    pub fn server_silence(&self) -> Duration {
+        self.monitor_interval() * 3 / 2 + self.monitor_timeout() * 2
+    }
+
+    /// How far behind a replica may be and still be read by `local` without a primary.
+    pub fn replica_lag_no_primary_max(&self) -> Duration {
+        Duration::from_millis(self.replica_lag_no_primary_max_ms)
     }
 
     /// How far behind a replica may be and still be read.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::listen::parse_mode;
 use super::raw::{OneOrMore, RawConfig, RawKeyspace, RawListen, RawRegion, RawToken, RawUser};
 use super::{
-    Address, Backend, Cidr, Compression, Config, Credential, Keyspace, Listen, Networks, Secret,
-    Server, Shard, Tls, Token, UnixSocket, User,
+    Address, Backend, Cidr, Compression, Config, Credential, Keyspace, Listen, Networks,
+    ReadyPolicy, Secret, Server, Shard, Tls, Token, UnixSocket, User,
 };
 use crate::region::Region;
 
@@ -87,6 +87,7 @@ impl Checker<'_> {
         self.pass_attributes(&raw.proxy.pass_attributes);
         let users = self.users(&raw.users);
         self.known_regions(region.as_ref(), &regions, &keyspaces);
+        let unready_without = self.ready_policy(raw.control.unready_without_primary, &keyspaces);
         let workers = raw.proxy.workers.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
         });
@@ -101,6 +102,8 @@ impl Checker<'_> {
             workers,
             consistent_snapshot: raw.proxy.consistent_snapshot,
             reference_copies: raw.proxy.reference_copies,
+            split_brain: raw.proxy.split_brain,
+            unready_without,
             pass_attributes: raw.proxy.pass_attributes,
             listen,
             control,
@@ -240,6 +243,25 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    fn ready_policy(&mut self, raw: Option<OneOrMore>, known: &[Keyspace]) -> ReadyPolicy {
+        let names = match raw {
+            None => return ReadyPolicy::AnyShard,
+            Some(OneOrMore::One(word)) if word == "any" => return ReadyPolicy::AnyShard,
+            Some(OneOrMore::One(word)) if word == "all" => return ReadyPolicy::AllShards,
+            Some(OneOrMore::One(name)) => vec![name],
+            Some(OneOrMore::More(names)) => names,
+        };
+        for name in &names {
+            if !known.iter().any(|keyspace| keyspace.name == *name) {
+                self.problem(format!(
+                    "control.unready_without_primary: '{name}' is no keyspace; write \"any\", \
+                     \"all\" or a list of keyspaces"
+                ));
+            }
+        }
+        ReadyPolicy::Keyspaces(names)
     }
 
     fn token(&mut self, raw: &RawToken) -> Option<Token> {

@@ -35,6 +35,10 @@ pub struct Config {
     pub consistent_snapshot: ConsistentSnapshot,
     /// Who keeps the copies of reference tables.
     pub reference_copies: ReferenceCopies,
+    /// What happens to a shard with two writable servers.
+    pub split_brain: SplitBrain,
+    /// Without which primaries the proxy is not ready.
+    pub unready_without: ReadyPolicy,
     /// The names of clients' connection attributes that servers are told.
     pub pass_attributes: Vec<String>,
     /// Where clients connect.
@@ -206,6 +210,29 @@ pub enum ReferenceCopies {
     Kept,
     /// Something else copies the source, sooner or later.
     External,
+}
+
+/// What happens to a shard of which two servers are writable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitBrain {
+    /// Nothing is written until one of them is not writable any more.
+    #[default]
+    Refuse,
+    /// The primary in service goes on.
+    Keep,
+}
+
+/// Without which primaries `/readyz` says that clients should not be sent here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ReadyPolicy {
+    /// When any shard is without.
+    #[default]
+    AnyShard,
+    /// When all shards are without.
+    AllShards,
+    /// When a shard of one of these keyspaces is without.
+    Keyspaces(Vec<String>),
 }
 
 /// Someone who may log in.

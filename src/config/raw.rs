@@ -44,6 +44,8 @@ pub(super) struct RawProxy {
     #[serde(default)]
     pub(super) reference_copies: super::ReferenceCopies,
     #[serde(default)]
+    pub(super) split_brain: super::SplitBrain,
+    #[serde(default)]
     pub(super) pass_attributes: Vec<String>,
 }
 
@@ -75,6 +77,7 @@ pub(super) enum OneOrMore {
 pub(super) struct RawControl {
     pub(super) address: Option<String>,
     pub(super) state: Option<PathBuf>,
+    pub(super) unready_without_primary: Option<OneOrMore>,
     #[serde(default, rename = "token")]
     pub(super) tokens: Vec<RawToken>,
 }

@@ -28,7 +28,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tokio::sync::watch::Receiver;
 
-use crate::config::Token;
+use crate::config::{ReadyPolicy, Token};
 use crate::region::Region;
 use crate::session::Services;
 
@@ -47,6 +47,8 @@ pub struct ControlState {
     pub region: Option<Region>,
     /// All regions, in the order of the configuration.
     pub regions: Vec<Region>,
+    /// Without which primaries the proxy is not ready.
+    pub unready_without: ReadyPolicy,
     /// Writes the metrics in the text format of Prometheus.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Turns true when the proxy stops.
@@ -73,6 +75,7 @@ pub fn router(state: Arc<ControlState>) -> Router {
         .route("/canary/promote", post(canary::promote))
         .route("/sessions", get(sessions::list))
         .route("/servers", get(servers::list))
+        .route("/servers/admit", post(servers::admit))
         .route("/regions", get(regions::list));
     Router::new()
         .route("/healthz", get(health::alive))

@@ -206,7 +206,7 @@ catalog! {
     SERVER_FULL = "GG14007", 1203, b"42000", Proxy,
         "the {} of shard {} refused more connections (error {}), and none became free within {}", "raise max_connections or the account's limits at the server, or lower limits.server_connections_max or the server's connections_max";
     SERVER_UNREACHABLE = "GG14003", 1105, b"08S01", Network,
-        "the {} of shard {} cannot be reached: {}", "check the server; SHOW SERVERS tells its state";
+        "the {} of shard {} cannot be reached: {}", "the statement was not run; check the server, SHOW SERVERS tells its state";
     ACCOUNT_EXPIRED = "GG14008", 1105, b"08S01", Proxy,
         "the {} of shard {} refuses Geogate's account, whose password has expired (error {})", "an administrator of the server renews it by ALTER USER .. IDENTIFIED BY .. with the password of [backend]; no restart is needed";
     ACCOUNT_LOCKED = "GG14009", 1105, b"08S01", Proxy,
@@ -214,7 +214,15 @@ catalog! {
     ACCOUNT_DENIED = "GG14010", 1105, b"08S01", Proxy,
         "the {} of shard {} refuses Geogate's account (error {})", "compare user and password of [backend] with the accounts of the server";
     SERVER_GONE = "GG14004", 1105, b"08S01", Network,
-        "the connection to the {} of shard {} was lost: {}", "a write may or may not have happened; look before trying again";
+        "the connection to the {} of shard {} was lost: {}", "the statement has changed nothing; try again";
+    NOT_SENT = "GG14011", 1105, b"08S01", Network,
+        "the connection to the {} of shard {} was lost before the statement was sent: {}", "the statement was not run; try again, SHOW SERVERS tells the server's state";
+    SPLIT_BRAIN = "GG14012", 1105, b"HY000", Proxy,
+        "writes to shard {} are stopped: {} of its servers are writable at the same time", "the statement was not run; an operator makes all but one of them read-only, SHOW SERVERS names them";
+    PRIMARY_UNREMEMBERED = "GG14013", 1105, b"HY000", Proxy,
+        "shard {} has no primary in service: that there is another one cannot be written down in the state folder", "the statement was not run; an operator makes the folder control.state writable, the log tells why it is not";
+    NO_SERVER = "GG14014", 1105, b"HY000", Network,
+        "no server can answer for shard {}, be it the primary or a replica: {}", "the statement was not run; SHOW SERVERS tells the servers' states";
     SHUTTING_DOWN = "GG14005", 1053, b"08S01", Proxy,
         "server shutdown in progress", "connect again";
     LIMIT = "GG14006", 1153, b"08S01", Proxy,
@@ -233,12 +241,14 @@ catalog! {
         "the last value of sequence {} is not known, because its server connection was given to another session since", "ask in the transaction that takes the number, or keep what NEXTVAL() answers";
     DIAGNOSTICS_LOST = "GG15005", 1235, b"HY000", Client,
         "the diagnostics of the last statement are not known, because its server connection was given to another session since", "run both in one transaction, or ask by SHOW WARNINGS";
-    STATEMENT_LOST = "GG15006", 1105, b"HY000", Network,
+    STATEMENT_LOST = "GG15010", 1105, b"HY000", Network,
         "the server connection that knows how this prepared statement was read and its parameters were bound is not available", "prepare the statement again; bind each parameter with values of one type";
     CURSOR_LOST = "GG15003", 1105, b"HY000", Network,
         "the cursor is lost because its connection to the server broke", "execute the statement again";
+    UNKNOWN_OUTCOME = "GG15006", 1105, b"08007", Network,
+        "it is not known whether the statement was done on shard {}: {}", "look for its rows on the present primary before trying again; a transaction that it was part of has ended";
     PARTIAL_COMMIT = "GG15002", 1105, b"HY000", Network,
-        "the transaction was committed on {} but not on {}: {}", "it is not atomic over several shards; compare the rows before trying again";
+        "the transaction was committed on {} but not, or not surely, on {}: {}", "it is not atomic over several shards; compare the rows before trying again";
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use std::task::Poll;
 use super::local_file::{FileError, LocalFile};
 use super::near;
 use super::registry::{Control, Interrupt};
-use crate::backend::{Connection, Failure};
+use crate::backend::{Connection, Failure, Stake};
 use crate::config::Manner;
 use crate::net::{Framed, Packet};
 use crate::wire::capability::Capabilities;
@@ -225,14 +225,27 @@ impl Answer<'_> {
                     return Ok(None);
                 }
                 Scanned::Whole(end) => {
+                    self.confirm()?;
                     self.forward_end(end).await?;
                     return Ok(Some(*self.connection.outcome()));
                 }
-                Scanned::Changes(end) => self.forward_changes(end).await?,
+                Scanned::Changes(end) => {
+                    self.confirm()?;
+                    self.forward_changes(end).await?;
+                }
                 // After the file the server may have answered already.
                 Scanned::FileRequest(end) => self.forward_file(end).await?,
             }
         }
+    }
+
+    /// Whether what the server says counts. The rest of a read that has begun is let through: what
+    /// the client has seen of it was right.
+    fn confirm(&self) -> Result<(), RelayError> {
+        if self.forwarded == Forwarded::Part && self.connection.stake() == Stake::Read {
+            return Ok(());
+        }
+        self.connection.confirm().map_err(|failure| self.server_failed(failure))
     }
 
     /// Forwards the server's request for a file, which ends the first `end` bytes, and then the

@@ -119,6 +119,7 @@ impl<'a> ResultStream<'a> {
         }
         let outcome = self.result_end(packet)?;
         let opened = outcome.status.contains(StatusFlags::CURSOR_EXISTS);
+        self.connection.confirm().map_err(StreamError::Broken)?;
         if opened || deprecate_eof {
             self.end(packet, outcome);
         } else {
@@ -188,6 +189,7 @@ impl<'a> ResultStream<'a> {
             Some(&ERR) => Err(self.server_error(packet)),
             Some(&EOF) if packet.len < MAX_PAYLOAD => {
                 let outcome = self.result_end(packet)?;
+                self.connection.confirm().map_err(StreamError::Broken)?;
                 self.end(packet, outcome);
                 Ok(Next::End)
             }
@@ -246,6 +248,9 @@ impl<'a> ResultStream<'a> {
     }
 
     fn server_error(&mut self, packet: Packet) -> StreamError {
+        if let Err(failure) = self.connection.confirm() {
+            return StreamError::Broken(failure);
+        }
         let error = match ErrPacket::parse(self.payload(packet)) {
             Ok(error) => SqlError::from_server(error.errno, error.sqlstate, error.message),
             Err(malformed) => return broken(malformed),

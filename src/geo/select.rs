@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use super::access::Access;
 use super::consistency::Consistency;
-use super::placement::{Placement, primary};
+use super::placement::{Placement, primary, writable_primary};
 use crate::error::{SqlError, catalog};
 use crate::region::Region;
 use crate::sql::control::use_target::TargetRole;
-use crate::topology::{Lag, LagUnknown, Reachability, Role, Server, ServerId, ShardId, Topology};
+use crate::topology::{
+    Lag, LagUnknown, Reachability, Role, Server, ServerId, ShardId, Standing, Topology,
+};
 
 /// What a statement asks of the server that answers it.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,8 @@ pub struct Request<'a> {
     pub target: Option<TargetRole>,
     /// A replica that is further behind is not read.
     pub lag_max: Duration,
+    /// The same while the shard has no primary; an eventual read takes any replica then.
+    pub lag_no_primary_max: Duration,
     /// A server that has just failed to answer.
     pub except: Option<ServerId>,
     /// A number that differs from statement to statement, to spread them.
@@ -67,6 +71,7 @@ pub fn place(
             })
         }
         (Access::Read, false) if request.target.is_none() => at_level(topology, shard, request),
+        (Access::Write, false) => writable_primary(topology, shard),
         _ => primary(topology, shard),
     }
 }
@@ -91,7 +96,11 @@ fn at_level(
             let shard = topology.shard_name(shard);
             Err(catalog::NO_LOCAL_SERVER.with(&[&region, &shard, &reasons]))
         }
-        (None, _) => primary(topology, shard),
+        (None, _) if topology.holders(shard).len() == 1 => primary(topology, shard),
+        (None, _) => {
+            let reasons = reasons(topology, shard, request, candidates);
+            Err(catalog::NO_SERVER.with(&[&topology.shard_name(shard), &reasons]))
+        }
     }
 }
 
@@ -140,7 +149,7 @@ fn best(
         }
         _ => first,
     };
-    Some(Placement::new(chosen.id, shard, chosen.role))
+    Some(Placement::new(topology, chosen.id, shard, chosen.role))
 }
 
 /// Whether the second is near enough to share the load of the first.
@@ -172,8 +181,13 @@ fn consider(
     if matches!(server.health.reachability, Reachability::Down(_)) {
         return Err("is down");
     }
-    if !is_primary {
-        is_fresh(server, request.lag_max)?;
+    match topology.standing(shard, id) {
+        Standing::InService => {}
+        Standing::Replica => is_fresh(server, lag_cap(topology, shard, request))?,
+        Standing::Rival => return Err("is writable although it is not the primary"),
+        Standing::Former { .. } => {
+            return Err("was primary in an older epoch and does not follow the present one");
+        }
     }
     let role = if is_primary { Role::Primary } else { Role::Replica };
     let rank = match (role, is_local) {
@@ -188,14 +202,34 @@ fn consider(
     Ok(Candidate { id, role, rank, latency, load })
 }
 
-/// Whether a server that is not the primary has rows that are fresh enough.
-fn is_fresh(server: &Server, lag_max: Duration) -> Result<(), &'static str> {
-    if server.role() == Role::Primary {
-        return Err("takes writes beside the primary");
+/// How far behind a replica may be.
+#[derive(Clone, Copy, Debug)]
+enum LagCap {
+    /// As far as this limit says.
+    Limit(Duration, &'static str),
+    /// Its rows are the freshest that there are.
+    None,
+}
+
+/// While there is a primary a replica must keep up with it. Without one, nothing is newer than what
+/// the replicas have.
+fn lag_cap(topology: &Topology, shard: ShardId, request: &Request<'_>) -> LagCap {
+    if topology.live_primary(shard).is_some() {
+        return LagCap::Limit(request.lag_max, "is behind by more than limits.replica_lag_max_ms");
     }
+    if request.level == Consistency::Eventual && request.target.is_none() {
+        return LagCap::None;
+    }
+    let limit = request.lag_max.max(request.lag_no_primary_max);
+    LagCap::Limit(limit, "is behind by more than limits.replica_lag_no_primary_max_ms")
+}
+
+/// Whether a replica has rows that are fresh enough.
+fn is_fresh(server: &Server, cap: LagCap) -> Result<(), &'static str> {
+    let LagCap::Limit(limit, beyond) = cap else { return Ok(()) };
     match server.health.lag {
-        Lag::Estimated(lag) if lag <= lag_max => Ok(()),
-        Lag::Estimated(_) => Err("is behind by more than limits.replica_lag_max_ms"),
+        Lag::Estimated(lag) if lag <= limit => Ok(()),
+        Lag::Estimated(_) => Err(beyond),
         Lag::Unknown(LagUnknown::NotObserved) => Ok(()),
         Lag::Unknown(reason) => Err(reason.reason()),
     }
@@ -208,16 +242,15 @@ fn reasons(
     request: &Request<'_>,
     candidates: Candidates,
 ) -> String {
-    let mut reasons: Vec<&str> = Vec::new();
-    for id in topology.holders(shard) {
-        if let Err(reason) = consider(topology, shard, *id, request, candidates)
-            && !reasons.contains(&reason)
-        {
-            reasons.push(reason);
-        }
-    }
-    let list: Vec<String> = reasons.iter().map(|reason| format!("one {reason}")).collect();
-    if list.is_empty() { "it has none".to_owned() } else { list.join(", ") }
+    let why = |id: &ServerId| {
+        let reason = consider(topology, shard, *id, request, candidates).err()?;
+        Some(match &topology.server(*id).region {
+            Some(region) => format!("the one in {region} {reason}"),
+            None => format!("one {reason}"),
+        })
+    };
+    let list: Vec<String> = topology.holders(shard).iter().filter_map(why).collect();
+    if list.is_empty() { "it has none".to_owned() } else { list.join("; ") }
 }
 
 #[cfg(test)]

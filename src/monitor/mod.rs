@@ -9,7 +9,9 @@
 //! a crash is seen after at most one interval and a fifth of one, a hanging server after two
 //! timeouts more. Whoever meets a failure earlier calls [`Monitor::recheck`].
 
+mod announce;
 pub mod columns;
+mod primaries;
 mod probe;
 pub mod reader;
 pub mod stored_programs;
@@ -18,14 +20,15 @@ mod verdict;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::backend::Pool;
 use crate::clock;
 use crate::config::Backend;
-use crate::topology::{Health, Reachability, ServerId, ShardId, Topology};
+use crate::topology::{Health, OpenConnections, Reachability, ServerId, Topology};
+
+pub use primaries::{AdmitError, Primaries, Unreadable, remember};
 
 use probe::Probe;
 use verdict::{History, Unanswered};
@@ -39,66 +42,75 @@ pub struct MonitorSettings {
     pub interval: Duration,
     /// Time for all answers to one look.
     pub timeout: Duration,
+    /// For how long a server may be silent and its answers still count.
+    pub silence: Duration,
 }
 
 /// The tasks that watch the servers.
 #[derive(Debug)]
 pub struct Monitor {
-    soon: Vec<Arc<Notify>>,
+    primaries: Arc<Primaries>,
 }
 
 impl Monitor {
-    /// Starts to watch all servers of `topology` on `runtime`. `pools` are in the order of its
-    /// servers; the idle connections of a server that is down are closed.
+    /// Starts to watch all servers on `runtime`. `pools` are in the order of the topology's
+    /// servers.
     ///
-    /// Returns when every server was looked at, so that no write goes to a server that only the
-    /// configuration takes for a primary, but at the latest after the timeout of a look.
+    /// Returns when every server was looked at, so that it is known who the primaries are, but at
+    /// the latest after the timeout of a look.
     pub fn start(
         runtime: &Handle,
         settings: &MonitorSettings,
-        topology: &Arc<ArcSwap<Topology>>,
+        primaries: &Arc<Primaries>,
         pools: &[Arc<Pool>],
     ) -> Self {
-        let mut soon = Vec::new();
         let (looked, looks) = mpsc::channel();
-        let first = topology.load_full();
+        let first = primaries.topology();
         for ((id, server), pool) in first.servers().zip(pools) {
-            let notify = Arc::new(Notify::new());
+            let peers = has_peers(&first, id);
+            if peers {
+                pool.dialer().term().limit_silence(settings.silence);
+            }
             let watch = Watch {
                 id,
                 name: server.address.to_string(),
                 probe: Probe::new(&server.address, &settings.backend),
-                grants: if has_peers(&first, id) { Grants::Unchecked } else { Grants::Irrelevant },
+                grants: if peers { Grants::Unchecked } else { Grants::Irrelevant },
                 looked: Some(looked.clone()),
                 interval: settings.interval,
                 timeout: settings.timeout,
-                topology: Arc::clone(topology),
+                primaries: Arc::clone(primaries),
                 pool: Arc::clone(pool),
-                soon: Arc::clone(&notify),
+                soon: Arc::clone(&primaries.soon[id.index()]),
+                lost: false,
             };
             runtime.spawn(watch.run());
-            soon.push(notify);
         }
         let deadline = clock::now() + settings.timeout;
-        for _ in &soon {
+        for _ in first.servers() {
             let rest = deadline.saturating_duration_since(clock::now());
             if looks.recv_timeout(rest).is_err() {
                 break;
             }
         }
-        Self { soon }
+        Self { primaries: Arc::clone(primaries) }
     }
 
     /// Asks a server at once: it failed, or refused a write because it is read-only.
     pub fn recheck(&self, server: ServerId) {
-        if let Some(soon) = self.soon.get(server.index()) {
+        if let Some(soon) = self.primaries.soon.get(server.index()) {
             soon.notify_one();
         }
     }
 
     /// Asks every server at once: the primary that is needed is not known.
     pub fn recheck_all(&self) {
-        self.soon.iter().for_each(|soon| soon.notify_one());
+        self.primaries.soon.iter().for_each(|soon| soon.notify_one());
+    }
+
+    /// Who the primaries are.
+    pub fn primaries(&self) -> &Primaries {
+        &self.primaries
     }
 }
 
@@ -112,15 +124,22 @@ struct Watch {
     looked: Option<mpsc::Sender<()>>,
     interval: Duration,
     timeout: Duration,
-    topology: Arc<ArcSwap<Topology>>,
+    primaries: Arc<Primaries>,
     pool: Arc<Pool>,
     soon: Arc<Notify>,
+    /// It is down, and nothing comes over its connections any more.
+    lost: bool,
 }
 
 impl Watch {
     async fn run(mut self) {
         let mut history = History::default();
         loop {
+            if self.pool.dialer().term().take_stranger() {
+                // The connection of the probe may lead to a server that left this address.
+                self.probe.hang_up();
+            }
+            let asked = clock::now();
             let seen = match tokio::time::timeout(self.timeout, self.probe.look()).await {
                 Ok(seen) => seen,
                 Err(_) => Err(Unanswered::Failed(format!("no answer within {:?}", self.timeout))),
@@ -129,14 +148,17 @@ impl Watch {
                 self.probe.hang_up();
             }
             let answered = seen.is_ok();
-            let refused = matches!(seen, Err(Unanswered::Refused(_)));
+            // Those who are connected to a server that refuses more may go on.
+            let failed = matches!(seen, Err(Unanswered::Failed(_)));
+            let heard = if failed { Heard::No } else { Heard::Yes };
+            if !failed {
+                self.pool.dialer().term().note_heard(asked);
+            }
             if let Some(kind) = self.probe.kind() {
                 self.pool.dialer().note_kind(kind);
             }
             let health = history.note(seen, clock::now());
-            if self.publish(health) == Turn::Down && !refused {
-                self.pool.close_idle();
-            }
+            self.publish(health, heard);
             if let Some(looked) = self.looked.take() {
                 let _ = looked.send(());
             }
@@ -166,35 +188,35 @@ impl Watch {
         }
     }
 
-    /// Replaces the topology if the observation tells something new.
-    fn publish(&self, health: Health) -> Turn {
-        let before = self.topology.load_full();
+    /// Hands an observation on if it tells something new. A server that is down and was not
+    /// `heard` has lost its connections.
+    fn publish(&mut self, health: Health, heard: Heard) {
+        let before = self.primaries.topology();
         let old = &before.server(self.id).health;
-        if !verdict::differs(old, &health) {
-            return Turn::None;
+        let is_down = |health: &Health| matches!(health.reachability, Reachability::Down(_));
+        let lost = is_down(&health) && heard == Heard::No;
+        let newly_lost = lost && !std::mem::replace(&mut self.lost, lost);
+        self.lost = lost;
+        if !verdict::differs(old, &health) && !newly_lost {
+            return;
         }
-        let mut turn = Turn::None;
-        let was_down = matches!(old.reachability, Reachability::Down(_));
-        match (&health.reachability, was_down) {
+        match (&health.reachability, is_down(old)) {
             (Reachability::Down(reason), false) => {
                 tracing::warn!(server = %self.name, %reason, "server is down");
-                turn = Turn::Down;
             }
             (Reachability::Up, true) => tracing::info!(server = %self.name, "server is up again"),
             _ => {}
         }
-        self.topology.rcu(|current| current.with_health(self.id, health.clone()));
-        log_primaries(&before, &self.topology.load());
-        turn
+        let open = if newly_lost { OpenConnections::Lost } else { OpenConnections::Serve };
+        self.primaries.observe(self.id, health, open);
     }
 }
 
-/// What an observation changed.
+/// Whether a look was answered, with a refusal at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    None,
-    /// The server is down since this moment.
-    Down,
+enum Heard {
+    Yes,
+    No,
 }
 
 /// Whether the privileges of Geogate's account were looked at.
@@ -209,31 +231,4 @@ enum Grants {
 fn has_peers(topology: &Topology, id: ServerId) -> bool {
     let mut shards = topology.keyspaces().flat_map(|(index, _)| topology.shards(index));
     shards.any(|shard| topology.holders(shard).contains(&id) && topology.holders(shard).len() > 1)
-}
-
-/// Says which shards have another primary now, and which have rivals.
-fn log_primaries(before: &Topology, after: &Topology) {
-    for shard in after.keyspaces().flat_map(|(index, _)| after.shards(index)) {
-        let name = || after.shard_name(shard);
-        let (old, new) = (before.primary(shard), after.primary(shard));
-        if old != new {
-            match new {
-                Some(id) => {
-                    let server = &after.server(id).address;
-                    tracing::warn!(shard = %name(), %server, "the primary is another server");
-                }
-                None => tracing::warn!(shard = %name(), "no server takes writes"),
-            }
-        }
-        let rivals = |topology: &Topology, shard: ShardId| topology.rivals(shard).count();
-        if rivals(after, shard) > rivals(before, shard) {
-            let servers: Vec<String> =
-                after.rivals(shard).map(|id| after.server(id).address.to_string()).collect();
-            tracing::error!(
-                shard = %name(),
-                servers = servers.join(", "),
-                "more than one server takes writes; these are not used"
-            );
-        }
-    }
 }

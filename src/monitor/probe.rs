@@ -7,9 +7,13 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Opts, OptsBuilder, Row, SslOpts, Value};
 
 use super::verdict::{Answers, Channel, ChannelState, Replication, Unanswered, Writable};
-use crate::backend::{AccountTrouble, Product, ServerKind, TOO_MANY, account_refused};
+use crate::backend::{
+    AccountTrouble, Product, ServerKind, TOO_MANY, account_refused, server_identity,
+};
 use crate::clock;
 use crate::config::{Address, Backend, BackendTls};
+use crate::gtid::Gtids;
+use crate::topology::{Identity, Position, Source};
 
 /// Asks one server.
 #[derive(Debug)]
@@ -68,6 +72,14 @@ impl Probe {
         let round_trip = clock::now().saturating_duration_since(asked);
         let (version, read_only) = first.unwrap_or((String::new(), Value::NULL));
         let kind = ServerKind::parse(version.as_bytes());
+        // After `read_only`: what was written while the server was writable is in the position.
+        let row = connection.query_first::<Row, _>(kind.identity_question()).await;
+        let (identity, position) = match row {
+            Ok(row) => row.as_ref().map_or((None, None), identity_and_position),
+            // A server that does not know these variables can be no primary among several.
+            Err(Error::Server(_)) => (None, None),
+            Err(error) => return Err(error),
+        };
         let status = connection.query::<Row, _>(replica_status(&kind)).await;
         self.kind = Some(kind);
         let replication = match status {
@@ -84,6 +96,8 @@ impl Probe {
             replication,
             load: load.map(|(_, threads)| threads),
             round_trip,
+            identity,
+            position,
         })
     }
 }
@@ -139,6 +153,30 @@ fn writable(read_only: &Value) -> Writable {
     }
 }
 
+/// Reads the answer to [`ServerKind::identity_question`].
+fn identity_and_position(row: &Row) -> (Option<Identity>, Option<Position>) {
+    let cell = |at: usize| match row.as_ref(at) {
+        Some(Value::Bytes(text)) => Some(String::from_utf8_lossy(text).into_owned()),
+        Some(Value::Int(number)) => Some(number.to_string()),
+        Some(Value::UInt(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let identity = cell(0).and_then(|first| server_identity(&first, cell(1).as_deref()));
+    let position = match identity {
+        Some(Identity::MySql { .. }) => cell(2).and_then(|text| Gtids::mysql(&text)),
+        Some(Identity::MariaDb { .. }) => cell(2).and_then(|text| Gtids::mariadb(&text)),
+        None => None,
+    };
+    let position = position.map(|shown| {
+        let more = [3, 4].into_iter().filter_map(|at| Gtids::mariadb(&cell(at)?));
+        let has = more.fold(shown.clone(), |has, more| has.union(&more));
+        // A replica that writes no log of what it applies has shown it all the same.
+        let shown = if shown.is_empty() { has.clone() } else { shown };
+        Position { shown, has }
+    });
+    (identity, position)
+}
+
 fn channel(row: &Row) -> Channel {
     let cell = |names: [&str; 2]| {
         let at = row.columns_ref().iter().position(|column| {
@@ -147,6 +185,8 @@ fn channel(row: &Row) -> Channel {
         });
         match row.as_ref(at?) {
             Some(Value::Bytes(text)) => Some(String::from_utf8_lossy(text).into_owned()),
+            Some(Value::Int(number)) => Some(number.to_string()),
+            Some(Value::UInt(number)) => Some(number.to_string()),
             _ => None,
         }
     };
@@ -158,7 +198,20 @@ fn channel(row: &Row) -> Channel {
     Channel {
         state: if io || sql { ChannelState::Started } else { ChannelState::Stopped },
         behind: behind.map(std::time::Duration::from_secs),
+        source: source(&cell).filter(|_| io && sql),
     }
+}
+
+/// Whom a channel follows; `cell` finds a column under one of two names.
+fn source(cell: &dyn Fn([&str; 2]) -> Option<String>) -> Option<Source> {
+    if let Some(uuid) = cell(["Source_UUID", "Master_UUID"]) {
+        return (!uuid.is_empty()).then_some(Source::MySql { uuid });
+    }
+    Some(Source::MariaDb {
+        server: cell(["Master_Server_Id", "Source_Server_Id"])?.parse().ok()?,
+        host: cell(["Master_Host", "Source_Host"])?,
+        port: cell(["Master_Port", "Source_Port"])?.parse().ok()?,
+    })
 }
 
 fn reason(error: &Error) -> String {

@@ -1,9 +1,10 @@
 //! From the answers of a server to its [`Health`]: pure rules.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::topology::{Health, Lag, LagUnknown, Reachability, Role};
+use crate::topology::{Health, Identity, Lag, LagUnknown, Position, Reachability, Role, Source};
 
 /// What a server answered at one look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,10 @@ pub(super) struct Answers {
     pub(super) load: Option<u32>,
     /// Time of the simplest question and its answer.
     pub(super) round_trip: Duration,
+    /// Who it is.
+    pub(super) identity: Option<Identity>,
+    /// Which transactions it has.
+    pub(super) position: Option<Position>,
 }
 
 /// Why a look at a server told nothing.
@@ -46,12 +51,14 @@ pub(super) enum Replication {
 }
 
 /// A replication channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Channel {
     /// Whether either of its threads runs, or tries to connect.
     pub(super) state: ChannelState,
     /// Seconds_Behind_Source, which is NULL if a thread does not run.
     pub(super) behind: Option<Duration>,
+    /// Whom it follows, while both threads run.
+    pub(super) source: Option<Source>,
 }
 
 /// Whether a channel is in use.
@@ -95,6 +102,11 @@ impl History {
     }
 
     fn answered(&mut self, answers: &Answers, now: Instant) -> Health {
+        let known = self.last.as_ref().and_then(|last| last.identity.clone());
+        if known.is_some() && answers.identity.is_some() && known != answers.identity {
+            // Another server: what was seen of the one before does not hold.
+            *self = Self::default();
+        }
         self.failures = 0;
         self.latency = Some(moving_average(self.latency, answers.round_trip));
         let role = role(answers);
@@ -120,6 +132,9 @@ impl History {
             lag,
             latency: self.latency,
             load: answers.load,
+            identity: answers.identity.clone().or(known),
+            position: answers.position.clone().map(Arc::new),
+            sources: sources(&answers.replication),
         }
     }
 
@@ -166,6 +181,16 @@ fn role(answers: &Answers) -> Role {
     if answers.writable == Writable::Yes && !follows { Role::Primary } else { Role::Replica }
 }
 
+/// Whom it follows.
+fn sources(replication: &Replication) -> Arc<[Source]> {
+    match replication {
+        Replication::Channels(channels) => {
+            channels.iter().filter_map(|channel| channel.source.clone()).collect()
+        }
+        Replication::NotPermitted => Arc::default(),
+    }
+}
+
 /// The lag of the channel that is furthest behind.
 fn lag(replication: &Replication) -> Lag {
     let channels = match replication {
@@ -200,6 +225,9 @@ pub(super) fn differs(old: &Health, new: &Health) -> bool {
         Lag::Unknown(reason) => Err(reason),
     };
     old.role != new.role
+        || old.identity != new.identity
+        || old.position != new.position
+        || old.sources != new.sources
         || std::mem::discriminant(&old.reachability) != std::mem::discriminant(&new.reachability)
         || lag(old) != lag(new)
         || match (old.latency, new.latency) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -45,6 +45,16 @@ impl Stream {
             .with_interval(KEEPALIVE_INTERVAL)
             .with_retries(KEEPALIVE_COUNT);
         SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    }
+
+    /// A second handle of the socket below a stream without TLS and compression, with which it can
+    /// be shut from elsewhere.
+    pub fn socket(&self) -> io::Result<Socket> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream).try_clone(),
+            Self::Unix(stream) => SockRef::from(stream).try_clone(),
+            Self::Tls(_) | Self::Compressed(_) => Err(io::Error::other("not a plain stream")),
+        }
     }
 
     /// Continues as a TLS server. `read_ahead` is what was already read behind the request for

@@ -63,9 +63,13 @@ families! {
         "Connections to servers.";
     BACKEND_WAIT = Histogram "backend_wait_seconds" []
         "Time a statement waited for a connection to a server.";
-    SERVER_UP = Gauge "server_up" ["server", "role", "region"]
+    SERVER_UP = Gauge "server_up" ["keyspace", "shard", "server", "role", "region"]
         "Whether a server answers its monitor.";
-    REPLICATION_LAG = Gauge "replication_lag_seconds" ["server"]
+    SHARD_PRIMARY = Gauge "shard_primary" ["keyspace", "shard"]
+        "Whether a shard has a primary in service that answers.";
+    SPLIT_BRAIN = Gauge "split_brain" ["keyspace", "shard"]
+        "Whether more than one server of a shard is writable.";
+    REPLICATION_LAG = Gauge "replication_lag_seconds" ["keyspace", "shard", "server"]
         "Lag of a replica as it estimates it; absent while it is not known.";
     REGION_LATENCY = Gauge "region_latency_seconds" ["from", "to"]
         "Round trip to the nearest server of a region, moving average.";

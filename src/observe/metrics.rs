@@ -222,7 +222,7 @@ mod tests {
         metrics.record_transaction(0, TransactionMode::Multi, Outcome::Partial);
         metrics.record_fallback(1, Way::EventualToPrimary);
         metrics.add_source(Box::new(|samples| {
-            samples.set(&family::SERVER_UP, &["h:1", "primary", "us\"east"], 1.0);
+            samples.set(&family::SERVER_UP, &["k", "-", "h:1", "primary", "us\"east"], 1.0);
         }));
         let text = metrics.render();
         for line in [
@@ -241,7 +241,7 @@ mod tests {
             "geogate_rows_returned_total 9",
             "geogate_transactions_total{mode=\"multi\",outcome=\"partial\"} 1",
             "geogate_consistency_fallbacks_total{level=\"eventual\",to=\"primary\"} 1",
-            "geogate_server_up{server=\"h:1\",role=\"primary\",region=\"us\\\"east\"} 1",
+            "geogate_server_up{keyspace=\"k\",shard=\"-\",server=\"h:1\",role=\"primary\",region=\"us\\\"east\"} 1",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }

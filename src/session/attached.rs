@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::backend::{AccountTrouble, Aligned, Failure, Lease, Settings, Several};
+use crate::backend::{AccountTrouble, Aligned, Failure, Lease, Outdated, Settings, Several, Stake};
 use crate::clock;
 use crate::error::{SqlError, catalog};
 use crate::executor::watch::{Watched, wait_watching};
@@ -50,6 +50,8 @@ pub(super) struct Attached {
     pub(super) cursors: usize,
     /// Nobody else has used it since the session did.
     pub(super) resumed: bool,
+    /// A statement that may change rows was sent there since the session has it.
+    pub(super) may_have_written: bool,
     /// The last answer had warnings, which the next statement of anybody would wipe out.
     pub(super) has_warnings: bool,
 }
@@ -71,6 +73,7 @@ impl Attached {
             prepared_once: false,
             cursors: 0,
             resumed: false,
+            may_have_written: false,
             has_warnings: false,
         }
     }
@@ -117,8 +120,14 @@ impl Session {
         }
         let server = placement.server();
         let found = self.attached.iter().position(|a| a.placement.server() == server);
-        if found.is_none() {
-            self.borrow(placement, database).await?;
+        match found {
+            Some(index) if !self.attached[index].lease.is_current() => {
+                return Err(self.lose(index, &Outdated::Ended));
+            }
+            Some(_) => {}
+            None => {
+                self.borrow(placement, database).await?;
+            }
         }
         // The only connection of the session knows it by itself.
         let wants_insert_id = wants_insert_id
@@ -143,8 +152,10 @@ impl Session {
         if let Err(failure) = aligned {
             return Err(self.fail(index, failure).await);
         }
+        lease.set_stake(self.stake);
         // A connection that could not be made to agree was replaced.
         self.registered.control().set_thread(lease.thread_id());
+        self.attached[index].may_have_written |= self.stake >= Stake::Write;
         self.enroll(index).await?;
         Ok(index)
     }
@@ -171,8 +182,8 @@ impl Session {
         let session = self.registered.control().id;
         if let Some(lease) = pool.reclaim_last(self.worker, self.profile, session) {
             self.registered.control().set_thread(lease.thread_id());
-            self.attached.push(Attached { resumed: true, ..Attached::new(lease, placement) });
-            return Ok(self.attached.len() - 1);
+            let attached = Attached { resumed: true, ..Attached::new(lease, placement) };
+            return self.enter(attached);
         }
         let wanted = Aligned { settings: &self.state.settings, database, last_insert_id: None };
         let asked = clock::now();
@@ -195,6 +206,17 @@ impl Session {
         let attached = Attached::new(lease, placement);
         self.last_values.lose(attached.home());
         self.diagnosed.lose(attached.home());
+        self.enter(attached)
+    }
+
+    /// Takes a connection for the term in which its statement was placed, if that goes on.
+    fn enter(&mut self, mut attached: Attached) -> Result<Index, SqlError> {
+        attached.lease.enter_term(attached.placement.term(), self.stake);
+        if !attached.lease.is_current() {
+            let (role, shard) = (attached.placement.role().name(), attached.placement.shard());
+            let shard = self.services.topology().shard_name(shard);
+            return Err(catalog::NOT_SENT.with(&[&role, &shard, &Outdated::Ended]));
+        }
         self.attached.push(attached);
         Ok(self.attached.len() - 1)
     }
@@ -272,13 +294,20 @@ impl Session {
         let shard = self.services.topology().shard_name(attached.placement.shard());
         tracing::warn!(%shard, %reason, "a server connection was lost");
         self.services.monitor.recheck(attached.placement.server());
+        let role = attached.placement.role().name();
         let in_transaction = attached.enrolled || attached.in_transaction;
-        if in_transaction || !attached.holds.is_empty() {
-            let error = catalog::TRANSACTION_LOST.with(&[&shard]);
+        let pinned = in_transaction || !attached.holds.is_empty();
+        let error = match attached.lease.stake() {
+            Stake::Commit => catalog::UNKNOWN_OUTCOME.with(&[&shard, reason]),
+            Stake::Write if !in_transaction => catalog::UNKNOWN_OUTCOME.with(&[&shard, reason]),
+            _ if pinned => catalog::TRANSACTION_LOST.with(&[&shard]),
+            Stake::Nothing | Stake::Question => catalog::NOT_SENT.with(&[&role, &shard, reason]),
+            Stake::Read | Stake::Write => catalog::SERVER_GONE.with(&[&role, &shard, reason]),
+        };
+        if pinned {
             self.transaction = Transaction::Broken { shard };
-            return error;
         }
-        catalog::SERVER_GONE.with(&[&attached.placement.role().name(), &shard, reason])
+        error
     }
 
     /// Notes an answer, and gives the connection back unless the session still needs it.

@@ -4,6 +4,7 @@
 //! session is already. Anything else is placed by `geo` with the session's level and region, or
 //! with those of a `/*vt+ .. */` hint.
 
+use crate::backend::Stake;
 use crate::config::ConsistentSnapshot;
 use crate::error::{Origin, SqlError, catalog};
 use crate::geo::{self, Access, Consistency, Leaving, Placement};
@@ -155,6 +156,26 @@ impl Session {
         if plain { options.level } else { Consistency::Strong }
     }
 
+    /// What is not known of a command is that it may commit.
+    pub(super) fn begin_stake(&mut self) {
+        self.stake = Stake::Commit;
+        self.lost_at = None;
+    }
+
+    /// What hangs on a statement that is placed now.
+    fn note_stake(&mut self, access: Access) {
+        use crate::observe::Kind;
+        self.stake = match (access, self.tally.query.kind) {
+            (Access::Read | Access::Describe, _) => Stake::Read,
+            // Nothing that these do outlives the transaction that they are part of.
+            (
+                Access::Write,
+                Kind::Insert | Kind::Update | Kind::Delete | Kind::Replace | Kind::Select,
+            ) => Stake::Write,
+            (Access::Write, _) => Stake::Commit,
+        };
+    }
+
     fn place_except(
         &mut self,
         topology: &Topology,
@@ -163,6 +184,7 @@ impl Session {
         hints: Option<&ReadOptions>,
         except: Option<Placement>,
     ) -> Result<Placement, SqlError> {
+        self.note_stake(access);
         if let Some(placement) = self.bound(topology, shard, access)? {
             self.state.reading.served = Some(placement);
             return Ok(placement);
@@ -178,7 +200,8 @@ impl Session {
             leaving: options.leaving,
             target: reading.target,
             lag_max: self.services.limits.replica_lag_max(),
-            except: except.map(|placement| placement.server()),
+            lag_no_primary_max: self.services.limits.replica_lag_no_primary_max(),
+            except: except.map(|placement| placement.server()).or(self.lost_at),
             // Multiplying spreads the low bits, which decide, over sessions that take turns.
             salt: reading.salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32,
         };
@@ -218,8 +241,12 @@ impl Session {
             if attached.placement.role() == Role::Replica {
                 return Err(catalog::REPLICA_TARGET.with(&[&"replica"]));
             }
+            let writable = geo::writable_primary(topology, shard);
             if topology.primary(shard) != Some(attached.placement.server()) {
                 return Err(catalog::PRIMARY_MOVED.with(&[&topology.shard_name(shard)]));
+            }
+            if topology.holders(shard).len() > 1 {
+                writable?;
             }
         }
         Ok(Some(attached.placement))
@@ -255,6 +282,7 @@ impl Session {
                 leaving: Leaving::Allowed,
                 target: None,
                 lag_max: std::time::Duration::MAX,
+                lag_no_primary_max: std::time::Duration::MAX,
                 except: None,
                 salt: 0,
             };
@@ -278,11 +306,15 @@ impl Session {
             Ok(index) => return Ok(index),
             Err(error) => error,
         };
-        let gone = error.id == Some(catalog::SERVER_UNREACHABLE.id)
-            || error.id == Some(catalog::SERVER_GONE.id);
-        if !gone || access == Access::Write {
+        let is = |entry: catalog::Entry| error.id == Some(entry.id);
+        let may_be_elsewhere = is(catalog::NOT_SENT)
+            || access != Access::Write
+                && (is(catalog::SERVER_UNREACHABLE) || is(catalog::SERVER_GONE));
+        if !may_be_elsewhere {
             return Err(error);
         }
+        // The servers may have been seen in another state since.
+        let topology = self.services.topology().clone();
         match self.place_except(&topology, shard, access, hints, Some(placement)) {
             Ok(other) if other != placement => self.attach(other, database, wants_insert_id).await,
             _ => Err(error),

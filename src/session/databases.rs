@@ -89,7 +89,7 @@ impl Session {
         let (mut done, mut servers): (Vec<String>, Vec<ServerId>) = (Vec::new(), Vec::new());
         let mut affected_rows = 0;
         for shard in topology.shards(keyspace) {
-            let placement = geo::primary(topology, shard)?;
+            let placement = geo::writable_primary(topology, shard)?;
             if servers.contains(&placement.server()) {
                 continue;
             }
@@ -116,7 +116,7 @@ impl Session {
     ) -> Result<Outcome, SqlError> {
         // In no database: this one may not exist yet.
         let index = self.attach(placement, b"", false).await?;
-        let result = self.attached[index].lease.execute(text).await;
+        let result = self.attached[index].lease.commit(text).await;
         self.services.pool(placement).note_definition();
         match result {
             Ok(outcome) => {

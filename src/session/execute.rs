@@ -15,10 +15,11 @@ use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{CURSOR_MASK, Execute, TypesCarried, patch_statement_id};
 
-use super::Session;
 use super::attached::Index;
+use super::exchange::{Exchanged, KEPT_MAX, LostRead};
 use super::planned::OneShard;
 use super::remembered::{Found, ReadingNow};
+use super::{End, Session};
 
 /// What the execution of a client's prepared statement needs of a server.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ impl Session {
     pub(super) async fn attach_for_execute(
         &mut self,
         id: u32,
-        found: Option<OneShard>,
+        found: Option<&OneShard>,
         wants_cursor: bool,
     ) -> Result<(Index, Handle), SqlError> {
         let Some(statement) = self.prepared.get(id) else {
@@ -76,6 +77,7 @@ impl Session {
         let text = self.filled_text(&text, features).await.unwrap_or(text);
         let (attached, database) = if let Some(OneShard { shard, access, topology }) = found {
             let database = topology.keyspace(shard.keyspace()).database.as_bytes();
+            let (shard, access) = (*shard, *access);
             let attached = self.attach_placed(shard, access, None, database, wants_insert_id).await;
             (attached, wanted.then.is_some().then(|| database.to_vec()))
         } else {
@@ -170,9 +172,59 @@ impl Session {
         }
     }
 
-    /// Sends pending long data and the execution, and drops the command from the client's buffer.
-    /// Gives the sequence id that the answer begins with.
-    pub(super) async fn send_execute(
+    /// Executes a statement and relays the answer. The command is dropped from the client's buffer
+    /// unless it is a read that was lost.
+    pub(super) async fn exchange_execute(
+        &mut self,
+        index: Index,
+        id: u32,
+        server_id: u32,
+        packet: Packet,
+        execute: &Execute,
+    ) -> Result<Exchanged, End> {
+        let kept = packet.len <= KEPT_MAX && self.may_run_again(index);
+        let sent = self.send_execute(index, id, server_id, packet, execute).await;
+        if !kept {
+            self.prepared.clear_long_data(id);
+            self.client.framed.consume_packet(packet);
+        }
+        let first_sequence = match sent {
+            Ok(first_sequence) => first_sequence,
+            Err(failure) if kept => return Ok(Exchanged::Lost(self.lose_read(index, &failure))),
+            Err(failure) => {
+                let error = self.lose(index, &failure);
+                self.reply_error(error).await?;
+                return Ok(Exchanged::Told);
+            }
+        };
+        let exchanged = self.relay_once(index, first_sequence, kept).await?;
+        if kept && !matches!(exchanged, Exchanged::Lost(_)) {
+            self.prepared.clear_long_data(id);
+            self.client.framed.consume_packet(packet);
+        }
+        Ok(exchanged)
+    }
+
+    /// Whether an execution that was lost is run again.
+    pub(super) fn execution_runs_again(
+        &mut self,
+        id: u32,
+        found: Option<&OneShard>,
+        lost: &LostRead,
+    ) -> bool {
+        if let Some(OneShard { shard, access, .. }) = found {
+            return self.runs_again(*shard, *access, None, lost);
+        }
+        let Some(shard) = self.services.topology().single_server() else { return false };
+        let Some(statement) = self.prepared.get(id) else { return false };
+        let (text, kind, features) = (statement.text(), statement.kind, statement.features);
+        let Ok(hints) = self.hints(&text, features) else { return false };
+        self.runs_again(shard, geo::access(kind, features), hints.as_ref(), lost)
+    }
+
+    /// Sends pending long data and the execution. Gives the sequence id that the answer begins
+    /// with.
+    async fn send_execute(
         &mut self,
         index: Index,
         id: u32,
@@ -208,7 +260,6 @@ impl Session {
         let wants_cursor = execute.header.flags & CURSOR_MASK != 0;
         let expect = if wants_cursor { Expect::Cursor } else { Expect::Query };
         lease.expect(expect, first_sequence);
-        self.client.framed.consume_packet(packet);
         Ok(first_sequence)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use crate::observe::{Samples, families};
 use crate::region::Region;
-use crate::topology::Lag;
+use crate::topology::{Lag, Topology};
 
 use super::Services;
 use super::show_topology::{is_up, latency_of};
@@ -40,13 +40,8 @@ fn collect(services: &Services, samples: &mut Samples) {
         let family = &families::BACKEND_CONNECTIONS;
         samples.set(family, &[&address, "in_use"], usage.in_use as f64);
         samples.set(family, &[&address, "idle"], usage.idle as f64);
-        let region = server.region.as_ref().map_or("", Region::as_str);
-        let up = if is_up(server) { 1.0 } else { 0.0 };
-        samples.set(&families::SERVER_UP, &[&address, server.role().name(), region], up);
-        if let Lag::Estimated(lag) = server.health.lag {
-            samples.set(&families::REPLICATION_LAG, &[&address], lag.as_secs_f64());
-        }
     }
+    collect_shards(&topology, samples);
     let serving = services.serving.load();
     let version = serving.stable().number();
     samples.set(&families::VSCHEMA_VERSION, &[], version as f64);
@@ -70,6 +65,30 @@ fn collect(services: &Services, samples: &mut Samples) {
         if let Some(latency) = latency_of(&topology, to) {
             let labels = [from, to.as_str()];
             samples.set(&families::REGION_LATENCY, &labels, latency.as_secs_f64());
+        }
+    }
+}
+
+/// What is known of every shard and of the servers that hold it.
+fn collect_shards(topology: &Topology, samples: &mut Samples) {
+    for shard in topology.all_shards() {
+        let keyspace = topology.keyspace(shard.keyspace());
+        let (keyspace, name) = (&*keyspace.name, keyspace.shard_map().name(shard.index()));
+        let on = |holds: bool| if holds { 1.0 } else { 0.0 };
+        let primary = topology.live_primary(shard).is_some();
+        samples.set(&families::SHARD_PRIMARY, &[keyspace, name], on(primary));
+        let split = topology.rivals(shard).next().is_some();
+        samples.set(&families::SPLIT_BRAIN, &[keyspace, name], on(split));
+        for id in topology.holders(shard) {
+            let server = topology.server(*id);
+            let address = server.address.to_string();
+            let region = server.region.as_ref().map_or("", Region::as_str);
+            let labels = [keyspace, name, &address, server.role().name(), region];
+            samples.set(&families::SERVER_UP, &labels, on(is_up(server)));
+            if let Lag::Estimated(lag) = server.health.lag {
+                let labels = [keyspace, name, &address];
+                samples.set(&families::REPLICATION_LAG, &labels, lag.as_secs_f64());
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ mod cursors;
 mod databases;
 mod definition;
 mod diagnostics;
+mod exchange;
 mod execute;
 mod fill_in;
 pub mod gauges;
@@ -70,14 +71,14 @@ mod variables;
 
 use std::sync::Arc;
 
-use crate::backend::{Names, Profile, Settings};
+use crate::backend::{Names, Profile, Settings, Stake};
 use crate::canary::HeldGeneration;
 use crate::error::{SqlError, catalog};
 use crate::executor::registry::Registered;
 use crate::executor::relay::{AnswerEnd, Client, StateMarks};
 use crate::geo::{self, Placement};
 use crate::sql::scan::Scan;
-use crate::topology::Topology;
+use crate::topology::{ServerId, Topology};
 use crate::wire::auth::Nonce;
 use crate::wire::query_attributes::QueryAttributes;
 
@@ -112,6 +113,10 @@ pub struct Session {
     prepared: Prepared,
     transaction: Transaction,
     attached: Vec<Attached>,
+    /// What hangs on the statement that runs.
+    stake: Stake,
+    /// The server where a read of this command was lost: it is run again elsewhere, once.
+    lost_at: Option<ServerId>,
     /// The settings that the idle limit was last taken from.
     patience_of: Arc<Settings>,
     /// Prepared statements it has used, for SHOW STATUS.
@@ -214,6 +219,8 @@ impl Session {
             prepared: Prepared::new(statements_max),
             transaction: Transaction::None { next: None },
             attached: Vec::new(),
+            stake: Stake::Commit,
+            lost_at: None,
             statement_counts: StatementCounts::default(),
             refused_changes: 0,
             scan: Scan::new(),

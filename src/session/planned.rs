@@ -15,6 +15,7 @@ use crate::engine::plan::{
 };
 use crate::engine::template::Rendered;
 use crate::error::{SqlError, catalog};
+use crate::executor::relay::AnswerEnd;
 use crate::geo::{self, Placement};
 use crate::net::Packet;
 use crate::planner::cache::PlanKeyRef;
@@ -32,6 +33,7 @@ use crate::wire::scanner::Expect;
 
 use super::consistency::ReadOptions;
 use super::definition::defines;
+use super::exchange::Exchanged;
 use super::execute::Wanted;
 use super::query::Request;
 use super::total::WrittenRows;
@@ -478,30 +480,40 @@ impl Session {
         let shard = piece.shard;
         let database = job.topology.keyspace(shard.keyspace()).database.as_bytes();
         let (hints, wants_insert_id) = (statement.hints.as_ref(), statement.wants_insert_id());
-        let attached =
-            self.attach_placed(shard, job.access, hints, database, wants_insert_id).await;
-        let index = match attached {
-            Ok(index) => index,
-            Err(error) => return self.reply_error(error).await,
-        };
-        let payload = match self.piece_payload(index, piece, statement, database).await {
-            Ok(payload) => payload,
-            Err(error) => {
-                let error = self.fail_prepare(index, error).await;
-                return self.reply_error(error).await;
+        loop {
+            let attached =
+                self.attach_placed(shard, job.access, hints, database, wants_insert_id).await;
+            let index = match attached {
+                Ok(index) => index,
+                Err(error) => return self.reply_error(error).await,
+            };
+            let payload = match self.piece_payload(index, piece, statement, database).await {
+                Ok(payload) => payload,
+                Err(error) => {
+                    let error = self.fail_prepare(index, error).await;
+                    return self.reply_error(error).await;
+                }
+            };
+            let request = Request::Payload(payload);
+            if defines(statement.kind) {
+                // Others plan with the new columns from the answer on.
+                self.answer_end = AnswerEnd::Kept;
             }
-        };
-        let request = Request::Payload(payload);
-        let exchanged = if defines(statement.kind) {
-            // Others plan with the new columns from the answer on.
-            self.exchange_keeping_end(index, request).await?
-        } else {
-            self.exchange(index, request, Expect::Query).await?
-        };
-        if let Some(outcome) = exchanged {
-            self.after_statement(index, statement.kind, statement.features, &outcome).await;
+            let exchanged = self.exchange_once(index, &request, Expect::Query).await;
+            self.answer_end = AnswerEnd::Forwarded;
+            match exchanged? {
+                Exchanged::Outcome(outcome) => {
+                    let (kind, features) = (statement.kind, statement.features);
+                    self.after_statement(index, kind, features, &outcome).await;
+                }
+                Exchanged::Told => {}
+                Exchanged::Lost(lost) if self.runs_again(shard, job.access, hints, &lost) => {
+                    continue;
+                }
+                Exchanged::Lost(lost) => return self.reply_error(lost.error).await,
+            }
+            return self.flush().await;
         }
-        self.flush().await
     }
 }
 

@@ -27,6 +27,7 @@ use crate::wire::statement::{CURSOR_MASK, CURSOR_READ_ONLY, Execute, ExecuteHead
 
 use super::cursors::Cursor;
 use super::diagnostics::is_diagnostic;
+use super::exchange::Exchanged;
 use super::execute::Handle;
 use super::hold::{self, Text};
 use super::judged::Judged;
@@ -128,7 +129,7 @@ impl Prepared {
         }
     }
 
-    fn clear_long_data(&mut self, id: u32) {
+    pub(super) fn clear_long_data(&mut self, id: u32) {
         if let Some(statement) = self.by_id.get_mut(&id) {
             let freed: usize = statement.long_data.values().map(Vec::len).sum();
             statement.long_data.clear();
@@ -358,23 +359,26 @@ impl Session {
             self.tally.query.route = Route::PassThrough;
         }
         let wants_cursor = execute.header.flags & CURSOR_MASK != 0;
-        let (index, handle) = match self.attach_for_execute(id, found, wants_cursor).await {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                self.prepared.clear_long_data(id);
-                return self.refuse(&Request::Packet(packet), error).await;
+        let request = Request::Packet(packet);
+        let (index, handle, outcome) = loop {
+            let attached = self.attach_for_execute(id, found.as_ref(), wants_cursor).await;
+            let (index, handle) = match attached {
+                Ok(prepared) => prepared,
+                Err(error) => {
+                    self.prepared.clear_long_data(id);
+                    return self.refuse(&request, error).await;
+                }
+            };
+            match self.exchange_execute(index, id, handle.id(), packet, execute).await? {
+                Exchanged::Outcome(outcome) => break (index, handle, outcome),
+                Exchanged::Told => return Ok(()),
+                Exchanged::Lost(lost) if self.execution_runs_again(id, found.as_ref(), &lost) => {}
+                Exchanged::Lost(lost) => {
+                    self.prepared.clear_long_data(id);
+                    return self.refuse(&request, lost.error).await;
+                }
             }
         };
-        let first_sequence = match self.send_execute(index, id, handle.id(), packet, execute).await
-        {
-            Ok(first_sequence) => first_sequence,
-            Err(failure) => {
-                let error = self.lose(index, &failure);
-                return self.reply_error(error).await;
-            }
-        };
-        self.prepared.clear_long_data(id);
-        let Some(outcome) = self.relay_answer(index, first_sequence).await? else { return Ok(()) };
         self.note_remembered(index, id, &outcome);
         if let Handle::Exclusive(statement) = handle {
             let cursor = self.open_server_cursor(index, statement);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::backend::{Connection, Failure, Need, Several, first_answer_sequence};
+use crate::backend::{Connection, Failure, Need, Several};
 use crate::error::{SqlError, catalog};
 use crate::executor::registry;
-use crate::executor::relay::{AnswerEnd, Forwarded, Place, RelayError, relay};
+use crate::executor::relay::AnswerEnd;
 use crate::geo;
 use crate::net::Packet;
 use crate::observe::Route;
@@ -16,12 +16,11 @@ use crate::sql::own_account::changes_own_account;
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::capability::Capabilities;
 use crate::wire::command::code;
-use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::session_track::SessionChange;
-use crate::wire::statement::{CURSOR_NONE, encode_execute};
 
 use super::attached::Index;
+use super::exchange::Exchanged;
 use super::hold::{StateChanged, Text};
 use super::planned::{OneShard, Statement};
 use super::several::{self, Split};
@@ -222,29 +221,32 @@ impl Session {
             Err(error) => return self.refuse(&request, error).await,
         };
         let access = geo::access(kind, features);
-        let database = std::mem::take(&mut self.state.database);
         let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
-        let attached =
-            self.attach_placed(shard, access, hints.as_ref(), &database, wants_insert_id).await;
-        self.state.database = database;
-        let index = match attached {
-            Ok(index) => index,
-            Err(error) => {
-                self.consume(&request);
-                return self.reply_error(error).await;
+        let (index, outcome) = loop {
+            let database = std::mem::take(&mut self.state.database);
+            let attached =
+                self.attach_placed(shard, access, hints.as_ref(), &database, wants_insert_id).await;
+            self.state.database = database;
+            let index = match attached {
+                Ok(index) => index,
+                Err(error) => return self.refuse(&request, error).await,
+            };
+            if let Err(failure) = self.allow_several(index, &request).await {
+                let error = self.fail(index, failure).await;
+                return self.refuse(&request, error).await;
+            }
+            if self.defines_stored(kind, features) {
+                self.answer_end = AnswerEnd::Kept;
+            }
+            let exchanged = self.exchange_once(index, &request, Expect::Query).await;
+            self.answer_end = AnswerEnd::Forwarded;
+            match exchanged? {
+                Exchanged::Outcome(outcome) => break (index, outcome),
+                Exchanged::Told => return Ok(()),
+                Exchanged::Lost(lost) if self.runs_again(shard, access, hints.as_ref(), &lost) => {}
+                Exchanged::Lost(lost) => return self.refuse(&request, lost.error).await,
             }
         };
-        if let Err(failure) = self.allow_several(index, &request).await {
-            self.consume(&request);
-            let error = self.fail(index, failure).await;
-            return self.reply_error(error).await;
-        }
-        let exchanged = if self.defines_stored(kind, features) {
-            self.exchange_keeping_end(index, request).await?
-        } else {
-            self.exchange(index, request, Expect::Query).await?
-        };
-        let Some(outcome) = exchanged else { return Ok(()) };
         // What came after a stored program in the same command is not known.
         let ran_more = outcome.results > 1 && kind != StatementKind::Call;
         let kind = if ran_more { StatementKind::Other } else { kind };
@@ -277,16 +279,23 @@ impl Session {
         {
             let database = topology.keyspace(shard.keyspace()).database.as_bytes();
             let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
-            let attached = self.attach_placed(shard, access, None, database, wants_insert_id).await;
-            let index = match attached {
-                Ok(index) => index,
-                Err(error) => return self.refuse(&request, error).await,
-            };
-            let Some(outcome) = self.exchange(index, request, Expect::Query).await? else {
-                return Ok(());
-            };
-            self.after_statement(index, kind, features, &outcome).await;
-            return Ok(());
+            loop {
+                let attached =
+                    self.attach_placed(shard, access, None, database, wants_insert_id).await;
+                let index = match attached {
+                    Ok(index) => index,
+                    Err(error) => return self.refuse(&request, error).await,
+                };
+                match self.exchange_once(index, &request, Expect::Query).await? {
+                    Exchanged::Outcome(outcome) => {
+                        self.after_statement(index, kind, features, &outcome).await;
+                        return Ok(());
+                    }
+                    Exchanged::Told => return Ok(()),
+                    Exchanged::Lost(lost) if self.runs_again(shard, access, None, &lost) => {}
+                    Exchanged::Lost(lost) => return self.refuse(&request, lost.error).await,
+                }
+            }
         }
         let text = self.text(&request).to_vec();
         self.consume(&request);
@@ -296,130 +305,6 @@ impl Session {
             return self.reply_error(catalog::SYNTAX.with(&[&error])).await;
         }
         self.run_planned(Statement::text(text, scan)).await
-    }
-
-    /// Sends a command over a connection and relays its answer. `None`: there is no outcome, the
-    /// client has been told why and the connection is gone.
-    pub(super) async fn exchange(
-        &mut self,
-        index: Index,
-        request: Request,
-        expect: Expect,
-    ) -> Result<Option<Outcome>, End> {
-        let attached = &mut self.attached[index];
-        let request = match request {
-            Request::Execution(Execution { text, need }) => {
-                match attached.lease.prepare(&text, &need, &text).await {
-                    Ok(statement) => {
-                        let mut payload = Vec::new();
-                        let attributes = self.client.sends_attributes().then_some(&self.attributes);
-                        encode_execute(&mut payload, statement.id, CURSOR_NONE, &[], attributes);
-                        Request::Payload(payload)
-                    }
-                    Err(error) => {
-                        let error = self.fail_prepare(index, error).await;
-                        self.reply_error(error).await?;
-                        return Ok(None);
-                    }
-                }
-            }
-            request => request,
-        };
-        let sent = match &request {
-            Request::Execution(_) => return Ok(None),
-            Request::Packet(packet) if packet.len < MAX_PAYLOAD => {
-                let framed = self.client.framed.framed(*packet);
-                attached.lease.send(framed).await.map(|()| packet.len)
-            }
-            Request::Packet(packet) => {
-                let payload = self.client.framed.payload(*packet);
-                attached.lease.send_payload(payload).await.map(|()| packet.len)
-            }
-            Request::Payload(payload) => {
-                attached.lease.send_statement(payload, &self.attributes).await
-            }
-        };
-        self.consume(&request);
-        let payload_len = match sent {
-            Ok(payload_len) => payload_len,
-            Err(failure) => {
-                let error = self.lose(index, &failure);
-                self.reply_error(error).await?;
-                return Ok(None);
-            }
-        };
-        let first_sequence = first_answer_sequence(payload_len);
-        self.attached[index].lease.expect(expect, first_sequence);
-        self.relay_answer(index, first_sequence).await
-    }
-
-    /// Exchanges a statement that changes something for other sessions too: the client sees the end
-    /// of its answer at the next flush.
-    pub(super) async fn exchange_keeping_end(
-        &mut self,
-        index: Index,
-        request: Request,
-    ) -> Result<Option<Outcome>, End> {
-        self.answer_end = AnswerEnd::Kept;
-        let exchanged = self.exchange(index, request, Expect::Query).await;
-        self.answer_end = AnswerEnd::Forwarded;
-        exchanged
-    }
-
-    /// Relays the answer that a connection's scanner waits for.
-    pub(super) async fn relay_answer(
-        &mut self,
-        index: Index,
-        first_sequence: u8,
-    ) -> Result<Option<Outcome>, End> {
-        let place = Place {
-            sequence_offset: self.sequence.wrapping_sub(first_sequence),
-            more_follows: self.more_follows,
-            state_marks: self.state_marks,
-            rest: &self.rest,
-            end: self.answer_end,
-            ..Place::default()
-        };
-        let attached = &mut self.attached[index];
-        let relayed = relay(
-            &mut self.client,
-            &mut attached.lease,
-            self.registered.control(),
-            place,
-            |connection| kill_for(connection, Some(self.registered.control())),
-        )
-        .await;
-        match relayed {
-            Ok(outcome) => {
-                let next = attached.lease.next_sequence();
-                self.sequence = next.wrapping_add(place.sequence_offset);
-                self.failed = outcome.is_error();
-                Ok(Some(outcome))
-            }
-            Err(RelayError::ClientGone) => {
-                self.attached.swap_remove(index);
-                Err(End::Quit)
-            }
-            Err(RelayError::Killed { .. }) => {
-                // As servers do, which just close.
-                self.attached.swap_remove(index);
-                Err(End::Abort)
-            }
-            Err(RelayError::Server { failure, forwarded }) => {
-                let error = self.lose(index, &failure);
-                if let Forwarded::File { next_sequence } = forwarded {
-                    self.sequence = next_sequence;
-                }
-                match forwarded {
-                    Forwarded::Nothing | Forwarded::File { .. } => {
-                        self.reply_error(error).await?;
-                        Ok(None)
-                    }
-                    // The client waits inside a result; only the end of the stream is understood.
-                    Forwarded::Part => Err(End::Abort),
-                }
-            }
-        }
     }
 
     /// What an answer means for the session.
@@ -552,7 +437,7 @@ pub(super) fn kill_on_server(connection: &mut Connection) {
 }
 
 /// The same, and tells who waits for it at a session.
-fn kill_for(connection: &mut Connection, session: Option<&Arc<registry::Control>>) {
+pub(super) fn kill_for(connection: &mut Connection, session: Option<&Arc<registry::Control>>) {
     connection.note_kill();
     let session = session.cloned();
     let (dialer, thread_id) = (connection.dialer().clone(), connection.thread_id());

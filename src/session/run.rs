@@ -193,6 +193,7 @@ impl Session {
     async fn command(&mut self, packet: Packet) -> Result<(), End> {
         self.sequence = crate::backend::first_answer_sequence(packet.len);
         self.attributes.clear();
+        self.begin_stake();
         let command = match Command::parse(self.client.framed.payload(packet)) {
             Ok(command) => command,
             Err(malformed) => return self.malformed(packet, &malformed.to_string()).await,

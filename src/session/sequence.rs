@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::backend::{Aligned, Failure, Profile};
+use crate::backend::{Aligned, Failure, Profile, Stake};
 use crate::engine::limit_value;
 use crate::engine::plan::{Generate, LimitValue, NextValue};
 use crate::error::{SqlError, catalog};
@@ -82,7 +82,7 @@ impl Session {
             .find_keyspace(keyspace)
             .ok_or_else(|| catalog::UNKNOWN_KEYSPACE.with(&[keyspace]))?;
         let shard = topology.shard(index, 0);
-        let placement = geo::primary(&topology, shard)?;
+        let placement = geo::writable_primary(&topology, shard)?;
         let name = topology.shard_name(shard);
         let settings = self.services.plain_settings();
         let profile = Profile::of(Capabilities::DEPRECATE_EOF);
@@ -93,6 +93,7 @@ impl Session {
             .checkout(self.worker, profile, &aligned)
             .await
             .map_err(|error| services.checkout_error(placement, &error))?;
+        lease.enter_term(placement.term(), Stake::Commit);
         let filled = match lease.align(&aligned).await {
             Ok(()) => block.refill(&mut lease, sequence, count).await,
             Err(failure) => Err(failure),
@@ -103,7 +104,7 @@ impl Session {
                 lease.release();
                 return Err(error);
             }
-            Err(failure) => return Err(catalog::SERVER_GONE.with(&[&"primary", &name, &failure])),
+            Err(failure) => return Err(catalog::NOT_SENT.with(&[&"primary", &name, &failure])),
         }
         lease.release();
         block.take(count).ok_or_else(|| catalog::INTERNAL.with(&[&"an empty sequence block"]))

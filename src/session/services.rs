@@ -190,6 +190,7 @@ impl Services {
                 tracing::warn!(%shard, %role, %error, "no connection to server");
                 catalog::SERVER_FULL.with(&[&role, &shard, errno, &format!("{wait:?}")])
             }
+            CheckoutError::Down => catalog::SERVER_UNREACHABLE.with(&[&role, &shard, error]),
             CheckoutError::Dial(error) => match error.account_trouble() {
                 // The dialler has told the operator.
                 Some((trouble, errno)) => refused_account(trouble).with(&[&role, &shard, &errno]),

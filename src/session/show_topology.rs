@@ -66,9 +66,11 @@ fn servers(topology: &Topology) -> Table {
         text("Lag"),
         text("Latency_ms"),
         Column { name: "Load", kind: Kind::Integer },
+        Column { name: "Epoch", kind: Kind::Integer },
+        Column { name: "Service", kind: Kind::Text(512) },
     ];
     let mut rows = Vec::new();
-    for shard in topology.keyspaces().flat_map(|(index, _)| topology.shards(index)) {
+    for shard in topology.all_shards() {
         for id in topology.holders(shard) {
             let server = topology.server(*id);
             let is_primary = topology.primary(shard) == Some(*id);
@@ -83,6 +85,8 @@ fn servers(topology: &Topology) -> Table {
                 Some(lag(server)),
                 server.health.latency.map(milliseconds),
                 server.health.load.map(|load| load.to_string()),
+                topology.record(shard).map(|record| record.epoch.to_string()),
+                Some(topology.describe_standing(shard, *id)),
             ]);
         }
     }
@@ -172,7 +176,7 @@ fn is_like(text: &[u8], pattern: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::config;
-    use crate::topology::{self, Health, LagUnknown};
+    use crate::topology::{self, Health, Identity, LagUnknown};
 
     const CONFIG: &str = r#"
         [proxy]
@@ -212,18 +216,21 @@ mod tests {
     fn rows(kind: ShowKind, like: Option<&[u8]>) -> Vec<String> {
         let config = config::parse(CONFIG, std::path::Path::new(".")).unwrap();
         let topology = topology::build(&config.keyspaces).unwrap();
-        let health = |lag, latency| Health {
+        let health = |role, lag, latency| Health {
             reachability: Reachability::Up,
-            role: None,
+            role: Some(role),
+            identity: Some(Identity::mysql(role.name())),
             lag,
             latency: Some(Duration::from_micros(latency)),
             load: Some(3),
+            ..Health::default()
         };
         let ids: Vec<ServerId> = topology.servers().map(|(id, _)| id).collect();
         let stopped = Lag::Unknown(LagUnknown::NotAReplica);
+        let behind = Lag::Estimated(Duration::from_secs(2));
         let topology = topology
-            .with_health(ids[0], health(stopped, 400))
-            .with_health(ids[1], health(Lag::Estimated(Duration::from_secs(2)), 80_000));
+            .with_health(ids[0], health(Role::Primary, stopped, 400))
+            .with_health(ids[1], health(Role::Replica, behind, 80_000));
         let table = show_topology(kind, &topology, &Geography::new(&config), like)
             .expect("a topology list");
         let cell = |cell: &Option<String>| cell.clone().unwrap_or("NULL".into());
@@ -237,10 +244,12 @@ mod tests {
         assert_eq!(
             rows(ShowKind::Servers, None),
             [
-                "a:1|shop:-80|us|primary|up|unknown: it does not replicate|0.4|3",
-                "b:1|shop:-80|eu|replica|up|2 s|80.0|3",
-                "c:1|shop:80-|us|primary|untested|unknown: not observed yet|NULL|NULL",
-                "d:1|catalog:-|us|primary|untested|unknown: not observed yet|NULL|NULL",
+                "a:1|shop:-80|us|primary|up|unknown: it does not replicate|0.4|3|1|in service",
+                "b:1|shop:-80|eu|replica|up|2 s|80.0|3|1|replica",
+                "c:1|shop:80-|us|primary|untested|unknown: not observed yet|NULL|NULL|NULL|\
+                 in service",
+                "d:1|catalog:-|us|primary|untested|unknown: not observed yet|NULL|NULL|NULL|\
+                 in service",
             ]
         );
         assert_eq!(rows(ShowKind::Regions, None), ["us|yes|3|1|0.4", "eu|no|1|1|80.0"]);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::backend::{Aligned, Failure, Lease, Profile};
+use crate::backend::{Aligned, Failure, Lease, Profile, Stake};
 use crate::config::ConsistentSnapshot;
 use crate::error::{SqlError, catalog};
 use crate::executor::watch::{Watched, wait_watching};
@@ -138,6 +138,7 @@ impl Session {
         let checkout = pool.checkout(self.worker, profile, &aligned).await;
         let mut lock =
             checkout.map_err(|error| self.services.checkout_error(part.placement, &error))?;
+        lock.enter_term(part.placement.term(), Stake::Commit);
         let schemas = part.keyspaces.iter().map(|index| &*topology.keyspace(*index).database);
         let schemas: Vec<&str> = schemas.collect();
         let work = timeout(patience, lock_tables_of(&mut lock, &schemas));
@@ -147,7 +148,7 @@ impl Session {
             Watched::Done(Ok(Err(Failure::Server(error)))) => return Err(error),
             Watched::Done(Ok(Err(failure))) => {
                 let shard = topology.shard_name(part.placement.shard());
-                return Err(catalog::SERVER_GONE.with(&[&"primary", &shard, &failure]));
+                return Err(catalog::NOT_SENT.with(&[&"primary", &shard, &failure]));
             }
             Watched::Done(Err(_)) => Ok(None),
             Watched::Interrupted | Watched::ClientGone => Err(catalog::KILLED.error()),

@@ -105,7 +105,8 @@ impl Session {
                     continue;
                 }
                 for shard in &shards {
-                    let placement = geo::primary(topology, topology.shard(index, *shard))?;
+                    let shard = topology.shard(index, *shard);
+                    let placement = geo::writable_primary(topology, shard)?;
                     let server = placement.server();
                     let at = orders.iter().position(|o| o.placement.server() == server);
                     let at = at.unwrap_or_else(|| {

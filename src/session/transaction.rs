@@ -7,9 +7,11 @@
 use std::fmt::Write as _;
 
 use crate::error::{SqlError, catalog};
+use crate::geo;
 use crate::observe::{Outcome, TransactionMode};
 use crate::sql::control::set::Access;
 use crate::sql::control::transaction::{self as control, Choice, Completion};
+use crate::topology::Role;
 use crate::wire::scanner::Expect;
 
 use super::assignment::is_on;
@@ -116,6 +118,15 @@ fn quoted(name: &str) -> Vec<u8> {
     quoted.into_bytes()
 }
 
+/// What a client is told of a COMMIT that did not succeed everywhere.
+fn failed_commit(error: SqlError, committed: &[String], failed: &[String]) -> SqlError {
+    if committed.is_empty() {
+        return error;
+    }
+    let why = String::from_utf8_lossy(&error.message);
+    catalog::PARTIAL_COMMIT.with(&[&committed.join(", "), &failed.join(", "), &why])
+}
+
 impl Session {
     /// Runs a transaction statement.
     pub(super) async fn transaction_statement(
@@ -204,7 +215,7 @@ impl Session {
     pub(super) async fn unlock_tables(&mut self) -> Result<(), SqlError> {
         for index in (0..self.attached.len()).rev() {
             if self.attached[index].holds.contains(&Hold::TableLocks) {
-                if let Err(failure) = self.attached[index].lease.execute(b"UNLOCK TABLES").await {
+                if let Err(failure) = self.attached[index].lease.commit(b"UNLOCK TABLES").await {
                     return Err(self.fail(index, failure).await);
                 }
                 self.release(index, |hold| *hold == Hold::TableLocks);
@@ -260,6 +271,10 @@ impl Session {
         if let Transaction::Broken { shard } = &self.transaction {
             return Err(catalog::TRANSACTION_LOST.with(&[shard]));
         }
+        if let Err(error) = self.may_commit() {
+            self.rollback_all().await;
+            return Err(error);
+        }
         let mut committed: Vec<String> = Vec::new();
         let mut failed: Vec<String> = Vec::new();
         let mut first_error = None;
@@ -277,8 +292,11 @@ impl Session {
                 tracing::warn!(%shard, "committing after another shard failed");
             }
             let commits = first_error.is_none() || !committed.is_empty();
-            let verb: &[u8] = if commits { b"COMMIT" } else { b"ROLLBACK" };
-            let result = attached.lease.execute(verb).await;
+            let result = if commits {
+                attached.lease.commit(b"COMMIT").await
+            } else {
+                attached.lease.execute(b"ROLLBACK").await
+            };
             attached.enrolled = false;
             attached.in_transaction = false;
             attached.unfinished = false;
@@ -315,13 +333,29 @@ impl Session {
         self.count_transaction(committed.len() + failed.len(), outcome);
         match first_error {
             None => Ok(warnings),
-            Some(error) if committed.is_empty() => Err(error),
-            Some(error) => Err(catalog::PARTIAL_COMMIT.with(&[
-                &committed.join(", "),
-                &failed.join(", "),
-                &String::from_utf8_lossy(&error.message),
-            ])),
+            Some(error) => Err(failed_commit(error, &committed, &failed)),
         }
+    }
+
+    /// Whether every server where rows were written is still the one that takes its shard's
+    /// writes. Asked before the first COMMIT, while all of it can be undone.
+    fn may_commit(&self) -> Result<(), SqlError> {
+        let topology = self.services.topology();
+        for attached in self.attached.iter().filter(|attached| attached.takes_part()) {
+            let shard = attached.placement.shard();
+            let lost = || catalog::TRANSACTION_LOST.with(&[&topology.shard_name(shard)]);
+            if !attached.lease.is_current() {
+                return Err(lost());
+            }
+            let is_primary = attached.placement.role() == Role::Primary;
+            if attached.may_have_written && is_primary && topology.holders(shard).len() > 1 {
+                let primary = geo::writable_primary(&topology, shard)?;
+                if primary.server() != attached.placement.server() {
+                    return Err(lost());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Rolls back on every server that takes part. A connection that fails is closed, which rolls

@@ -1,7 +1,10 @@
 //! The topology that a configuration describes.
 
-use super::{Health, Keyspace, KeyspaceIndex, Server, ServerId, ShardId, Topology};
-use crate::config;
+use super::{
+    Absence, Health, Keyspace, KeyspaceIndex, Server, ServerId, Service, ShardId, ShardState,
+    Topology,
+};
+use crate::config::{self, SplitBrain};
 use crate::key::ShardMap;
 
 /// What keeps a configuration from being a topology.
@@ -90,10 +93,16 @@ pub fn build(keyspaces: &[config::Keyspace]) -> Result<Topology, Vec<TopologyErr
     if !problems.is_empty() {
         return Err(problems);
     }
-    let primaries = built.iter().map(|keyspace| vec![None; keyspace.map.len()]).collect();
+    let untold = ShardState {
+        record: None,
+        service: Service::Absent(Absence::NotSeen),
+        standings: Vec::new(),
+    };
+    let states = built.iter().map(|keyspace| vec![untold.clone(); keyspace.map.len()]).collect();
     let single = single(&built);
-    let mut topology = Topology { servers, keyspaces: built.into(), primaries, single };
-    topology.elect();
+    let split_brain = SplitBrain::default();
+    let mut topology = Topology { servers, keyspaces: built.into(), states, single, split_brain };
+    topology.decide_all();
     Ok(topology)
 }
 
@@ -133,6 +142,7 @@ fn place(servers: &mut Vec<Server>, server: &config::Server) -> Result<ServerId,
         connections_max: server.connections_max,
         compression: server.compression,
         health: Health::default(),
+        term: 1,
     });
     Ok(ServerId((servers.len() - 1) as u32))
 }

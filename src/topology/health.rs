@@ -1,6 +1,9 @@
 //! What a monitor saw of a server. Absence carries its reason: an unknown lag is never zero.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::identity::{Identity, Position, Source};
 
 /// The last observation of a server.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +18,12 @@ pub struct Health {
     pub latency: Option<Duration>,
     /// Threads that were running a statement.
     pub load: Option<u32>,
+    /// Who it is; `None` before the first answer.
+    pub identity: Option<Identity>,
+    /// Which transactions it has, if it tells.
+    pub position: Option<Arc<Position>>,
+    /// Whom it follows.
+    pub sources: Arc<[Source]>,
 }
 
 impl Default for Health {
@@ -25,6 +34,9 @@ impl Default for Health {
             lag: Lag::Unknown(LagUnknown::NotObserved),
             latency: None,
             load: None,
+            identity: None,
+            position: None,
+            sources: Arc::default(),
         }
     }
 }

@@ -7,16 +7,24 @@
 
 mod build;
 mod health;
+mod identity;
+mod observe;
 mod primary;
+mod record;
+mod words;
 
 use std::sync::Arc;
 
-use crate::config::{Address, RoleHint, ServerCompression};
+use crate::config::{Address, RoleHint, ServerCompression, SplitBrain};
 use crate::key::ShardMap;
 use crate::region::Region;
 
 pub use build::{TopologyError, build};
 pub use health::{Health, Lag, LagUnknown, Reachability, Role};
+pub use identity::{Identity, Position, Source};
+pub use observe::{Admission, Observed, OpenConnections};
+pub use primary::{Absence, Service, Standing, shortened};
+pub use record::{Former, PrimaryRecord, PrimaryRecords, parse_records, render_records};
 
 /// Servers, shards, roles and regions.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +32,18 @@ pub struct Topology {
     servers: Vec<Server>,
     keyspaces: Arc<[Keyspace]>,
     /// Of each keyspace, of each shard.
-    primaries: Vec<Vec<Option<ServerId>>>,
+    states: Vec<Vec<ShardState>>,
     single: Option<ShardId>,
+    split_brain: SplitBrain,
+}
+
+/// Who serves a shard.
+#[derive(Clone, Debug)]
+struct ShardState {
+    record: Option<Arc<PrimaryRecord>>,
+    service: Service,
+    /// Of each holder.
+    standings: Vec<Standing>,
 }
 
 /// The number of a server in its topology.
@@ -54,6 +72,9 @@ pub struct Server {
     pub compression: Option<ServerCompression>,
     /// What was last seen of it.
     pub health: Health,
+    /// Counts the times that answers from it stopped to count: it was down, is another server, or
+    /// lost its place as a primary. See [`crate::backend::Term`].
+    pub term: u64,
 }
 
 /// The number of a keyspace in its topology.
@@ -151,18 +172,54 @@ impl Topology {
         &self.keyspace(shard.keyspace).holders[shard.index()]
     }
 
-    /// The server that takes writes for a shard, as far as is known. It may be down: then nobody
-    /// has taken its place yet.
-    pub fn primary(&self, shard: ShardId) -> Option<ServerId> {
-        self.primaries[shard.keyspace.0 as usize][shard.index()]
+    /// Who answers for a shard as its primary.
+    pub fn service(&self, shard: ShardId) -> &Service {
+        &self.state(shard).service
     }
 
-    /// Servers beside the primary that take writes for a shard too. Their rows may differ from
-    /// the primary's, so nothing is read from them.
+    /// The server that answers for a shard as its primary, though it may take no writes at the
+    /// moment. It may be down: then nobody has taken its place yet.
+    pub fn primary(&self, shard: ShardId) -> Option<ServerId> {
+        match self.service(shard) {
+            Service::Primary(id) => Some(*id),
+            Service::Split { primary } => *primary,
+            Service::Absent(_) => None,
+        }
+    }
+
+    /// The primary of a shard, if it answers.
+    pub fn live_primary(&self, shard: ShardId) -> Option<ServerId> {
+        let answers =
+            |id: &ServerId| !matches!(self.server(*id).health.reachability, Reachability::Down(_));
+        self.primary(shard).filter(answers)
+    }
+
+    /// What is remembered of a shard's primary. A shard that one server holds needs nothing.
+    pub fn record(&self, shard: ShardId) -> Option<&PrimaryRecord> {
+        self.state(shard).record.as_deref()
+    }
+
+    /// What a server may do for a shard that it holds.
+    pub fn standing(&self, shard: ShardId, server: ServerId) -> &Standing {
+        let at = self.holders(shard).iter().position(|holder| *holder == server);
+        at.and_then(|at| self.state(shard).standings.get(at)).unwrap_or(&Standing::Rival)
+    }
+
+    /// Servers that are writable beside the primary of a shard, or though there is none. Their rows
+    /// may differ from the primary's, so nothing is sent to them.
     pub fn rivals(&self, shard: ShardId) -> impl Iterator<Item = ServerId> {
         let primary = self.primary(shard);
         let holders = self.holders(shard).iter().copied();
-        holders.filter(move |id| Some(*id) != primary && primary::claims(self.server(*id)))
+        let split = matches!(self.service(shard), Service::Split { .. });
+        holders.filter(move |id| {
+            Some(*id) != primary
+                && (primary.is_some() || split)
+                && primary::claims(self.server(*id))
+        })
+    }
+
+    fn state(&self, shard: ShardId) -> &ShardState {
+        &self.states[shard.keyspace.0 as usize][shard.index()]
     }
 
     /// `keyspace:shard`, as clients and errors name it.
@@ -175,25 +232,6 @@ impl Topology {
     /// statement can go there as it is, in any database.
     pub fn single_server(&self) -> Option<ShardId> {
         self.single
-    }
-
-    /// The same topology with another observation of one server; see [`Health`]. Primaries are
-    /// chosen anew.
-    #[must_use]
-    pub fn with_health(&self, id: ServerId, health: Health) -> Self {
-        let mut next = self.clone();
-        next.servers[id.index()].health = health;
-        next.elect();
-        next
-    }
-
-    /// Chooses the primary of every shard.
-    fn elect(&mut self) {
-        for (keyspace, primaries) in self.keyspaces.iter().zip(&mut self.primaries) {
-            for (holders, primary) in keyspace.holders.iter().zip(primaries) {
-                *primary = primary::elect(&self.servers, holders, *primary);
-            }
-        }
     }
 }
 

@@ -112,14 +112,19 @@ fn a_killed_primary_and_a_promoted_replica() {
     in_transaction.query("COMMIT").expect("ok");
     assert_eq!(replica.sql("SELECT COUNT(*) FROM app.t").scalar(), "3");
 
-    // The old primary comes back writable: it stays out of use.
+    // The old primary comes back writable: it stays out of use, and nothing is written until one
+    // of the two is read-only.
     shard.primary.restart();
     let rival = wait_until(Duration::from_secs(10), || {
         let servers = writer.query("SHOW SERVERS").expect("a list").texts();
         servers.iter().any(|row| row[4] == "rival")
     });
     assert!(rival);
-    writer.query("INSERT INTO t VALUES (5)").expect("a write");
+    let error = writer.query("INSERT INTO t VALUES (5)").expect_err("two writable servers");
+    assert!(error.to_string().contains("GG14012"), "{error}");
+    assert_eq!(count(&mut writer).expect("reads go on"), "3");
+    shard.primary.sql("SET GLOBAL read_only = ON");
+    assert!(wait_until(NOTICED, || writer.query("INSERT INTO t VALUES (5)").is_ok()));
     assert_eq!(replica.sql("SELECT COUNT(*) FROM app.t").scalar(), "4");
     assert_eq!(shard.primary.sql("SELECT COUNT(*) FROM app.t WHERE id > 1").scalar(), "0");
 }

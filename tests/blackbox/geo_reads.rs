@@ -316,7 +316,9 @@ fn metrics_tell_it(cluster: &Cluster) {
     for part in [
         "geogate_queries_total{kind=\"select\",keyspace=\"s\",route=\"EqualUnique\"",
         "geogate_queries_total{kind=\"select\",keyspace=\"s\",route=\"Scatter\"",
-        "geogate_replication_lag_seconds{server=",
+        "geogate_replication_lag_seconds{keyspace=\"s\",shard=\"-80\",server=",
+        "geogate_shard_primary{keyspace=\"s\",shard=\"80-\"} 1",
+        "geogate_split_brain{keyspace=\"s\",shard=\"80-\"} 0",
         "geogate_region_latency_seconds{from=\"us-east\",to=\"eu-west\"}",
         "geogate_transactions_total{mode=\"single\",outcome=\"rollback\"} 1",
         "geogate_query_errors_total{errno=\"1290\",origin=\"client\"",

@@ -380,7 +380,7 @@ fn types_of_user_variables() {
             match pair.proxied.query("EXECUTE s USING @w") {
                 Ok(answer) => assert_eq!(answer.texts(), theirs),
                 // The other session's statement of that name has taken its place.
-                Err(error) => assert!(error.to_string().contains("GG15006"), "{error}"),
+                Err(error) => assert!(error.to_string().contains("GG15010"), "{error}"),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Connection, Failure, first_answer_sequence};
+use super::{Connection, Failure, Stake, first_answer_sequence};
 use crate::wire::capability::Capabilities;
 use crate::wire::command::code;
 use crate::wire::packet::{build_packet, write_packet};
@@ -25,6 +25,7 @@ impl Connection {
         }
         let front =
             if command == code::QUERY && self.reads_attributes() { NO_ATTRIBUTES } else { &[] };
+        self.note_sent(Stake::Question);
         let mut sequence = 0;
         build_packet(&mut self.framed.out, &mut sequence, |out| {
             out.push(command);
@@ -47,6 +48,14 @@ impl Connection {
         self.collect(None).await
     }
 
+    /// Runs a statement on which a commit hangs; its rows do not matter.
+    pub async fn commit(&mut self, sql: &[u8]) -> Result<Outcome, Failure> {
+        let sent = self.send_command(code::QUERY, sql).await?;
+        self.note_sent(Stake::Commit);
+        self.expect(Expect::Query, first_answer_sequence(sent));
+        self.collect(None).await
+    }
+
     /// Sends a client's statement in words of our own: a COM_QUERY, whose payload is command byte
     /// and text, with the client's attributes; any other command as it is. Gives the length of the
     /// payload that was sent.
@@ -64,6 +73,7 @@ impl Connection {
             return Ok(payload.len());
         }
         self.require_rest()?;
+        self.note_statement_sent();
         self.last_use.statement();
         let (mut sequence, mut sent) = (0, 0);
         build_packet(&mut self.framed.out, &mut sequence, |out| {
@@ -80,6 +90,7 @@ impl Connection {
     /// Sends a command payload of any length as it is.
     pub async fn send_payload(&mut self, payload: &[u8]) -> Result<(), Failure> {
         self.require_rest()?;
+        self.note_statement_sent();
         self.last_use.statement();
         let mut sequence = 0;
         write_packet(&mut self.framed.out, &mut sequence, payload);
@@ -89,15 +100,16 @@ impl Connection {
     /// Sends framed bytes as they are.
     pub async fn send(&mut self, framed: &[u8]) -> Result<(), Failure> {
         self.require_rest()?;
+        self.note_statement_sent();
         self.last_use.statement();
         Ok(self.framed.write_all(framed).await?)
     }
 
     /// A command behind an unread answer would take that answer for its own.
-    fn require_rest(&self) -> io::Result<()> {
+    fn require_rest(&self) -> Result<(), Failure> {
         if self.answer_due {
-            return Err(io::Error::other("the answer before this command is unread"));
+            return Err(io::Error::other("the answer before this command is unread").into());
         }
-        Ok(())
+        self.require_term()
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config;
-use crate::topology::{self, Health};
+use crate::topology::{self, Health, Identity};
 
 /// Name, region, what was seen, latency in milliseconds, running threads.
 type Seen<'a> = (&'a str, &'a str, &'a str, u64, u32);
@@ -28,7 +28,7 @@ fn topology(servers: &[Seen<'_>]) -> Topology {
     let config = config::parse(&text, Path::new(".")).unwrap();
     let mut topology = topology::build(&config.keyspaces).unwrap();
     let ids: Vec<ServerId> = topology.servers().map(|(id, _)| id).collect();
-    for (id, (_, _, seen, latency, load)) in ids.into_iter().zip(servers) {
+    for (id, (name, _, seen, latency, load)) in ids.into_iter().zip(servers) {
         let role = match (id.index(), *seen) {
             (0, _) | (_, "rival") => Role::Primary,
             _ => Role::Replica,
@@ -36,6 +36,7 @@ fn topology(servers: &[Seen<'_>]) -> Topology {
         let lag = match *seen {
             "stopped" => Lag::Unknown(LagUnknown::ReplicationStopped),
             "lag 40" => Lag::Estimated(Duration::from_secs(40)),
+            "lag 70" => Lag::Estimated(Duration::from_secs(70)),
             _ => Lag::Estimated(Duration::ZERO),
         };
         let reachability =
@@ -48,6 +49,8 @@ fn topology(servers: &[Seen<'_>]) -> Topology {
                 lag,
                 latency: Some(Duration::from_millis(*latency)),
                 load: Some(*load),
+                identity: Some(Identity::mysql(name)),
+                ..Health::default()
             },
         };
         topology = topology.with_health(id, health);
@@ -63,6 +66,7 @@ fn request(level: Consistency, region: Option<&Region>) -> Request<'_> {
         leaving: Leaving::Allowed,
         target: None,
         lag_max: Duration::from_secs(30),
+        lag_no_primary_max: Duration::from_secs(60),
         except: None,
         salt: 0,
     }
@@ -95,6 +99,12 @@ fn levels_choose_their_servers() {
         (&[("p", "us", "up", 1, 0), ("r", "eu", "lag 40", FAR, 0)], Local, "eu", "GG14040"),
         (&[("p", "us", "up", 1, 0), ("r", "eu", "stopped", FAR, 0)], Local, "eu", "GG14040"),
         (&[("p", "us", "up", 1, 0), ("r", "eu", "rival", FAR, 0)], Local, "eu", "GG14040"),
+        // Without a primary nothing is newer than what the replicas have.
+        (&[("p", "us", "down", 1, 0), ("r", "eu", "lag 40", FAR, 0)], Local, "eu", "r"),
+        (&[("p", "us", "down", 1, 0), ("r", "eu", "lag 70", FAR, 0)], Local, "eu", "GG14040"),
+        (&[("p", "us", "down", 1, 0), ("r", "eu", "stopped", FAR, 0)], Local, "eu", "GG14040"),
+        (&[("p", "us", "down", 1, 0), ("r", "eu", "lag 70", FAR, 0)], Eventual, "us", "r"),
+        (&[("p", "us", "down", 1, 0), ("r", "eu", "stopped", FAR, 0)], Eventual, "us", "r"),
         (&[("p", "us", "new", 0, 0), ("r", "eu", "new", 0, 0)], Local, "eu", "r"),
         // A replica of the region spares the primary.
         (&[("p", "us", "up", 1, 0), ("r", "us", "up", 1, 9)], Local, "us", "r"),
@@ -104,7 +114,7 @@ fn levels_choose_their_servers() {
         (&[("p", "us", "up", 1, 0), ("r", "eu", "up", FAR, 0)], Eventual, "us", "p"),
         (&[("p", "us", "up", 1, 0), ("r", "eu", "down", FAR, 0)], Eventual, "eu", "p"),
         (&[("p", "us", "up", 1, 0), ("r", "eu", "lag 40", FAR, 0)], Eventual, "eu", "p"),
-        (&[("p", "us", "down", 1, 0), ("r", "eu", "down", FAR, 0)], Eventual, "eu", "GG14003"),
+        (&[("p", "us", "down", 1, 0), ("r", "eu", "down", FAR, 0)], Eventual, "eu", "GG14014"),
         // Nobody in the region: the nearest.
         (
             &[("p", "us", "up", 1, 0), ("a", "eu", "up", FAR, 0), ("b", "sa", "up", 20, 0)],
@@ -193,4 +203,30 @@ fn without_regions_every_server_is_local() {
     let config = config::parse(text, Path::new(".")).unwrap();
     let topology = topology::build(&config.keyspaces).unwrap();
     assert_eq!(answer(&topology, &request(Consistency::Local, None)), "p");
+}
+
+/// Goal: an error says of each server where it is and why it does not answer, and names no address.
+#[test]
+fn errors_say_why_of_each_server() {
+    let topology = topology(&[
+        ("p", "us", "down", 1, 0),
+        ("r", "eu", "lag 70", FAR, 0),
+        ("s", "ap", "down", FAR, 0),
+    ]);
+    let keyspace = topology.find_keyspace("k").unwrap();
+    let shard = topology.shard(keyspace, 0);
+    let text = |level, region: &Region| {
+        let error = place(&topology, shard, &request(level, Some(region))).unwrap_err();
+        String::from_utf8(error.message).unwrap()
+    };
+    let local = text(Consistency::Local, &Region::new("eu").unwrap());
+    assert!(
+        local.contains(
+            "no server in region eu can answer for shard k:-: the one in us is in another region; \
+             the one in eu is behind by more than limits.replica_lag_no_primary_max_ms; the one in \
+             ap is in another region"
+        ),
+        "{local}"
+    );
+    assert!(!local.contains(":1"), "{local}");
 }

@@ -13,13 +13,15 @@ fn seconds(seconds: u64) -> Duration {
 fn answers(writable: Writable, channels: &[(ChannelState, Option<u64>)]) -> Answers {
     let channels = channels
         .iter()
-        .map(|(state, behind)| Channel { state: *state, behind: behind.map(seconds) })
+        .map(|(state, behind)| Channel { state: *state, behind: behind.map(seconds), source: None })
         .collect();
     Answers {
         writable,
         replication: Replication::Channels(channels),
         load: Some(1),
         round_trip: Duration::from_millis(10),
+        identity: None,
+        position: None,
     }
 }
 
@@ -136,6 +138,7 @@ fn noise_is_not_news() {
         lag: Lag::Estimated(Duration::from_millis(100)),
         latency: Some(Duration::from_millis(10)),
         load: Some(4),
+        ..Health::default()
     };
     let with = |change: fn(&mut Health)| {
         let mut health = base.clone();
@@ -152,4 +155,20 @@ fn noise_is_not_news() {
     assert!(with(|h| h.load = Some(7)));
     assert!(with(|h| h.role = Some(Role::Primary)));
     assert!(with(|h| h.reachability = Reachability::Down(String::new())));
+}
+
+#[test]
+fn another_server_at_the_same_address_is_a_new_one() {
+    let (now, interval) = (clock::now(), Duration::from_millis(500));
+    let identity = |id| Some(Identity::MariaDb { server_id: id, gtid_domain_id: 0 });
+    let mut history = History::default();
+    let up = answers(Writable::No, &[(STARTED, Some(3))]);
+    history.note(Ok(Answers { identity: identity(1), ..up }), now);
+    let stopped = answers(Writable::No, &[(STOPPED, None)]);
+    // Who does not say who it is this time is who it was.
+    let same = history.note(Ok(stopped.clone()), now + interval);
+    assert_eq!((same.identity, same.lag), (identity(1), Lag::Estimated(seconds(3) + interval)));
+    let other = history.note(Ok(Answers { identity: identity(2), ..stopped }), now + interval);
+    assert_eq!(other.identity, identity(2));
+    assert_eq!(other.lag, Lag::Unknown(LagUnknown::ReplicationStopped));
 }

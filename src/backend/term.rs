@@ -1,0 +1,237 @@
+//! Whether what a server answers still counts.
+//!
+//! A server's term ends when it is declared down, turns out to be another server, or loses its
+//! place as a primary to one of a later epoch ([`crate::topology::Server::term`]). The monitor ends
+//! it here before any session can see the new topology. A connection works for the term that its
+//! statement was placed in: it sends nothing after that term, and what arrives after it is no
+//! answer. Asking costs one load.
+//!
+//! Whatever waits for a server whose term ended because it is down has its socket shut, which ends
+//! every wait on it, a login's too.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use socket2::Socket;
+use tokio::sync::Notify;
+
+use crate::clock::{self, Instant};
+use crate::topology::Identity;
+
+/// The term of one server.
+#[derive(Debug)]
+pub struct Term {
+    number: AtomicU64,
+    /// When the last answer to the monitor was asked for, in milliseconds from `origin`.
+    heard: AtomicU64,
+    /// For how many milliseconds after that answers count.
+    silence_max: AtomicU64,
+    origin: Instant,
+    /// Who the server is.
+    identity: ArcSwapOption<Identity>,
+    /// A connection has met another server at the address.
+    stranger: AtomicBool,
+    /// The sockets of all connections, in the order in which they were made.
+    sockets: Mutex<BTreeMap<u64, Socket>>,
+    made: AtomicU64,
+    /// Told when waiting for the server is of no use any more.
+    lost: Notify,
+}
+
+/// Why an answer does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outdated {
+    /// The term has ended.
+    Ended,
+    /// The monitor has not heard of the server for longer than it allows.
+    Silent,
+}
+
+impl fmt::Display for Outdated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ended => "its server was declared down or replaced by another primary meanwhile",
+            Self::Silent => "its server was silent for longer than the monitor allows",
+        })
+    }
+}
+
+impl Default for Term {
+    fn default() -> Self {
+        Self {
+            number: AtomicU64::new(1),
+            heard: AtomicU64::new(0),
+            silence_max: AtomicU64::new(u64::MAX),
+            origin: clock::now(),
+            identity: ArcSwapOption::empty(),
+            stranger: AtomicBool::new(false),
+            sockets: Mutex::default(),
+            made: AtomicU64::new(0),
+            lost: Notify::new(),
+        }
+    }
+}
+
+impl Term {
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.number.load(Ordering::Acquire)
+    }
+
+    /// Begins a term.
+    pub(super) fn begin(&self, number: u64) {
+        self.number.store(number, Ordering::Release);
+    }
+
+    /// Whether something placed in term `number` still counts.
+    pub(super) fn counts(&self, number: u64) -> Result<(), Outdated> {
+        if self.number() == number { Ok(()) } else { Err(Outdated::Ended) }
+    }
+
+    /// Whether the monitor has heard of the server lately enough.
+    pub(super) fn is_heard(&self) -> Result<(), Outdated> {
+        let silence_max = self.silence_max.load(Ordering::Relaxed);
+        if silence_max == u64::MAX {
+            return Ok(());
+        }
+        let silence = self.now().saturating_sub(self.heard.load(Ordering::Relaxed));
+        if silence <= silence_max { Ok(()) } else { Err(Outdated::Silent) }
+    }
+
+    /// Notes that the server has answered a question that was asked at `asked`.
+    pub fn note_heard(&self, asked: Instant) {
+        let asked = asked.saturating_duration_since(self.origin);
+        self.heard.store(asked.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Limits the silence after which answers do not count.
+    pub fn limit_silence(&self, limit: Duration) {
+        self.heard.store(self.now(), Ordering::Relaxed);
+        self.silence_max.store(limit.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        clock::now().saturating_duration_since(self.origin).as_millis() as u64
+    }
+
+    /// Notes who the server is.
+    pub fn note_identity(&self, identity: Option<&Identity>) {
+        if self.identity.load().as_deref() != identity {
+            self.identity.store(identity.cloned().map(Arc::new));
+        }
+    }
+
+    /// Whether a connection was made to the server that is known here. Before the monitor has seen
+    /// one, any is.
+    pub(super) fn is_known(&self, met: Option<&Identity>) -> bool {
+        let known = self.identity.load();
+        let same = known.is_none() || met.is_none() || known.as_deref() == met;
+        if !same {
+            self.stranger.store(true, Ordering::Relaxed);
+        }
+        same
+    }
+
+    /// Whether a connection has met another server since this was asked last.
+    pub fn take_stranger(&self) -> bool {
+        self.stranger.swap(false, Ordering::Relaxed)
+    }
+
+    /// Enters the socket of a connection; it is taken out when the result is dropped.
+    pub(super) fn enter(self: &Arc<Self>, socket: Socket) -> Entered {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        self.sockets.lock().insert(number, socket);
+        Entered { term: Arc::clone(self), number }
+    }
+
+    /// How many connections were made: those of a term that ends now.
+    pub fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
+    }
+
+    /// Ends all waits for the server: shuts the first `made` connections, and sends away whoever
+    /// waits for one.
+    pub fn cut(&self, made: u64) {
+        for (_, socket) in self.sockets.lock().range(..made) {
+            // It may have been closed by the server meanwhile.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
+        self.lost.notify_waiters();
+    }
+
+    /// Ready when waiting is of no use any more.
+    pub(super) async fn lost(&self) {
+        self.lost.notified().await;
+    }
+}
+
+/// The place of a connection's socket in its server's list.
+#[derive(Debug)]
+pub(super) struct Entered {
+    term: Arc<Term>,
+    number: u64,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.term.sockets.lock().remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn answers_count_within_their_term_while_the_server_is_heard() {
+        let term = Term::default();
+        assert_eq!(term.counts(1), Ok(()));
+        term.begin(2);
+        assert_eq!(term.counts(1), Err(Outdated::Ended));
+        assert_eq!(term.is_heard(), Ok(()));
+        term.limit_silence(Duration::from_secs(60));
+        assert_eq!(term.is_heard(), Ok(()));
+        term.limit_silence(Duration::ZERO);
+        std::thread::sleep(Duration::from_millis(3));
+        assert_eq!(term.is_heard(), Err(Outdated::Silent));
+        term.note_heard(clock::now() + Duration::from_secs(60));
+        assert_eq!(term.is_heard(), Ok(()));
+    }
+
+    #[test]
+    fn another_server_is_met_once() {
+        let (term, one, two) = (Term::default(), Identity::mysql("1"), Identity::mysql("2"));
+        assert!(term.is_known(Some(&two)));
+        term.note_identity(Some(&one));
+        assert!(term.is_known(Some(&one)) && term.is_known(None) && !term.take_stranger());
+        assert!(!term.is_known(Some(&two)));
+        assert!(term.take_stranger() && !term.take_stranger());
+    }
+
+    #[test]
+    fn a_cut_ends_waits_on_the_connections_before_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect = || TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = |stream: &TcpStream| Socket::from(stream.try_clone().unwrap());
+        let term = Arc::new(Term::default());
+        let (mut old, new) = (connect(), connect());
+        let _old = term.enter(socket(&old));
+        let made = term.made();
+        let kept = term.enter(socket(&new));
+        let waiting = std::thread::spawn(move || old.read(&mut [0]).unwrap());
+        term.cut(made);
+        assert_eq!(waiting.join().unwrap(), 0);
+        new.set_nonblocking(true).unwrap();
+        assert!((&new).read(&mut [0]).is_err(), "it is open, and nothing has come");
+        drop(kept);
+        assert_eq!(term.sockets.lock().len(), 1);
+    }
+}

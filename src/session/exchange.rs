@@ -1,0 +1,246 @@
+//! A command to one server and its answer, which is relayed; and the reads that are run again where
+//! the first server was lost before it said anything.
+
+use crate::backend::{Stake, first_answer_sequence};
+use crate::error::SqlError;
+use crate::executor::relay::{AnswerEnd, Forwarded, Place, RelayError, relay};
+use crate::geo::{Access, Placement};
+use crate::topology::ShardId;
+use crate::wire::packet::MAX_PAYLOAD;
+use crate::wire::scanner::{Expect, Outcome};
+use crate::wire::statement::{CURSOR_NONE, encode_execute};
+
+use super::attached::Index;
+use super::consistency::ReadOptions;
+use super::query::{Execution, Request, kill_for};
+use super::transaction::Transaction;
+use super::{End, Session};
+
+/// How an exchange with a server ended.
+#[derive(Debug)]
+pub(super) enum Exchanged {
+    /// The client has the answer.
+    Outcome(Outcome),
+    /// There is none; the client has been told why, and the connection is gone.
+    Told,
+    /// A read was lost with its connection. The client knows nothing of it, and the request is
+    /// still there.
+    Lost(LostRead),
+}
+
+/// A read that may be run again.
+#[derive(Debug)]
+pub(super) struct LostRead {
+    /// What the client is told if it is not.
+    pub(super) error: SqlError,
+    /// Where it was lost.
+    placement: Placement,
+}
+
+/// A command that is kept in the client's read buffer until it is answered, so that it can be run
+/// again, is at most so long: there must be room to see the client leave.
+pub(super) const KEPT_MAX: usize = 8 << 10;
+
+impl Session {
+    /// Sends a command over a connection and relays its answer. `None`: there is no outcome, the
+    /// client has been told why and the connection is gone.
+    pub(super) async fn exchange(
+        &mut self,
+        index: Index,
+        request: Request,
+        expect: Expect,
+    ) -> Result<Option<Outcome>, End> {
+        match self.exchange_once(index, &request, expect).await? {
+            Exchanged::Outcome(outcome) => Ok(Some(outcome)),
+            Exchanged::Told => Ok(None),
+            Exchanged::Lost(lost) => {
+                self.refuse(&request, lost.error).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The same, but a read that was lost is left to the caller.
+    pub(super) async fn exchange_once(
+        &mut self,
+        index: Index,
+        request: &Request,
+        expect: Expect,
+    ) -> Result<Exchanged, End> {
+        let attached = &mut self.attached[index];
+        let execution = match request {
+            Request::Execution(Execution { text, need }) => {
+                match attached.lease.prepare(text, need, text).await {
+                    Ok(statement) => {
+                        let mut payload = Vec::new();
+                        let attributes = self.client.sends_attributes().then_some(&self.attributes);
+                        encode_execute(&mut payload, statement.id, CURSOR_NONE, &[], attributes);
+                        payload
+                    }
+                    Err(error) => {
+                        let error = self.fail_prepare(index, error).await;
+                        self.reply_error(error).await?;
+                        return Ok(Exchanged::Told);
+                    }
+                }
+            }
+            Request::Packet(_) | Request::Payload(_) => Vec::new(),
+        };
+        let kept = match request {
+            Request::Packet(packet) => packet.len <= KEPT_MAX && self.may_run_again(index),
+            Request::Payload(_) | Request::Execution(_) => self.may_run_again(index),
+        };
+        let lease = &mut self.attached[index].lease;
+        let sent = match request {
+            Request::Execution(_) => lease.send_statement(&execution, &self.attributes).await,
+            Request::Packet(packet) if packet.len < MAX_PAYLOAD => {
+                let framed = self.client.framed.framed(*packet);
+                lease.send(framed).await.map(|()| packet.len)
+            }
+            Request::Packet(packet) => {
+                let payload = self.client.framed.payload(*packet);
+                lease.send_payload(payload).await.map(|()| packet.len)
+            }
+            Request::Payload(payload) => lease.send_statement(payload, &self.attributes).await,
+        };
+        if !kept {
+            self.consume(request);
+        }
+        let payload_len = match sent {
+            Ok(payload_len) => payload_len,
+            Err(failure) if kept => return Ok(Exchanged::Lost(self.lose_read(index, &failure))),
+            Err(failure) => {
+                let error = self.lose(index, &failure);
+                self.reply_error(error).await?;
+                return Ok(Exchanged::Told);
+            }
+        };
+        let first_sequence = first_answer_sequence(payload_len);
+        self.attached[index].lease.expect(expect, first_sequence);
+        let exchanged = self.relay_once(index, first_sequence, kept).await?;
+        if kept && !matches!(exchanged, Exchanged::Lost(_)) {
+            self.consume(request);
+        }
+        Ok(exchanged)
+    }
+
+    /// Exchanges a statement that changes something for other sessions too: the client sees the end
+    /// of its answer at the next flush.
+    pub(super) async fn exchange_keeping_end(
+        &mut self,
+        index: Index,
+        request: Request,
+    ) -> Result<Option<Outcome>, End> {
+        self.answer_end = AnswerEnd::Kept;
+        let exchanged = self.exchange(index, request, Expect::Query).await;
+        self.answer_end = AnswerEnd::Forwarded;
+        exchanged
+    }
+
+    /// Relays the answer that a connection's scanner waits for.
+    pub(super) async fn relay_answer(
+        &mut self,
+        index: Index,
+        first_sequence: u8,
+    ) -> Result<Option<Outcome>, End> {
+        match self.relay_once(index, first_sequence, false).await? {
+            Exchanged::Outcome(outcome) => Ok(Some(outcome)),
+            Exchanged::Told | Exchanged::Lost(_) => Ok(None),
+        }
+    }
+
+    /// The same; a read whose request is `kept` can be run again.
+    pub(super) async fn relay_once(
+        &mut self,
+        index: Index,
+        first_sequence: u8,
+        kept: bool,
+    ) -> Result<Exchanged, End> {
+        let place = Place {
+            sequence_offset: self.sequence.wrapping_sub(first_sequence),
+            more_follows: self.more_follows,
+            state_marks: self.state_marks,
+            rest: &self.rest,
+            end: self.answer_end,
+            ..Place::default()
+        };
+        let attached = &mut self.attached[index];
+        let relayed = relay(
+            &mut self.client,
+            &mut attached.lease,
+            self.registered.control(),
+            place,
+            |connection| kill_for(connection, Some(self.registered.control())),
+        )
+        .await;
+        match relayed {
+            Ok(outcome) => {
+                let next = attached.lease.next_sequence();
+                self.sequence = next.wrapping_add(place.sequence_offset);
+                self.failed = outcome.is_error();
+                Ok(Exchanged::Outcome(outcome))
+            }
+            Err(RelayError::ClientGone) => {
+                self.attached.swap_remove(index);
+                Err(End::Quit)
+            }
+            Err(RelayError::Killed { .. }) => {
+                // As servers do, which just close.
+                self.attached.swap_remove(index);
+                Err(End::Abort)
+            }
+            Err(RelayError::Server { failure, forwarded: Forwarded::Nothing }) if kept => {
+                Ok(Exchanged::Lost(self.lose_read(index, &failure)))
+            }
+            Err(RelayError::Server { failure, forwarded }) => {
+                let error = self.lose(index, &failure);
+                if let Forwarded::File { next_sequence } = forwarded {
+                    self.sequence = next_sequence;
+                }
+                match forwarded {
+                    Forwarded::Nothing | Forwarded::File { .. } => {
+                        self.reply_error(error).await?;
+                        Ok(Exchanged::Told)
+                    }
+                    // The client waits inside a result; only the end of the stream is understood.
+                    Forwarded::Part => Err(End::Abort),
+                }
+            }
+        }
+    }
+
+    /// Whether what is sent next on a connection may be sent to another server if it is lost: a
+    /// pure read that needs nothing of this connection, and was not lost before.
+    pub(super) fn may_run_again(&self, index: Index) -> bool {
+        self.stake == Stake::Read
+            && self.lost_at.is_none()
+            && !self.attached[index].is_kept()
+            && self.transaction == Transaction::None { next: None }
+    }
+
+    /// Drops the connection of a read.
+    pub(super) fn lose_read(
+        &mut self,
+        index: Index,
+        reason: &(dyn std::fmt::Display + Sync),
+    ) -> LostRead {
+        let placement = self.attached[index].placement;
+        LostRead { error: self.lose(index, reason), placement }
+    }
+
+    /// Whether a lost read is run again: if somebody else answers for the shard now.
+    pub(super) fn runs_again(
+        &mut self,
+        shard: ShardId,
+        access: Access,
+        hints: Option<&ReadOptions>,
+        lost: &LostRead,
+    ) -> bool {
+        let topology = self.services.topology.load_full();
+        self.lost_at = Some(lost.placement.server());
+        let other = self.place(&topology, shard, access, hints);
+        other.is_ok_and(|other| {
+            (other.server(), other.term()) != (lost.placement.server(), lost.placement.term())
+        })
+    }
+}
