@@ -29,7 +29,7 @@ enum Command {
     /// Let a server in that is held off
     Admit {
         /// Its address as in the configuration
-        server: String,
+        address: String,
     },
 }
 
@@ -37,8 +37,8 @@ enum Command {
 pub fn run(args: &Args) -> ExitCode {
     let answer = match &args.command {
         None => args.remote.request("GET", "/api/v1/servers", &[], None),
-        Some(Command::Admit { server }) => {
-            let body = json!({ "server": server });
+        Some(Command::Admit { address }) => {
+            let body = json!({ "server": address });
             args.remote.request("POST", "/api/v1/servers/admit", &[], Some(&body))
         }
     };

@@ -54,6 +54,19 @@ impl MariaDbGtids {
         Self(own.map(|(source, sequence)| (*source, *sequence)).collect())
     }
 
+    /// The entries of a later position, and those of domains that it does not name.
+    #[must_use]
+    pub fn advanced_to(&self, later: &Self) -> Self {
+        let named = |domain: u32| later.0.keys().any(|(known, _)| *known == domain);
+        let mut all = later.clone();
+        for ((domain, server), sequence) in &self.0 {
+            if !named(*domain) {
+                all.insert((*domain, *server), *sequence);
+            }
+        }
+        all
+    }
+
     /// The farther entries of both.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
@@ -112,6 +125,7 @@ mod tests {
         }
         assert_eq!(list("0-1-9,0-2-3,1-2-1").of(2), list("0-2-3,1-2-1"));
         assert_eq!(list("0-1-9").union(&list("0-1-4,1-1-1")), list("0-1-9,1-1-1"));
+        assert_eq!(list("0-1-9,1-1-4").advanced_to(&list("0-2-12")), list("0-2-12,1-1-4"));
         assert!(list("0-1-9,0-2-3").has_others_in(&list("0-7-1"), 2));
         assert!(!list("0-2-9").has_others_in(&list("0-1-1"), 2));
         assert!(!list("3-1-9").has_others_in(&list("0-1-1"), 2));

@@ -50,6 +50,18 @@ impl Gtids {
         }
     }
 
+    /// What a server has shown that had shown `self` before and shows `later` now.
+    #[must_use]
+    pub fn advanced_to(&self, later: &Self) -> Self {
+        match (self, later) {
+            (Self::MySql(before), Self::MySql(later)) => Self::MySql(before.union(later)),
+            (Self::MariaDb(before), Self::MariaDb(later)) => {
+                Self::MariaDb(before.advanced_to(later))
+            }
+            _ => later.clone(),
+        }
+    }
+
     /// All of both.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {

@@ -63,21 +63,41 @@ pub struct Primaries {
     pools: Vec<Arc<Pool>>,
     /// Ends the pause before the next look at each server.
     pub(super) soon: Vec<Arc<Notify>>,
-    folder: StateFolder,
+    store: Arc<Store>,
     runtime: Handle,
     /// How long waits for a server go on after it was declared down.
     patience: Duration,
     written: Mutex<Written>,
 }
 
-/// What stands in the state folder.
+/// What was given to be written.
 #[derive(Debug)]
 struct Written {
     /// Shards that are not configured any more too.
     records: PrimaryRecords,
+    /// Counts the documents.
+    version: u64,
     at: Instant,
     /// The last attempt has failed.
     fails: bool,
+}
+
+/// The document, which is never replaced by an older one.
+#[derive(Debug)]
+struct Store {
+    folder: StateFolder,
+    version: Mutex<u64>,
+}
+
+impl Store {
+    fn write(&self, version: u64, records: &PrimaryRecords) -> io::Result<()> {
+        let mut written = self.version.lock();
+        if *written < version {
+            self.folder.write(DOCUMENT, render_records(records).as_bytes())?;
+            *written = version;
+        }
+        Ok(())
+    }
 }
 
 /// Reads what is remembered of primaries and enters it into a topology.
@@ -111,10 +131,15 @@ impl Primaries {
             topology: Arc::clone(topology),
             pools: pools.to_vec(),
             soon: pools.iter().map(|_| Arc::default()).collect(),
-            folder,
+            store: Arc::new(Store { folder, version: Mutex::new(0) }),
             runtime: runtime.clone(),
             patience,
-            written: Mutex::new(Written { records: remembered, at: clock::now(), fails: false }),
+            written: Mutex::new(Written {
+                records: remembered,
+                version: 0,
+                at: clock::now(),
+                fails: false,
+            }),
         }
     }
 
@@ -160,7 +185,7 @@ impl Primaries {
                 Ok(()) => observed = observed.topology.remembered(observed.remember),
                 Err(error) => {
                     if !std::mem::replace(&mut written.fails, true) {
-                        let folder = self.folder.path().display();
+                        let folder = self.store.folder.path().display();
                         tracing::error!(
                             %error, %folder,
                             "the state folder cannot be written: no new primary goes into service"
@@ -193,8 +218,9 @@ impl Primaries {
         let mut all = written.records.clone();
         all.extend(topology.records());
         all.extend(records.iter().map(|(shard, r)| (topology.shard_name(*shard), r.clone())));
-        self.folder.write(DOCUMENT, render_records(&all).as_bytes())?;
-        *written = Written { records: all, at: clock::now(), fails: false };
+        let version = written.version + 1;
+        self.store.write(version, &all)?;
+        *written = Written { records: all, version, at: clock::now(), fails: false };
         Ok(())
     }
 
@@ -206,11 +232,19 @@ impl Primaries {
         }
         written.at = now;
         let known = topology.records();
-        if known.iter().any(|(name, record)| written.records.get(name) != Some(record))
-            && let Err(error) = self.write(written, topology, &[])
-        {
-            tracing::warn!(%error, "the positions of the primaries cannot be written");
+        if known.iter().all(|(name, record)| written.records.get(name) == Some(record)) {
+            return;
         }
+        written.records.extend(known);
+        written.version += 1;
+        let (store, version) = (Arc::clone(&self.store), written.version);
+        let records = written.records.clone();
+        // A slow disk must not hold up the looks at the servers.
+        self.runtime.spawn_blocking(move || {
+            if let Err(error) = store.write(version, &records) {
+                tracing::warn!(%error, "the positions of the primaries cannot be written");
+            }
+        });
     }
 
     /// Ends all waits for a server that was declared down, after a while.

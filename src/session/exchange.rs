@@ -2,7 +2,7 @@
 //! the first server was lost before it said anything.
 
 use crate::backend::{Stake, first_answer_sequence};
-use crate::error::SqlError;
+use crate::error::{SqlError, catalog};
 use crate::executor::relay::{AnswerEnd, Forwarded, Place, RelayError, relay};
 use crate::geo::{Access, Placement};
 use crate::topology::ShardId;
@@ -35,6 +35,18 @@ pub(super) struct LostRead {
     pub(super) error: SqlError,
     /// Where it was lost.
     placement: Placement,
+}
+
+/// Whether a statement that was not sent is placed again: once.
+#[derive(Debug, Default)]
+pub(super) struct Tries(u8);
+
+impl Tries {
+    /// Whether this error is worth another try: nothing was sent, and another server may answer.
+    pub(super) fn again(&mut self, error: &SqlError) -> bool {
+        self.0 += 1;
+        self.0 == 1 && error.id == Some(catalog::NOT_SENT.id)
+    }
 }
 
 /// A command that is kept in the client's read buffer until it is answered, so that it can be run

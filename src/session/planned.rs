@@ -33,7 +33,7 @@ use crate::wire::scanner::Expect;
 
 use super::consistency::ReadOptions;
 use super::definition::defines;
-use super::exchange::Exchanged;
+use super::exchange::{Exchanged, Tries};
 use super::execute::Wanted;
 use super::query::Request;
 use super::total::WrittenRows;
@@ -480,6 +480,7 @@ impl Session {
         let shard = piece.shard;
         let database = job.topology.keyspace(shard.keyspace()).database.as_bytes();
         let (hints, wants_insert_id) = (statement.hints.as_ref(), statement.wants_insert_id());
+        let mut tries = Tries::default();
         loop {
             let attached =
                 self.attach_placed(shard, job.access, hints, database, wants_insert_id).await;
@@ -491,6 +492,9 @@ impl Session {
                 Ok(payload) => payload,
                 Err(error) => {
                     let error = self.fail_prepare(index, error).await;
+                    if tries.again(&error) {
+                        continue;
+                    }
                     return self.reply_error(error).await;
                 }
             };

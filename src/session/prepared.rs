@@ -27,7 +27,7 @@ use crate::wire::statement::{CURSOR_MASK, CURSOR_READ_ONLY, Execute, ExecuteHead
 
 use super::cursors::Cursor;
 use super::diagnostics::is_diagnostic;
-use super::exchange::Exchanged;
+use super::exchange::{Exchanged, Tries};
 use super::execute::Handle;
 use super::hold::{self, Text};
 use super::judged::Judged;
@@ -360,10 +360,12 @@ impl Session {
         }
         let wants_cursor = execute.header.flags & CURSOR_MASK != 0;
         let request = Request::Packet(packet);
+        let mut tries = Tries::default();
         let (index, handle, outcome) = loop {
             let attached = self.attach_for_execute(id, found.as_ref(), wants_cursor).await;
             let (index, handle) = match attached {
                 Ok(prepared) => prepared,
+                Err(error) if tries.again(&error) => continue,
                 Err(error) => {
                     self.prepared.clear_long_data(id);
                     return self.refuse(&request, error).await;

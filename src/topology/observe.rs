@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::primary::decide;
 use super::{
-    Absence, Health, PrimaryRecord, PrimaryRecords, ServerId, Service, ShardId, ShardState,
-    Standing, Topology,
+    Absence, Health, PrimaryRecord, PrimaryRecords, ServerId, ShardId, ShardState, Standing,
+    Topology,
 };
 use crate::config::SplitBrain;
 use crate::gtid::Gtids;
@@ -81,19 +81,24 @@ impl Topology {
         Observed { topology: next, remember }
     }
 
-    /// The same with what the primary of a shard has shown since.
-    pub(super) fn note_shown(&mut self, shard: ShardId) {
-        let state = &self.states[shard.keyspace.0 as usize][shard.index()];
-        let (Service::Primary(id) | Service::Split { primary: Some(id) }) = state.service else {
+    /// Notes what the remembered primary of a shard has shown since, in service or demoted.
+    fn note_shown(&mut self, shard: ShardId) {
+        let state = self.state(shard);
+        let Some(record) = &state.record else { return };
+        let named = self.holders(shard).iter().map(|id| self.server(*id));
+        let named = named.filter(|server| server.health.identity.is_some() && record.names(server));
+        let Some(position) = named.filter_map(|server| server.health.position.as_ref()).next()
+        else {
             return;
         };
-        let Some(record) = &state.record else { return };
-        let position = self.server(id).health.position.as_ref();
-        let shown = position.map(|position| &position.shown);
-        if record.names(self.server(id)) && shown.is_some() && record.shown.as_ref() != shown {
-            let shown = shown.cloned();
-            self.state_mut(shard).record =
-                Some(Arc::new(PrimaryRecord { shown, ..PrimaryRecord::clone(record) }));
+        let shown = match &record.shown {
+            Some(before) => before.advanced_to(&position.shown),
+            None => position.shown.clone(),
+        };
+        if record.shown.as_ref() != Some(&shown) {
+            let shown = Some(shown);
+            let record = PrimaryRecord { shown, ..PrimaryRecord::clone(record) };
+            self.state_mut(shard).record = Some(Arc::new(record));
         }
     }
 
@@ -162,6 +167,7 @@ impl Topology {
 
     /// Decides who serves a shard; gives what must be remembered first.
     fn decide(&mut self, shard: ShardId) -> Option<PrimaryRecord> {
+        self.note_shown(shard);
         let holders = self.holders(shard).to_vec();
         let record = self.state(shard).record.clone();
         let decision = decide(&self.servers, &holders, record.as_deref(), self.split_brain);
@@ -175,7 +181,6 @@ impl Topology {
                 self.servers[id.index()].term += 1;
             }
         }
-        self.note_shown(shard);
         decision.remember
     }
 

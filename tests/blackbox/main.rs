@@ -63,6 +63,8 @@ mod shared_statements;
 mod shop;
 mod single;
 mod software;
+mod split_brain;
+mod split_brain_ways;
 mod state;
 mod statements;
 mod stored_programs;

@@ -117,6 +117,41 @@ impl Server {
         for statement in SOFTWARE.replicate_from(source.port) {
             self.sql(&statement);
         }
+        self.wait_replicating();
+    }
+
+    /// Makes this server, which has rows already, a replica of `source`.
+    pub(crate) fn follow(&self, source: &Self) {
+        for statement in SOFTWARE.follow(source.port) {
+            self.sql(&statement);
+        }
+        self.wait_replicating();
+    }
+
+    /// Makes this server a replica of `source` that has nothing else, and waits until it has all:
+    /// `database` is dropped first.
+    pub(crate) fn rebuild_from(&self, source: &Self, database: &str) {
+        let mut client = self.client("");
+        for statement in
+            ["STOP REPLICA", "SET GLOBAL read_only = OFF", "SET SESSION sql_log_bin = 0"]
+        {
+            client.query(statement).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        }
+        client.query(format!("DROP DATABASE IF EXISTS `{database}`")).expect("ok");
+        if !SOFTWARE.is_mysql() {
+            client.query("RESET MASTER").expect("ok");
+        }
+        self.replicate_from(source);
+        self.wait_for(source);
+    }
+
+    /// Promotes this replica, as a person would.
+    pub(crate) fn promote(&self) {
+        self.sql("STOP REPLICA");
+        self.sql("SET GLOBAL read_only = OFF");
+    }
+
+    fn wait_replicating(&self) {
         let running = wait_until(Duration::from_secs(20), || {
             let status = self.sql("SHOW REPLICA STATUS");
             let Some(values) = status.texts().pop() else { return false };
@@ -147,6 +182,16 @@ impl Server {
         self.kill();
         *self.child.lock().expect("no test panics while it holds this lock") =
             launch(&self.folder, self.port, self.id, &self.options);
+        self.wait_ready();
+    }
+
+    /// Replaces the process by a server of its own, without any rows, on the same port.
+    pub(crate) fn replace(&self) {
+        self.kill();
+        fs::remove_dir_all(&self.folder).expect("the run's folder is writable");
+        copy_folder(&TEMPLATE, &self.folder).expect("the template can be copied");
+        *self.child.lock().expect("no test panics while it holds this lock") =
+            launch(&self.folder, self.port, self.id + 1000, &self.options);
         self.wait_ready();
     }
 

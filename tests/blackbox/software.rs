@@ -155,6 +155,20 @@ impl Software {
         [vec![start.to_owned(), source], rest.to_vec()].concat()
     }
 
+    /// Makes a server that has rows a replica of the one on `port`: it takes what it lacks.
+    pub(crate) fn follow(&self, port: u16) -> Vec<String> {
+        let mut statements = self.replicate_from(port);
+        match self {
+            Self::MariaDb => {
+                statements[0] = "SET GLOBAL gtid_slave_pos = @@global.gtid_binlog_pos".to_owned();
+            }
+            // What it has it tells by itself.
+            Self::MySql { .. } => drop(statements.remove(0)),
+        }
+        statements.insert(0, "STOP REPLICA".to_owned());
+        statements
+    }
+
     /// The variable with the position of everything that a server has written.
     pub(crate) fn written_position(&self) -> &'static str {
         match self {
