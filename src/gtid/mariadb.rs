@@ -54,6 +54,13 @@ impl MariaDbGtids {
         Self(own.map(|(source, sequence)| (*source, *sequence)).collect())
     }
 
+    /// Its entries of other servers.
+    #[must_use]
+    pub fn except(&self, server: u32) -> Self {
+        let others = self.0.iter().filter(|((_, known), _)| *known != server);
+        Self(others.map(|(source, sequence)| (*source, *sequence)).collect())
+    }
+
     /// The entries of a later position, and those of domains that it does not name.
     #[must_use]
     pub fn advanced_to(&self, later: &Self) -> Self {
@@ -124,6 +131,7 @@ mod tests {
             assert_eq!(list(shown).beyond(&list(state)), list(missing), "{shown} from {state}");
         }
         assert_eq!(list("0-1-9,0-2-3,1-2-1").of(2), list("0-2-3,1-2-1"));
+        assert_eq!(list("0-1-9,0-2-3,1-2-1").except(2), list("0-1-9"));
         assert_eq!(list("0-1-9").union(&list("0-1-4,1-1-1")), list("0-1-9,1-1-1"));
         assert_eq!(list("0-1-9,1-1-4").advanced_to(&list("0-2-12")), list("0-2-12,1-1-4"));
         assert!(list("0-1-9,0-2-3").has_others_in(&list("0-7-1"), 2));

@@ -63,11 +63,11 @@ impl MySqlGtids {
         rest
     }
 
-    /// Its transactions of the server with this UUID.
+    /// Its transactions of other servers than the one with this UUID.
     #[must_use]
-    pub fn of(&self, uuid: &str) -> Self {
-        let own = self.0.iter().filter(|((known, _), _)| known.eq_ignore_ascii_case(uuid));
-        Self(own.map(|(source, intervals)| (source.clone(), intervals.clone())).collect())
+    pub fn except(&self, uuid: &str) -> Self {
+        let others = self.0.iter().filter(|((known, _), _)| !known.eq_ignore_ascii_case(uuid));
+        Self(others.map(|(source, intervals)| (source.clone(), intervals.clone())).collect())
     }
 
     /// The transactions of both.
@@ -178,7 +178,7 @@ mod tests {
         ] {
             assert_eq!(set(shown).without(&set(known)), set(missing), "{shown} from {known}");
         }
-        assert_eq!(set("A:1-3,B:4").of(A), set("A:1-3"));
+        assert_eq!(set("A:1-3,B:4").except(B), set("A:1-3"));
         assert_eq!(set("A:1-3").union(&set("A:4,B:1")), set("A:1-4,B:1"));
         assert!(set("A:1").shares_source(&set("A:9,B:1")));
         assert!(!set("A:1").shares_source(&set("B:1")));

@@ -190,15 +190,19 @@ fn channel(row: &Row) -> Channel {
             _ => None,
         }
     };
-    let runs = |state: Option<String>| state.is_some_and(|state| state != "No");
-    let io = runs(cell(["Replica_IO_Running", "Slave_IO_Running"]));
-    let sql = runs(cell(["Replica_SQL_Running", "Slave_SQL_Running"]));
+    let io = cell(["Replica_IO_Running", "Slave_IO_Running"]).unwrap_or("No".to_owned());
+    let sql = cell(["Replica_SQL_Running", "Slave_SQL_Running"]).unwrap_or("No".to_owned());
     let behind = cell(["Seconds_Behind_Source", "Seconds_Behind_Master"]);
     let behind = behind.and_then(|seconds| seconds.parse().ok());
     Channel {
-        state: if io || sql { ChannelState::Started } else { ChannelState::Stopped },
+        state: if io == "No" && sql == "No" {
+            ChannelState::Stopped
+        } else {
+            ChannelState::Started
+        },
         behind: behind.map(std::time::Duration::from_secs),
-        source: source(&cell).filter(|_| io && sql),
+        // One that only tries to connect follows nobody yet.
+        source: source(&cell).filter(|_| io == "Yes" && sql == "Yes"),
     }
 }
 

@@ -72,7 +72,21 @@ impl Session {
         }
     }
 
-    /// The same, but a read that was lost is left to the caller.
+    /// The same, but a read that was lost is left to the caller, and the end of the answer may be
+    /// kept until the next flush.
+    pub(super) async fn exchange_ending(
+        &mut self,
+        index: Index,
+        request: &Request,
+        end: AnswerEnd,
+    ) -> Result<Exchanged, End> {
+        self.answer_end = end;
+        let exchanged = self.exchange_once(index, request, Expect::Query).await;
+        self.answer_end = AnswerEnd::Forwarded;
+        exchanged
+    }
+
+    /// The same for any command.
     pub(super) async fn exchange_once(
         &mut self,
         index: Index,

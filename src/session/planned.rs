@@ -29,7 +29,6 @@ use crate::sql::statement_kind::StatementKind;
 use crate::sql::value::Value;
 use crate::topology::{KeyspaceIndex, ShardId, Topology};
 use crate::vschema::Strictness;
-use crate::wire::scanner::Expect;
 
 use super::consistency::ReadOptions;
 use super::definition::defines;
@@ -499,13 +498,10 @@ impl Session {
                 }
             };
             let request = Request::Payload(payload);
-            if defines(statement.kind) {
-                // Others plan with the new columns from the answer on.
-                self.answer_end = AnswerEnd::Kept;
-            }
-            let exchanged = self.exchange_once(index, &request, Expect::Query).await;
-            self.answer_end = AnswerEnd::Forwarded;
-            match exchanged? {
+            // Others plan with the new columns from the answer on.
+            let defines = defines(statement.kind);
+            let end = if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded };
+            match self.exchange_ending(index, &request, end).await? {
                 Exchanged::Outcome(outcome) => {
                     let (kind, features) = (statement.kind, statement.features);
                     self.after_statement(index, kind, features, &outcome).await;

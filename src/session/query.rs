@@ -235,12 +235,9 @@ impl Session {
                 let error = self.fail(index, failure).await;
                 return self.refuse(&request, error).await;
             }
-            if self.defines_stored(kind, features) {
-                self.answer_end = AnswerEnd::Kept;
-            }
-            let exchanged = self.exchange_once(index, &request, Expect::Query).await;
-            self.answer_end = AnswerEnd::Forwarded;
-            match exchanged? {
+            let defines = self.defines_stored(kind, features);
+            let end = if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded };
+            match self.exchange_ending(index, &request, end).await? {
                 Exchanged::Outcome(outcome) => break (index, outcome),
                 Exchanged::Told => return Ok(()),
                 Exchanged::Lost(lost) if self.runs_again(shard, access, hints.as_ref(), &lost) => {}

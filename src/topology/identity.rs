@@ -105,6 +105,27 @@ pub struct Position {
     pub has: Gtids,
 }
 
+impl Position {
+    /// Transactions of a server that a primary has not and that did not come from it, as far as is
+    /// known; `None` if there are none. What the primary itself has written since it was looked at
+    /// does not count.
+    pub fn beyond(&self, own: &Identity, primary: &Self, its: &Identity) -> Option<Gtids> {
+        let mine = match (&self.shown, &self.has, own, its) {
+            (Gtids::MySql(shown), _, _, Identity::MySql { server_uuid }) => {
+                Gtids::MySql(shown.except(server_uuid))
+            }
+            (
+                Gtids::MariaDb(shown),
+                Gtids::MariaDb(has),
+                Identity::MariaDb { server_id: own, .. },
+                Identity::MariaDb { server_id: its, .. },
+            ) => Gtids::MariaDb(shown.union(&has.of(*own)).except(*its)),
+            _ => self.shown.clone(),
+        };
+        Some(mine.missing_from(&primary.has)).filter(|beyond| !beyond.is_empty())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +156,26 @@ mod tests {
         assert!(!maria(2).has_history_of(&gtids(""), &shown));
         // The remembered one itself, set back to an older state.
         assert!(maria(1).has_history_of(&gtids("0-1-30"), &shown));
+    }
+
+    #[test]
+    fn what_a_server_has_beyond_its_primary() {
+        let maria = |id| Identity::MariaDb { server_id: id, gtid_domain_id: 0 };
+        let position = |shown: &str, has: &str| Position {
+            shown: Gtids::mariadb(shown).unwrap(),
+            has: Gtids::mariadb(has).unwrap(),
+        };
+        let primary = position("0-2-20", "0-1-9,0-2-20");
+        for (shown, has, beyond) in [
+            ("0-1-9", "0-1-9", None),
+            ("0-1-11", "0-1-11", Some("0-1-11")),
+            // It has got more from the primary than was seen there.
+            ("0-2-25", "0-1-9,0-2-25", None),
+            ("0-2-25", "0-1-11,0-2-25", Some("0-1-11")),
+        ] {
+            let found = position(shown, has).beyond(&maria(1), &primary, &maria(2));
+            assert_eq!(found.map(|gtids| gtids.to_string()).as_deref(), beyond, "{shown} {has}");
+        }
     }
 
     #[test]

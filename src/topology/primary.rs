@@ -274,25 +274,23 @@ impl Election<'_> {
         }
         match self.record.and_then(|record| record.former(server)) {
             Some(epoch) => {
-                let primary = in_service.map(|id| &self.server(id).health.position);
-                let beyond = match (&server.health.position, primary) {
-                    (Some(own), Some(Some(primary))) => Some(own.shown.missing_from(&primary.has)),
-                    _ => None,
-                };
-                Standing::Former { epoch, beyond: beyond.filter(|beyond| !beyond.is_empty()) }
+                let beyond = in_service.and_then(|id| beyond(server, self.server(id)));
+                Standing::Former { epoch, beyond }
             }
             None if claims(server) => Standing::Rival,
             None => Standing::Replica,
         }
     }
 
-    /// The record without a former primary that follows the one in service now, if there is one.
+    /// The record without a former primary that follows the one in service now, if there is one. One
+    /// that has rows of its own besides stays off until somebody says otherwise.
     fn returned(&self, in_service: Option<ServerId>) -> Option<PrimaryRecord> {
         let (record, primary) = (self.record?, self.server(in_service?));
         let back = self.all().find_map(|(_, server)| {
             let identity = server.health.identity.as_ref()?;
             record.former(server)?;
-            self.follows(server, primary, self.holders.len()).then_some(identity)
+            let follows = self.follows(server, primary, self.holders.len());
+            (follows && beyond(server, primary).is_none()).then_some(identity)
         })?;
         Some(record.without_former(back))
     }
@@ -323,6 +321,13 @@ fn nobody(expected: Option<&Server>) -> Absence {
         }
         _ => Absence::NoneWritable,
     }
+}
+
+/// Transactions that a server has and the primary has not, as far as is known.
+fn beyond(server: &Server, primary: &Server) -> Option<Gtids> {
+    let (own, its) = (server.health.position.as_ref()?, primary.health.position.as_ref()?);
+    let (server, primary) = (&server.health.identity, &primary.health.identity);
+    own.beyond(server.as_ref()?, its, primary.as_ref()?)
 }
 
 /// What became of the remembered primary.

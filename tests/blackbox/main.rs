@@ -64,6 +64,7 @@ mod shop;
 mod single;
 mod software;
 mod split_brain;
+mod split_brain_schedule;
 mod split_brain_ways;
 mod state;
 mod statements;

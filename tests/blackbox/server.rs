@@ -128,21 +128,14 @@ impl Server {
         self.wait_replicating();
     }
 
-    /// Makes this server a replica of `source` that has nothing else, and waits until it has all:
-    /// `database` is dropped first.
-    pub(crate) fn rebuild_from(&self, source: &Self, database: &str) {
-        let mut client = self.client("");
-        for statement in
-            ["STOP REPLICA", "SET GLOBAL read_only = OFF", "SET SESSION sql_log_bin = 0"]
-        {
-            client.query(statement).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+    /// Makes this server a replica of `source`, whose rows it has been given: what it has logged
+    /// itself is forgotten.
+    pub(crate) fn follow_from_here(&self, source: &Self) {
+        let position = source.sql(&format!("SELECT {}", SOFTWARE.written_position())).scalar();
+        for statement in SOFTWARE.follow_from(source.port, &position) {
+            self.sql(&statement);
         }
-        client.query(format!("DROP DATABASE IF EXISTS `{database}`")).expect("ok");
-        if !SOFTWARE.is_mysql() {
-            client.query("RESET MASTER").expect("ok");
-        }
-        self.replicate_from(source);
-        self.wait_for(source);
+        self.wait_replicating();
     }
 
     /// Promotes this replica, as a person would.

@@ -169,6 +169,27 @@ impl Software {
         statements
     }
 
+    /// Makes a server a replica of the one on `port` from a position on, whatever it has logged.
+    pub(crate) fn follow_from(&self, port: u16, position: &str) -> Vec<String> {
+        let mut statements = self.replicate_from(port);
+        let position = position.replace('\n', "");
+        let begin: &[String] = match self {
+            Self::MariaDb => &[
+                "STOP REPLICA".to_owned(),
+                "RESET MASTER".to_owned(),
+                format!("SET GLOBAL gtid_slave_pos = '{position}'"),
+            ],
+            Self::MySql { .. } => &[
+                "STOP REPLICA".to_owned(),
+                "RESET REPLICA ALL".to_owned(),
+                "RESET BINARY LOGS AND GTIDS".to_owned(),
+                format!("SET GLOBAL gtid_purged = '{position}'"),
+            ],
+        };
+        statements.splice(0..1, begin.iter().cloned());
+        statements
+    }
+
     /// The variable with the position of everything that a server has written.
     pub(crate) fn written_position(&self) -> &'static str {
         match self {

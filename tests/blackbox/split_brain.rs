@@ -73,8 +73,8 @@ fn ids(server: &Server) -> Vec<i64> {
     rows.iter().map(|row| row[0].parse().expect("a number")).collect()
 }
 
-/// Goal: a primary is paused for a while, and meanwhile a replica is promoted: what waited for it is
-/// told as unknown, and every row that was acknowledged is on the new primary.
+/// Goal: a primary is paused for a while, and meanwhile a replica is promoted: what waited for it
+/// is told as unknown, and every row that was acknowledged is on the new primary.
 #[test]
 fn a_paused_primary_comes_back() {
     let cluster = cluster("paused", "", "");

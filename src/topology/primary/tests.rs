@@ -201,6 +201,10 @@ fn former_primaries_are_held_off() {
         (&["PR <2", "RP"], "2 former 1", Refuse, "2 and 1 back"),
         (&["PR <3", "RP", "RR <2"], "2 former 1", Refuse, "2 and 1 back"),
         (&["PR <3", "RP", "RR"], "2 former 1", Refuse, "2"),
+        // It has what the one in service has not.
+        (&["PR <2 @0-1-9", "RP @0-1-9+0-2-12"], "2 former 1", Refuse, "2 and 1 back"),
+        (&["PR <2 @0-1-9+0-2-14", "RP @0-1-9+0-2-12"], "2 former 1", Refuse, "2 and 1 back"),
+        (&["PR <2 @0-1-10+0-2-14", "RP @0-1-9+0-2-12"], "2 former 1", Refuse, "2"),
         (&["PR <3", "RP", "RR <1"], "2 former 1", Refuse, "2"),
         // Two former ones that follow each other.
         (&["PR <3", "RP", "RR <1"], "2 former 1 former 3", Refuse, "2"),
