@@ -13,10 +13,11 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 
 use super::account::AccountTrouble;
-use super::connection::{Connection, Established, Failure, Profile};
+use super::connection::{Connection, Established, Failure};
 use super::defaults::Defaults;
 use super::passed::PassedAttributes;
 use super::presence::Presence;
+use super::profile::Profile;
 use super::server_kind::ServerKind;
 use super::settings::{Names, Settings};
 use super::term::Term;

@@ -1,6 +1,7 @@
 //! Which idle connections serve as well as a new one.
 
-use super::connection::{Aligned, Connection, Profile};
+use super::connection::{Aligned, Connection};
+use super::profile::Profile;
 
 /// What a connection must be.
 #[derive(Clone, Copy)]

@@ -19,6 +19,7 @@ mod named;
 mod passed;
 mod pool;
 mod presence;
+mod profile;
 mod server_kind;
 mod settings;
 mod several;
@@ -30,7 +31,7 @@ pub use account::AccountTrouble;
 pub use ask::{Answered, AnsweredColumn, Packets};
 pub use bound_types::{BoundTypes, Fresh, Need, ValueKind, ValueKinds, Variant};
 pub use connection::{
-    Aligned, Connection, Failure, PrepareError, Profile, Stake, first_answer_sequence, reading_key,
+    Aligned, Connection, Failure, PrepareError, Stake, first_answer_sequence, reading_key,
 };
 pub use defaults::Defaults;
 pub use dial::{Dial, DialError, DialSettings, TOO_MANY, account_refused};
@@ -38,6 +39,7 @@ pub use last_use::{FORGET_WARNINGS, LastUse};
 pub use named::NamedStatements;
 pub use passed::{AttributeSet, PassedAttributes};
 pub use pool::{CheckoutError, Lease, Pool, PoolLimits, PoolUse};
+pub use profile::Profile;
 pub use server_kind::{Product, ServerKind, server_identity};
 pub use settings::{Names, RESULTSET_METADATA, Settings};
 pub use several::Several;

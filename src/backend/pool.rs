@@ -16,10 +16,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::connection::{Aligned, Connection, Failure, Profile};
+use super::connection::{Aligned, Connection, Failure};
 use super::dial::{Dial, DialError};
 use super::fitting::{Fit, Fitting};
 use super::full::{First, Line};
+use super::profile::Profile;
 use crate::clock::{self, Instant};
 
 mod reclaim;

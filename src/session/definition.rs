@@ -7,7 +7,8 @@ use crate::error::{SqlError, catalog};
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 
-use super::planned::{Job, Piece};
+use super::job::Job;
+use super::planned::Piece;
 use super::total::Total;
 use super::{End, Session};
 

@@ -22,7 +22,8 @@ use crate::wire::status::StatusFlags;
 
 use super::cursors::{Cursor, Merged, ServerCursor};
 use super::execute::Handle;
-use super::planned::{Job, Piece};
+use super::job::Job;
+use super::planned::Piece;
 use super::{End, Session};
 
 /// What a shard answered.

@@ -28,6 +28,7 @@ mod fill_in;
 pub mod gauges;
 mod hold;
 mod inspect;
+mod job;
 mod judged;
 mod kill;
 mod last_values;

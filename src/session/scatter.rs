@@ -23,7 +23,8 @@ use crate::wire::ok::OkPacket;
 use crate::wire::scanner::{Expect, Outcome};
 
 use super::attached::{Attached, DEADLOCK};
-use super::planned::{Form, InsertId, Job, Piece};
+use super::job::{InsertId, Job};
+use super::planned::{Form, Piece};
 use super::query::kill_on_server;
 use super::total::{Total, WrittenRows};
 use super::transaction::Transaction;

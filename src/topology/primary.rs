@@ -282,8 +282,8 @@ impl Election<'_> {
         }
     }
 
-    /// The record without a former primary that follows the one in service now, if there is one. One
-    /// that has rows of its own besides stays off until somebody says otherwise.
+    /// The record without a former primary that follows the one in service now, if there is one.
+    /// One that has rows of its own besides stays off until somebody says otherwise.
     fn returned(&self, in_service: Option<ServerId>) -> Option<PrimaryRecord> {
         let (record, primary) = (self.record?, self.server(in_service?));
         let back = self.all().find_map(|(_, server)| {

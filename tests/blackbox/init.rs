@@ -49,7 +49,11 @@ fn a_new_configuration_lists_its_sessions() {
         client.is_some()
     });
     assert!(connected, "the proxy takes no login");
-    let listed = printed(&geogate(&["sessions", "--server", &url]));
+    let mut listed = String::new();
+    wait_until(std::time::Duration::from_secs(5), || {
+        listed = printed(&geogate(&["sessions", "--server", &url]));
+        listed.contains(" app ")
+    });
     let lines: Vec<Vec<&str>> = listed.lines().map(|l| l.split_whitespace().collect()).collect();
     assert_eq!(lines[0][..4], ["ID", "USER", "CLIENT", "DATABASE"], "{listed}");
     assert_eq!((lines.len(), lines[1][1], lines[1][3]), (2, "test", "app"), "{listed}");

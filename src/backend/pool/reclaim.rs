@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Lease, Pool, Slot};
-use crate::backend::connection::{Connection, Profile};
+use crate::backend::connection::Connection;
+use crate::backend::profile::Profile;
 
 impl Pool {
     /// The idle connection with this thread id, if nobody but `session` has used it since and it
