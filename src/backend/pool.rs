@@ -159,8 +159,8 @@ impl Pool {
     async fn unless_lost<T>(&self, work: impl Future<Output = T>) -> Result<T, CheckoutError> {
         tokio::select! {
             biased;
-            done = work => Ok(done),
             () = self.dial.term().lost() => Err(CheckoutError::Down),
+            done = work => Ok(done),
         }
     }
 

@@ -157,11 +157,12 @@ impl Term {
     /// Ends all waits for the server: shuts the first `made` connections, and sends away whoever
     /// waits for one.
     pub fn cut(&self, made: u64) {
+        // First: whoever waits must not get the place of a connection that is shut now.
+        self.lost.notify_waiters();
         for (_, socket) in self.sockets.lock().range(..made) {
             // It may have been closed by the server meanwhile.
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
-        self.lost.notify_waiters();
     }
 
     /// Ready when waiting is of no use any more.

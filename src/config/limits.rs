@@ -108,7 +108,7 @@ impl Default for Limits {
             table_lock_wait_ms: 50_000,
             monitor_interval_ms: 500,
             monitor_timeout_ms: 1_000,
-            server_down_ms: 500,
+            server_down_ms: 2_000,
             replica_lag_max_ms: 30_000,
             replica_lag_no_primary_max_ms: 3_600_000,
             schema_refresh_ms: 60_000,

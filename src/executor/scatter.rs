@@ -5,7 +5,7 @@
 //! (sorts, several shards on one connection) counts against the merge budget.
 
 use super::registry::Control;
-use super::relay::{Client, Delivered, deliver};
+use super::relay::{Client, Delivered, Forwarded, deliver};
 use super::stream::{Next, ResultStream, StreamError, Watch};
 use crate::backend::{Connection, Failure};
 use crate::engine::budget::Budget;
@@ -92,6 +92,8 @@ pub enum MergeError {
         source: usize,
         /// What happened.
         failure: Failure,
+        /// What the client has seen of the answer: nothing, or a part.
+        forwarded: Forwarded,
     },
     /// The client went away.
     ClientGone,
@@ -128,7 +130,9 @@ pub async fn merge<B: Bindings>(
     job: MergeJob<'_, B>,
     on_interrupt: impl Fn(&mut Connection),
 ) -> Result<Merged, MergeError> {
-    let mut run = Run { client, sequence, control, sources, job, rows: 0 };
+    let (begun, first) = (client.framed.out.len(), *sequence);
+    let forwarded = Forwarded::Nothing;
+    let mut run = Run { client, sequence, control, sources, job, rows: 0, forwarded };
     let failed = match run.all().await {
         Ok(merged) => return Ok(merged),
         Err(failed) => failed,
@@ -141,7 +145,7 @@ pub async fn merge<B: Bindings>(
             on_interrupt(stream.connection());
         }
     }
-    match failed {
+    let failed = match failed {
         Failed::Sql(error) | Failed::Stream(_, StreamError::Server(error)) => {
             Err(run.fail(error).await)
         }
@@ -150,10 +154,16 @@ pub async fn merge<B: Bindings>(
             Err(run.fail(catalog::KILLED.error()).await)
         }
         Failed::Stream(source, StreamError::Broken(failure)) => {
-            Err(MergeError::Broken { source, failure })
+            Err(MergeError::Broken { source, failure, forwarded: run.forwarded })
         }
         Failed::Stream(_, StreamError::ClientGone) | Failed::Client => Err(MergeError::ClientGone),
+    };
+    if let Err(MergeError::Broken { forwarded: Forwarded::Nothing, .. }) = failed {
+        // Another answer can take the place of this one.
+        run.client.framed.out.truncate(begun);
+        *run.sequence = first;
     }
+    failed
 }
 
 /// Why [`Run::all`] stopped.
@@ -176,6 +186,7 @@ struct Run<'r, 'a, 'p, B> {
     sources: &'r mut [Source<'a>],
     job: MergeJob<'p, B>,
     rows: u64,
+    forwarded: Forwarded,
 }
 
 impl<B: Bindings> Run<'_, '_, '_, B> {
@@ -323,6 +334,7 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
     /// Sends what is finished. A session that has to end does not wait for a client that takes
     /// nothing.
     async fn send(&mut self) -> Result<(), Failed> {
+        self.forwarded = Forwarded::Part;
         match deliver(self.client.framed.flush(), self.control).await {
             Delivered::Yes => Ok(()),
             Delivered::ClientGone | Delivered::Killed => Err(Failed::Client),
@@ -345,7 +357,7 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
         match self.drain().await {
             Ok(()) => {}
             Err(Failed::Stream(source, StreamError::Broken(failure))) => {
-                return MergeError::Broken { source, failure };
+                return MergeError::Broken { source, failure, forwarded: self.forwarded };
             }
             // Interrupted twice: the session has to end.
             Err(_) => return MergeError::ClientGone,

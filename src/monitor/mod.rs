@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 use crate::backend::Pool;
 use crate::clock;
 use crate::config::Backend;
-use crate::topology::{Health, OpenConnections, Reachability, ServerId, Topology};
+use crate::topology::{Health, OpenConnections, Reachability, ServerId};
 
 pub use primaries::{AdmitError, Primaries, Unreadable, remember};
 
@@ -67,7 +67,7 @@ impl Monitor {
         let (looked, looks) = mpsc::channel();
         let first = primaries.topology();
         for ((id, server), pool) in first.servers().zip(pools) {
-            let peers = has_peers(&first, id);
+            let peers = first.has_peers(id);
             if peers {
                 pool.dialer().term().limit_silence(settings.silence);
             }
@@ -226,9 +226,4 @@ enum Grants {
     Irrelevant,
     Unchecked,
     Checked,
-}
-
-fn has_peers(topology: &Topology, id: ServerId) -> bool {
-    let mut shards = topology.keyspaces().flat_map(|(index, _)| topology.shards(index));
-    shards.any(|shard| topology.holders(shard).contains(&id) && topology.holders(shard).len() > 1)
 }

@@ -18,8 +18,8 @@ use crate::backend::Pool;
 use crate::clock::{self, Instant};
 use crate::config::SplitBrain;
 use crate::topology::{
-    Admission, Health, Observed, OpenConnections, PrimaryRecord, PrimaryRecords, ServerId, ShardId,
-    Topology, parse_records, render_records,
+    Admission, Health, Observed, OpenConnections, PrimaryRecord, PrimaryRecords, Reachability,
+    ServerId, ShardId, Topology, parse_records, render_records,
 };
 use crate::vschema::store::StateFolder;
 
@@ -149,7 +149,7 @@ impl Primaries {
     }
 
     /// Takes an observation of a server.
-    pub(super) fn observe(&self, id: ServerId, health: Health, open: OpenConnections) {
+    pub(super) fn observe(self: &Arc<Self>, id: ServerId, health: Health, open: OpenConnections) {
         let mut written = self.written.lock();
         let before = self.topology.load_full();
         let identity = health.identity.clone();
@@ -157,7 +157,7 @@ impl Primaries {
         self.pools[id.index()].dialer().term().note_identity(identity.as_ref());
         self.settle(&mut written, &before, observed);
         if open == OpenConnections::Lost {
-            self.cut_soon(id);
+            self.give_up_soon(id);
         }
     }
 
@@ -247,13 +247,31 @@ impl Primaries {
         });
     }
 
-    /// Ends all waits for a server that was declared down, after a while.
-    fn cut_soon(&self, id: ServerId) {
-        let (pool, patience) = (Arc::clone(&self.pools[id.index()]), self.patience);
-        let made = pool.dialer().term().made();
+    /// Ends all waits for a server that was declared down, after a while. One that nobody can take
+    /// the place of may come back until then, and its answers count.
+    fn give_up_soon(self: &Arc<Self>, id: ServerId) {
+        let (this, patience) = (Arc::clone(self), self.patience);
+        let made = self.pools[id.index()].dialer().term().made();
         self.runtime.spawn(async move {
             clock::sleep(patience).await;
-            pool.dialer().term().cut(made);
+            this.give_up(id, made);
         });
+    }
+
+    fn give_up(&self, id: ServerId, made: u64) {
+        let mut written = self.written.lock();
+        let before = self.topology.load_full();
+        match before.given_up(id) {
+            Some(topology) => {
+                self.settle(&mut written, &before, Observed { topology, remember: Vec::new() });
+            }
+            // It is back, and none of its answers was missed.
+            None if !before.has_peers(id) => return,
+            None => {}
+        }
+        let term = self.pools[id.index()].dialer().term();
+        let down = matches!(before.server(id).health.reachability, Reachability::Down(_));
+        // Connections that were begun since wait just as long.
+        term.cut(if down { term.made() } else { made });
     }
 }

@@ -10,7 +10,7 @@ use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{CURSOR_NONE, encode_execute};
 
-use super::attached::Index;
+use super::attached::{Attached, Index};
 use super::consistency::ReadOptions;
 use super::query::{Execution, Request, kill_for};
 use super::transaction::Transaction;
@@ -241,6 +241,14 @@ impl Session {
         self.stake == Stake::Read
             && self.lost_at.is_none()
             && !self.attached[index].is_kept()
+            && self.transaction == Transaction::None { next: None }
+    }
+
+    /// The same for a statement on several servers.
+    pub(super) fn may_run_unbound(&self) -> bool {
+        self.stake == Stake::Read
+            && self.lost_at.is_none()
+            && !self.attached.iter().any(Attached::is_kept)
             && self.transaction == Transaction::None { next: None }
     }
 

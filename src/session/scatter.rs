@@ -14,6 +14,7 @@ use crate::engine::plan::Primitive;
 use crate::engine::row::RowFormat;
 use crate::error::{SqlError, catalog};
 use crate::executor::registry::Interrupt;
+use crate::executor::relay::Forwarded;
 use crate::executor::scatter::{Kept, MergeError, MergeJob, Merged, Source, merge};
 use crate::executor::stream::{ResultStream, StreamError, Watch};
 use crate::geo::Placement;
@@ -32,6 +33,14 @@ use super::{End, Session};
 
 /// The savepoint that makes a statement on several shards all or nothing.
 const SAVEPOINT: &str = "_geogate_statement";
+
+/// How a read ended.
+enum ReadEnd {
+    /// The client has its answer.
+    Told,
+    /// With this error, of which the client has seen nothing.
+    Unseen(SqlError),
+}
 
 impl Session {
     /// A read whose rows Geogate looks at, perhaps with a cursor for a statement of the client:
@@ -73,22 +82,52 @@ impl Session {
         self.state.settings = Arc::new(self.state.settings.with_definitions(definitions));
     }
 
-    /// A read on several shards, or on one with stages behind it.
+    /// A read on several shards, or on one with stages behind it. One that is lost before the
+    /// client has seen anything of it is run again, once, if somebody else answers now.
     async fn run_read(
         &mut self,
         job: &Job<'_>,
         pieces: Vec<Piece>,
         definitions: Definitions,
     ) -> Result<(), End> {
+        let placed = match self.place_all(job, &pieces) {
+            Ok(placed) => placed,
+            Err(error) => return self.reply_error(error).await,
+        };
+        let may_run_again = self.may_run_unbound();
+        let error = match self.read_once(job, &pieces, &placed, definitions).await? {
+            ReadEnd::Told => return Ok(()),
+            ReadEnd::Unseen(error) => error,
+        };
+        let lost = [catalog::SERVER_GONE, catalog::NOT_SENT, catalog::SERVER_UNREACHABLE];
+        if !may_run_again || !lost.iter().any(|entry| error.id == Some(entry.id)) {
+            return self.reply_error(error).await;
+        }
+        let topology = self.services.topology.load_full();
+        let job = Job { topology: &topology, ..*job };
+        match self.place_all(&job, &pieces) {
+            Ok(others) if others != placed => {
+                match self.read_once(&job, &pieces, &others, definitions).await? {
+                    ReadEnd::Told => Ok(()),
+                    ReadEnd::Unseen(error) => self.reply_error(error).await,
+                }
+            }
+            _ => self.reply_error(error).await,
+        }
+    }
+
+    async fn read_once(
+        &mut self,
+        job: &Job<'_>,
+        pieces: &[Piece],
+        placed: &[Placement],
+        definitions: Definitions,
+    ) -> Result<ReadEnd, End> {
         let mut budget = Budget {
             rows: self.services.limits.merge_rows_max,
             bytes: self.services.limits.merge_bytes_max,
         };
         // Shards on the same server share a connection: all but the last are read into memory.
-        let placed = match self.place_all(job, &pieces) {
-            Ok(placed) => placed,
-            Err(error) => return self.reply_error(error).await,
-        };
         // A busy connection cannot be asked when the next one is to have the same.
         self.learn_all_user_variables().await;
         let mut kept: Vec<Option<Kept>> = Vec::new();
@@ -99,7 +138,7 @@ impl Session {
             if let Err(error) = self.send_piece(job, placement, piece).await {
                 self.quiet(&live).await;
                 self.end_deadlocked(&error).await;
-                return self.reply_error(error).await;
+                return Ok(ReadEnd::Unseen(error));
             }
             if !again {
                 kept.push(None);
@@ -114,7 +153,7 @@ impl Session {
                 Err(error) => {
                     self.quiet(&live).await;
                     self.end_deadlocked(&error).await;
-                    return self.reply_error(error).await;
+                    return Ok(ReadEnd::Unseen(error));
                 }
             }
         }
@@ -129,7 +168,7 @@ impl Session {
         live: &[Option<ServerId>],
         budget: Budget,
         definitions: Definitions,
-    ) -> Result<(), End> {
+    ) -> Result<ReadEnd, End> {
         let bindings = self.bindings(job.statement);
         let merge_job = MergeJob {
             merge: match job.primitive {
@@ -167,7 +206,7 @@ impl Session {
         merged: Result<Merged, MergeError>,
         live: &[Option<ServerId>],
         outcomes: &[Outcome],
-    ) -> Result<(), End> {
+    ) -> Result<ReadEnd, End> {
         match merged {
             Ok(merged) => {
                 self.state.found_rows = merged.rows;
@@ -175,7 +214,7 @@ impl Session {
                 self.state.row_count = -1;
                 self.diagnosed.clear();
                 self.settle_all(live, outcomes).await;
-                Ok(())
+                Ok(ReadEnd::Told)
             }
             Err(MergeError::Told(error)) => {
                 self.settle_all(live, outcomes).await;
@@ -183,11 +222,15 @@ impl Session {
                 self.count_error(&error);
                 self.state.row_count = -1;
                 self.diagnosed.fail(error);
-                Ok(())
+                Ok(ReadEnd::Told)
             }
-            Err(MergeError::Broken { source, failure }) => {
+            Err(MergeError::Broken { source, failure, forwarded: Forwarded::Nothing }) => {
+                Ok(ReadEnd::Unseen(self.lose_all(live, source, &failure)))
+            }
+            Err(MergeError::Broken { source, failure, .. }) => {
                 let error = self.lose_all(live, source, &failure);
-                self.reply_error(error).await
+                self.reply_error(error).await?;
+                Ok(ReadEnd::Told)
             }
             Err(MergeError::ClientGone) => {
                 self.client.gone = true;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::primary::decide;
 use super::{
-    Absence, Health, PrimaryRecord, PrimaryRecords, ServerId, ShardId, ShardState, Standing,
-    Topology,
+    Absence, Health, PrimaryRecord, PrimaryRecords, Reachability, ServerId, ShardId, ShardState,
+    Standing, Topology,
 };
 use crate::config::SplitBrain;
 use crate::gtid::Gtids;
@@ -59,15 +59,32 @@ impl Topology {
         let server = &mut next.servers[id.index()];
         let known = server.health.identity.as_ref();
         let replaced = known.is_some() && known != health.identity.as_ref();
-        if replaced || open == OpenConnections::Lost {
+        server.health = health;
+        if replaced || open == OpenConnections::Lost && self.has_peers(id) {
             server.term += 1;
         }
-        server.health = health;
         let held: Vec<ShardId> =
             next.all_shards().filter(|shard| next.holders(*shard).contains(&id)).collect();
         let remember = held.into_iter().filter_map(|shard| Some((shard, next.decide(shard)?)));
         let remember = remember.collect();
         Observed { topology: next, remember }
+    }
+
+    /// The same after a server was waited for that nobody can take the place of: what it answers to
+    /// statements of before does not count any more. `None` if it is not down.
+    pub fn given_up(&self, id: ServerId) -> Option<Self> {
+        let down = matches!(self.server(id).health.reachability, Reachability::Down(_));
+        let mut next = (down && !self.has_peers(id)).then(|| self.clone())?;
+        next.servers[id.index()].term += 1;
+        Some(next)
+    }
+
+    /// Whether a server shares a shard with another one.
+    pub fn has_peers(&self, id: ServerId) -> bool {
+        self.all_shards().any(|shard| {
+            let holders = self.holders(shard);
+            holders.len() > 1 && holders.contains(&id)
+        })
     }
 
     /// The same after records were written.
@@ -86,11 +103,8 @@ impl Topology {
         let state = self.state(shard);
         let Some(record) = &state.record else { return };
         let named = self.holders(shard).iter().map(|id| self.server(*id));
-        let named = named.filter(|server| server.health.identity.is_some() && record.names(server));
-        let Some(position) = named.filter_map(|server| server.health.position.as_ref()).next()
-        else {
-            return;
-        };
+        let mut named = named.filter(|s| s.health.identity.is_some() && record.names(s));
+        let Some(position) = named.find_map(|s| s.health.position.as_ref()) else { return };
         let shown = match &record.shown {
             Some(before) => before.advanced_to(&position.shown),
             None => position.shown.clone(),

@@ -160,7 +160,8 @@ impl Software {
         let mut statements = self.replicate_from(port);
         match self {
             Self::MariaDb => {
-                statements[0] = "SET GLOBAL gtid_slave_pos = @@global.gtid_binlog_pos".to_owned();
+                let position = "SET GLOBAL gtid_slave_pos = @@global.gtid_binlog_pos";
+                statements.splice(0..1, [position.to_owned()]);
             }
             // What it has it tells by itself.
             Self::MySql { .. } => drop(statements.remove(0)),

@@ -5,8 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Error, Login, Parameter, Prepared};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Layout};
 use crate::server::wait_until;
+use crate::single;
 use crate::software::SOFTWARE;
 use crate::split_brain::{SEEN, cluster, standing, wait_for_standing};
 
@@ -93,7 +94,9 @@ fn warm(ways: &mut [Way], others: &mut [&mut Client]) {
         idle.map(|(_, client, _)| client).chain(others.iter_mut().map(|client| &mut **client));
     let mut idle: Vec<&mut Client> = idle.collect();
     for statement in ["BEGIN", "SELECT COUNT(*) FROM t", "ROLLBACK"] {
-        idle.iter_mut().for_each(|client| drop(client.query(statement).expect("ok")));
+        for client in &mut idle {
+            client.query(statement).expect("ok");
+        }
     }
     // Servers count a client's statements from 1, and so does Geogate.
     let first = Prepared { id: 1, parameters: 1 };
@@ -238,4 +241,107 @@ fn waits_for_a_dead_server_end() {
     old.resume();
     wait_for_standing(&cluster, old, "former");
     assert_eq!(standing(&cluster, new), "in_service");
+}
+
+/// Goal: a server that nobody can take the place of may come back within `server_down_ms`, and its
+/// answers count; after that its statements end, and it is used again when it is back.
+#[test]
+fn a_server_without_others_is_waited_for() {
+    let limits = "[limits]\nmonitor_interval_ms = 100\nmonitor_timeout_ms = 500\n\
+                  server_down_ms = 3000";
+    let cluster = single::start("alone", limits);
+    let cluster = cluster.watched();
+    let server = &cluster.shards[0].primary;
+    let mut client = cluster.proxy().client("app");
+    client.query("CREATE TABLE alone (id INT PRIMARY KEY)").expect("ok");
+    let down = || cluster.proxy().http("GET", "/readyz", "").0 == 503;
+    server.pause();
+    thread::scope(|scope| {
+        let written = scope.spawn(|| client.query("INSERT INTO alone VALUES (1)").map(drop));
+        assert!(wait_until(SEEN, down));
+        thread::sleep(Duration::from_millis(500));
+        server.resume();
+        written.join().expect("no panic").expect("it came back in time");
+    });
+    server.pause();
+    let started = Instant::now();
+    let error = client.query("INSERT INTO alone VALUES (2)").expect_err("it does not answer");
+    assert!(error.to_string().contains("GG15006"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    server.resume();
+    assert!(wait_until(SEEN, || client.query("INSERT INTO alone VALUES (3)").is_ok()));
+}
+
+/// Goal: over several shards, of which one has its primary paused and replaced: no write is told as
+/// success that the old one answers, a merged read is run again.
+#[test]
+fn answers_over_shards_do_not_count_either() {
+    let vschema = r#"{"sharded": true,
+        "vindexes": {"hash": {"type": "hash"}},
+        "tables": {"t": {"column_vindexes": [{"column": "id", "name": "hash"}],
+                         "columns": [{"name": "id", "type": "INT64"}]}}}"#;
+    let layout = Layout::new("late-shards", &["us-east"])
+        .keyspace("s", vschema)
+        .shard("-80", "us-east", &["us-east"])
+        .shard("80-", "us-east", &[])
+        .config(
+            "[limits]\nmonitor_interval_ms = 100\nmonitor_timeout_ms = 500\n\
+             server_down_ms = 600000",
+        );
+    let cluster = Cluster::start(layout);
+    let cluster = cluster.watched();
+    cluster.on_primaries("s", &["CREATE TABLE t (id BIGINT PRIMARY KEY)".into()]);
+    let connect = || cluster.proxy().client("s");
+    let mut first = connect();
+    for id in 1..=8 {
+        first.query(format!("INSERT INTO t (id) VALUES ({id})")).expect("a write");
+    }
+    let shard = &cluster.shards[0];
+    let (old, new) = (&shard.primary, &shard.replicas[0]);
+    new.wait_for(old);
+    let values = |from: i32| (from..from + 8).map(|id| format!("({id})")).collect::<Vec<_>>();
+    let insert = |from: i32| format!("INSERT INTO t (id) VALUES {}", values(from).join(","));
+    let mut committing = connect();
+    committing.query("BEGIN").expect("ok");
+    committing.query(insert(100)).expect("rows");
+    let (mut writing, mut one, mut reading) = (connect(), connect(), connect());
+    for statement in ["BEGIN", "SELECT COUNT(*) FROM t", "ROLLBACK"] {
+        for client in [&mut writing, &mut one, &mut reading] {
+            client.query(statement).expect("ok");
+        }
+    }
+    // A number that is on -80.
+    let near = (300..400).find(|id| {
+        let sql = format!("INSERT INTO t (id) VALUES ({id})");
+        first.query(sql).expect("a write");
+        old.sql(&format!("SELECT COUNT(*) FROM s.t WHERE id = {id}")).scalar() == "1"
+    });
+    let near = near.expect("half of them are");
+    new.wait_for(old);
+    old.pause();
+    let told = thread::scope(|scope| {
+        let read = scope.spawn(|| reading.query("SELECT COUNT(*), MAX(id) FROM t"));
+        let threads = [
+            scope.spawn(|| committing.query("COMMIT").map(drop)),
+            scope.spawn(|| writing.query(insert(200)).map(drop)),
+            scope.spawn(|| one.query(format!("DELETE FROM t WHERE id = {near}")).map(drop)),
+        ];
+        thread::sleep(Duration::from_millis(200));
+        new.promote();
+        wait_for_standing(&cluster, new, "in_service");
+        old.resume();
+        let rows = read.join().expect("no panic").expect("it is run again").texts();
+        let inserted = near - 300 + 1;
+        assert_eq!(rows, [[(8 + inserted).to_string(), near.to_string()]]);
+        threads.map(|thread| thread.join().expect("no panic"))
+    });
+    for (number, written) in told.into_iter().enumerate() {
+        let error = written.expect_err("the old primary answered").to_string();
+        let ids = ["GG15001", "GG15002", "GG15006", "GG14011"];
+        let named = ids.iter().any(|id| error.contains(id));
+        assert!(named, "{number}: {error}");
+    }
+    // What the other shard has got of them is whole, and nothing of it is on the new primary.
+    assert_eq!(new.sql("SELECT COUNT(*) FROM s.t WHERE id BETWEEN 100 AND 299").scalar(), "0");
+    assert_eq!(new.sql(&format!("SELECT COUNT(*) FROM s.t WHERE id = {near}")).scalar(), "1");
 }
