@@ -73,7 +73,7 @@ impl ServerKind {
     /// Asks who the server is and which transactions it has: two cells of identity
     /// ([`server_identity`]), what it has logged, and for MariaDB what it has applied and the state
     /// of its log.
-    pub fn identity_question(&self) -> &'static str {
+    pub fn position_question(&self) -> &'static str {
         match self.product {
             Product::MySql => "SELECT @@server_uuid, NULL, @@global.gtid_executed, NULL, NULL",
             Product::MariaDb => {
@@ -81,6 +81,11 @@ impl ServerKind {
                  @@global.gtid_slave_pos, @@global.gtid_binlog_state"
             }
         }
+    }
+
+    /// Asks only who the server is.
+    pub fn identity_question(&self) -> String {
+        format!("SELECT {}", self.identity_columns())
     }
 
     /// The two cells of identity, as part of a SELECT.
@@ -99,7 +104,7 @@ impl ServerKind {
     }
 }
 
-/// The identity in the first two cells of the answer to [`ServerKind::identity_question`]: one of
+/// The identity in the first two cells of the answer to [`ServerKind::position_question`]: one of
 /// MySQL has no second.
 pub fn server_identity(first: &str, second: Option<&str>) -> Option<Identity> {
     match second {

@@ -247,6 +247,8 @@ catalog! {
         "the cursor is lost because its connection to the server broke", "execute the statement again";
     UNKNOWN_OUTCOME = "GG15006", 1105, b"08007", Network,
         "it is not known whether the statement was done on shard {}: {}", "look for its rows on the present primary before trying again; a transaction that it was part of has ended";
+    COMMIT_REFUSED = "GG15007", 1105, b"HY000", Network,
+        "the transaction was rolled back, because shard {} does not take it: {}", "run the transaction again when the shard takes writes; SHOW SERVERS tells the servers' states";
     PARTIAL_COMMIT = "GG15002", 1105, b"HY000", Network,
         "the transaction was committed on {} but not, or not surely, on {}: {}", "it is not atomic over several shards; compare the rows before trying again";
 }

@@ -73,13 +73,20 @@ impl Probe {
         let (version, read_only) = first.unwrap_or((String::new(), Value::NULL));
         let kind = ServerKind::parse(version.as_bytes());
         // After `read_only`: what was written while the server was writable is in the position.
-        let row = connection.query_first::<Row, _>(kind.identity_question()).await;
-        let (identity, position) = match row {
-            Ok(row) => row.as_ref().map_or((None, None), identity_and_position),
-            // A server that does not know these variables can be no primary among several.
-            Err(Error::Server(_)) => (None, None),
-            Err(error) => return Err(error),
-        };
+        let mut identified = (None, None);
+        // A server that does not tell its transactions may tell who it is. One that does not tell
+        // that either can be no primary among several.
+        for question in [kind.position_question().to_owned(), kind.identity_question()] {
+            match connection.query_first::<Row, _>(question).await {
+                Ok(row) => {
+                    identified = row.as_ref().map_or((None, None), identity_and_position);
+                    break;
+                }
+                Err(Error::Server(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let (identity, position) = identified;
         let status = connection.query::<Row, _>(replica_status(&kind)).await;
         self.kind = Some(kind);
         let replication = match status {
@@ -153,7 +160,7 @@ fn writable(read_only: &Value) -> Writable {
     }
 }
 
-/// Reads the answer to [`ServerKind::identity_question`].
+/// Reads the answer to [`ServerKind::position_question`] or [`ServerKind::identity_question`].
 fn identity_and_position(row: &Row) -> (Option<Identity>, Option<Position>) {
     let cell = |at: usize| match row.as_ref(at) {
         Some(Value::Bytes(text)) => Some(String::from_utf8_lossy(text).into_owned()),

@@ -77,6 +77,8 @@ pub(super) struct History {
     latency: Option<Duration>,
     /// The last lag that the server told, and when.
     known: Option<(Duration, Instant)>,
+    /// Whom it followed at the last look.
+    followed: Vec<Source>,
     last: Option<Health>,
 }
 
@@ -134,8 +136,16 @@ impl History {
             load: answers.load,
             identity: answers.identity.clone().or(known),
             position: answers.position.clone().map(Arc::new),
-            sources: sources(&answers.replication),
+            sources: self.steady_sources(&answers.replication),
         }
+    }
+
+    /// Whom it follows at two looks in a row: a thread may run for a moment before it finds that it
+    /// cannot go on.
+    fn steady_sources(&mut self, replication: &Replication) -> Arc<[Source]> {
+        let now = sources(replication);
+        let before = std::mem::replace(&mut self.followed, now.clone());
+        now.into_iter().filter(|source| before.contains(source)).collect()
     }
 
     /// A server that refuses the monitor for want of room works; the rest is as it was, but older.
@@ -182,12 +192,12 @@ fn role(answers: &Answers) -> Role {
 }
 
 /// Whom it follows.
-fn sources(replication: &Replication) -> Arc<[Source]> {
+fn sources(replication: &Replication) -> Vec<Source> {
     match replication {
         Replication::Channels(channels) => {
             channels.iter().filter_map(|channel| channel.source.clone()).collect()
         }
-        Replication::NotPermitted => Arc::default(),
+        Replication::NotPermitted => Vec::new(),
     }
 }
 

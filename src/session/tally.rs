@@ -28,6 +28,7 @@ impl Tally {
 impl Session {
     /// Begins a statement. Until somebody says more it counts as answered by the proxy.
     pub(super) fn begin_tally(&mut self, kind: StatementKind) {
+        self.begin_stake();
         let keyspace = self.state.keyspace;
         let (kind, route) = (counted_as(kind), Route::Proxy);
         self.tally.query = Query { kind, keyspace, route, ..Query::default() };

@@ -343,16 +343,18 @@ impl Session {
         let topology = self.services.topology();
         for attached in self.attached.iter().filter(|attached| attached.takes_part()) {
             let shard = attached.placement.shard();
-            let lost = || catalog::TRANSACTION_LOST.with(&[&topology.shard_name(shard)]);
+            let name = || topology.shard_name(shard);
             if !attached.lease.is_current() {
-                return Err(lost());
+                return Err(catalog::TRANSACTION_LOST.with(&[&name()]));
             }
             let is_primary = attached.placement.role() == Role::Primary;
             if attached.may_have_written && is_primary && topology.holders(shard).len() > 1 {
-                let primary = geo::writable_primary(&topology, shard)?;
-                if primary.server() != attached.placement.server() {
-                    return Err(lost());
-                }
+                let why = match geo::writable_primary(&topology, shard) {
+                    Ok(primary) if primary.server() == attached.placement.server() => continue,
+                    Ok(_) => "another server is its primary now".to_owned(),
+                    Err(_) => topology.primary_problem(shard).unwrap_or_default(),
+                };
+                return Err(catalog::COMMIT_REFUSED.with(&[&name(), &why]));
             }
         }
         Ok(())

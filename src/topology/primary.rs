@@ -161,10 +161,13 @@ impl Election<'_> {
         self.holders.iter().map(|id| (*id, self.server(*id)))
     }
 
-    /// Servers that claim to be the primary and were not primary in an older epoch.
+    /// Servers that claim to be the primary and were not primary before.
     fn candidates(&self) -> Vec<(ServerId, &Server, &Identity)> {
-        let former = |server: &Server| self.record.and_then(|record| record.former(server));
-        let claims = self.all().filter(|(_, server)| claims(server) && former(server).is_none());
+        let known = |server: &Server| {
+            self.record
+                .is_some_and(|record| record.names(server) || record.former(server).is_some())
+        };
+        let claims = self.all().filter(|(_, server)| claims(server) && !known(server));
         claims.filter_map(|(id, s)| s.health.identity.as_ref().map(|who| (id, s, who))).collect()
     }
 
@@ -196,8 +199,10 @@ impl Election<'_> {
     /// A primary is remembered.
     fn next(&self, record: &PrimaryRecord) -> Outcome {
         let named = || self.all().filter(|(_, server)| record.names(server));
-        let there = named().find(|(_, server)| server.address == record.address);
-        let present = there.or_else(|| named().next());
+        let there = |server: &Server| server.address == record.address;
+        // It may have another address now; the one that answers is it.
+        let rank = |server: &Server| (is_down(server), !there(server));
+        let present = named().min_by_key(|(_, server)| rank(server));
         match present {
             Some((_, server)) if server.health.reachability == Reachability::Untested => {
                 (Service::Absent(Absence::NotSeen), None)
@@ -218,11 +223,6 @@ impl Election<'_> {
 
     /// The remembered primary does not claim to be it any more: who takes its place.
     fn succeed(&self, record: &PrimaryRecord, gone: Gone<'_>) -> Outcome {
-        let (id, server, identity) = match &self.candidates()[..] {
-            [only] => *only,
-            [] => return (self.vacant(&gone), None),
-            _ => return (Service::Split { primary: None }, None),
-        };
         let mut shown = record.shown.clone();
         if let Gone::No(Server { health, .. }) = gone
             && let Some(position) = &health.position
@@ -230,12 +230,17 @@ impl Election<'_> {
             shown =
                 Some(shown.map_or_else(|| position.shown.clone(), |s| s.union(&position.shown)));
         }
-        let has = server.health.position.as_ref().map(|position| &position.has);
-        let missing = match (&shown, has) {
-            (Some(shown), Some(has)) => Some(shown.missing_from(has)).filter(|m| !m.is_empty()),
-            // What is not known cannot be compared.
-            _ => None,
+        let candidates = self.candidates();
+        let chosen = match &candidates[..] {
+            [] => return (self.vacant(&gone), None),
+            [only] => Some(only),
+            several => self.preferred(record, several, shown.as_ref()),
         };
+        let Some((_, server, identity)) = chosen else {
+            return (Service::Split { primary: None }, None);
+        };
+        let has = server.health.position.as_ref().map(|position| &position.has);
+        let missing = missing(shown.as_ref(), server);
         let admitted = record.admitted.contains(identity);
         let absence = match (&missing, &shown, has) {
             _ if admitted => None,
@@ -250,9 +255,26 @@ impl Election<'_> {
         if let Some(absence) = absence {
             return (Service::Absent(absence), None);
         }
-        debug_assert!(!record.names(self.server(id)), "a successor is another server");
         let record = PrimaryRecord::next(Some(record), server, identity, missing);
         (Service::Absent(Absence::Unremembered), Some(record))
+    }
+
+    /// The one of several candidates that is taken: whom an operator has admitted, or, where the
+    /// operator wants that it goes on, the first that lacks nothing.
+    fn preferred<'c, 's>(
+        &self,
+        record: &PrimaryRecord,
+        several: &'c [(ServerId, &'s Server, &'s Identity)],
+        shown: Option<&Gtids>,
+    ) -> Option<&'c (ServerId, &'s Server, &'s Identity)> {
+        let mut admitted = several.iter().filter(|(.., who)| record.admitted.contains(who));
+        match (admitted.next(), admitted.next(), self.policy) {
+            (Some(only), None, _) => Some(only),
+            (None, _, SplitBrain::Keep) => {
+                several.iter().find(|(_, server, _)| missing(shown, server).is_none())
+            }
+            _ => None,
+        }
     }
 
     /// Nobody claims the place of the remembered primary.
@@ -321,6 +343,12 @@ fn nobody(expected: Option<&Server>) -> Absence {
         }
         _ => Absence::NoneWritable,
     }
+}
+
+/// What a server lacks of what a primary has shown. What is not known cannot be compared.
+fn missing(shown: Option<&Gtids>, server: &Server) -> Option<Gtids> {
+    let has = &server.health.position.as_ref()?.has;
+    Some(shown?.missing_from(has)).filter(|missing| !missing.is_empty())
 }
 
 /// Transactions that a server has and the primary has not, as far as is known.

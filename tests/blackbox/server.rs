@@ -141,6 +141,8 @@ impl Server {
     /// Promotes this replica, as a person would.
     pub(crate) fn promote(&self) {
         self.sql("STOP REPLICA");
+        // Otherwise it follows its old source when it starts again.
+        self.sql("RESET REPLICA ALL");
         self.sql("SET GLOBAL read_only = OFF");
     }
 

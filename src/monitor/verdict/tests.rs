@@ -172,3 +172,21 @@ fn another_server_at_the_same_address_is_a_new_one() {
     assert_eq!(other.identity, identity(2));
     assert_eq!(other.lag, Lag::Unknown(LagUnknown::ReplicationStopped));
 }
+
+#[test]
+fn a_source_counts_when_it_is_followed_steadily() {
+    let (now, source) = (clock::now(), Source::MySql { uuid: "u".to_owned() });
+    let following = |source: Option<Source>| Answers {
+        replication: Replication::Channels(vec![Channel {
+            state: STARTED,
+            behind: Some(seconds(0)),
+            source,
+        }]),
+        ..answers(Writable::No, &[])
+    };
+    let mut history = History::default();
+    let mut sources =
+        |source: Option<Source>| history.note(Ok(following(source)), now).sources.len();
+    let seen = [Some(source.clone()), None, Some(source.clone()), Some(source)].map(&mut sources);
+    assert_eq!(seen, [0, 0, 0, 1]);
+}

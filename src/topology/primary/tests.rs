@@ -179,9 +179,12 @@ fn a_primary_is_remembered() {
         // It has another address now.
         (&["PP #2 @0-2-9", "RP #1"], "1 former 2", "split 2"),
         (&["PR #2 @0-2-9", "RP #1"], "1 former 2", "2"),
+        // It answers at another address, and not at its old one.
+        (&["P!", "RP #1"], "1", "2"),
         // Two have been promoted.
         (&["P!", "RP @0-1-9", "RP @0-1-9"], "1 @0-1-9", "split"),
         (&["PR", "RP @0-1-9", "RP @0-1-9"], "1 @0-1-9", "split"),
+        (&["PR", "RP @0-1-9", "RP @0-1-9"], "1 @0-1-9 admitted 3", "take 3"),
     ];
     for (seen, remembered, expected) in cases {
         let outcome = outcome(seen, remembered, SplitBrain::Refuse);
@@ -216,6 +219,9 @@ fn former_primaries_are_held_off() {
         (&["P! unseen", "R!"], "2 former 1", Refuse, "2"),
         // Another server at its address is another server.
         (&["PP #9 @0-2-5", "R!"], "2 former 1", Refuse, "take 9"),
+        // Nobody is in service and two would be: the one that lacks nothing.
+        (&["P!", "RP @0-1-8", "RP @0-1-9"], "1 @0-1-9", Keep, "take 3"),
+        (&["P!", "RP @0-1-8", "RP @0-1-8"], "1 @0-1-9", Keep, "split"),
         // A rival that never was in service.
         (&["PP", "RP"], "1", Refuse, "split 1"),
         (&["PP", "RP"], "1", Keep, "1"),
