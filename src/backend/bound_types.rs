@@ -247,6 +247,9 @@ impl BoundTypes {
 
     /// Notes that a server has run the execution that was bound last.
     pub fn note_executed(&mut self) {
+        if !self.need.changes() {
+            return;
+        }
         let kinds = self.without_harmless_numbers(&self.last);
         let is_odd = kinds.iter().any(|kind| is_odd(*kind));
         self.note((self.need.fresh == Fresh::WillDo && !is_odd).then_some(kinds));

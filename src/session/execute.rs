@@ -103,6 +103,12 @@ impl Session {
         };
         let index = attached?;
         let database = database.unwrap_or_default();
+        if wanted.then.is_none()
+            && !wants_cursor
+            && let Some(known) = self.attached[index].lease.known(&text, &wanted.need, &text)
+        {
+            return Ok((index, Handle::Shared(known.id)));
+        }
         match self.server_statement(index, &text, &text, &wanted, &database, wants_cursor).await {
             Ok(handle) => Ok((index, handle)),
             Err(error) => Err(self.fail_prepare(index, error).await),

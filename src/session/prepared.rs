@@ -42,7 +42,7 @@ use super::{End, Session, planned};
 /// The statements that a client has prepared.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    by_id: HashMap<u32, Statement>,
+    by_id: BTreeMap<u32, Statement>,
     /// Those of PREPARE in text, by name in lower case.
     pub(super) by_name: HashMap<String, Arc<Named>>,
     last_id: u32,
@@ -50,6 +50,21 @@ pub(super) struct Prepared {
     last: Option<u32>,
     max: usize,
     long_data_bytes: usize,
+}
+
+/// Why an execution is not begun.
+#[derive(Debug)]
+enum Unread {
+    /// It is no execution.
+    Malformed,
+    /// It cannot be run.
+    Refused(Box<SqlError>),
+}
+
+impl From<SqlError> for Unread {
+    fn from(error: SqlError) -> Self {
+        Self::Refused(Box::new(error))
+    }
 }
 
 /// A statement that a client has prepared.
@@ -86,7 +101,7 @@ impl Statement {
 impl Prepared {
     pub(super) fn new(max: usize) -> Self {
         Self {
-            by_id: HashMap::new(),
+            by_id: BTreeMap::new(),
             by_name: HashMap::new(),
             last_id: 0,
             last: None,
@@ -144,6 +159,12 @@ impl Prepared {
 
     pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Statement> {
         self.by_id.get_mut(&id)
+    }
+
+    /// What a statement is, and what it uses.
+    fn meaning(&self, id: u32) -> (StatementKind, Features) {
+        let meaning = |statement: &Statement| (statement.kind, statement.features);
+        self.get(id).map_or((StatementKind::Other, Features::NONE), meaning)
     }
 
     /// The statements with an open cursor.
@@ -244,67 +265,36 @@ impl Session {
 
     /// COM_STMT_EXECUTE.
     pub(super) async fn execute(&mut self, packet: Packet) -> Result<(), End> {
-        let payload = self.client.framed.payload(packet);
-        let Ok(header) = ExecuteHeader::parse(payload) else {
-            return self.malformed(packet, "COM_STMT_EXECUTE").await;
+        let (id, execute) = match self.read_execution(packet) {
+            Ok(read) => read,
+            Err(Unread::Malformed) => return self.malformed(packet, "COM_STMT_EXECUTE").await,
+            Err(Unread::Refused(error)) => {
+                return self.refuse(&Request::Packet(packet), *error).await;
+            }
         };
-        let id = self.prepared.named_by(header.statement_id);
-        let Some(statement) = self.prepared.by_id.get_mut(&id) else {
-            let error = catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]);
-            return self.refuse(&Request::Packet(packet), error).await;
-        };
-        if let Some(error) = statement.long_data_error.take() {
-            self.prepared.clear_long_data(id);
-            return self.refuse(&Request::Packet(packet), error).await;
-        }
-        let long_data = &statement.long_data;
-        let attributes = self.client.sends_attributes().then_some(&mut self.attributes);
-        let bound = &mut statement.bound;
-        let parsed = Execute::parse(payload, statement.params, bound, attributes, |param| {
-            long_data.contains_key(&(param as u16))
-        });
-        let Ok(execute) = parsed else {
-            let error = self.wrong_execution();
-            return self.refuse(&Request::Packet(packet), error).await;
-        };
-        statement.remembered.bind(&statement.bound, payload, |at| {
-            long_data.get(&(at as u16)).map_or(&[][..], Vec::as_slice)
-        });
-        let (kind, features) = (statement.kind, statement.features);
+        let (kind, features) = self.prepared.meaning(id);
         // As servers do: an execution closes the cursor of the one before.
-        if statement.cursor.is_some() {
+        if self.prepared.get(id).is_some_and(|statement| statement.cursor.is_some()) {
             self.close_cursor(id).await;
         }
-        if !features.contains(Features::FOUND_ROWS) {
+        if !features.contains(Features::FOUND_ROWS) && !self.attached.is_empty() {
             self.drop_held().await;
         }
         self.go_to_counts(features);
         if features.contains(Features::LAST_VALUE)
-            && let Some(text) = self.prepared.by_id.get(&id).map(|s| Arc::clone(&s.text))
+            && let Some(text) = self.prepared.get(id).map(Statement::text)
             && let Err(error) = self.go_to_last_values(&text).await
         {
             self.prepared.clear_long_data(id);
             return self.refuse(&Request::Packet(packet), error).await;
         }
         let asks = features.contains(Features::SYSTEM_VARIABLE)
-            && self.prepared.by_id.get(&id).is_some_and(|s| asks_for_warnings(&s.text));
+            && self.prepared.get(id).is_some_and(|s| asks_for_warnings(&s.text));
         if asks || kind == StatementKind::Diagnostics {
             self.go_to_warnings();
         }
-        self.execute_bound(id, packet, &execute, kind, features).await
-    }
-
-    /// COM_STMT_EXECUTE whose parameters have been read.
-    async fn execute_bound(
-        &mut self,
-        id: u32,
-        packet: Packet,
-        execute: &Execute,
-        kind: StatementKind,
-        features: Features,
-    ) -> Result<(), End> {
         if self.answers_itself(id) {
-            return self.execute_as_text(id, packet, execute).await;
+            return self.execute_as_text(id, packet, &execute).await;
         }
         self.note_pending(kind, features, Text::Prepared(id));
         if let Some(pending) = &mut self.pending {
@@ -318,15 +308,40 @@ impl Session {
         }
         let found = if several { self.cached_execution(id, packet) } else { None };
         let result = if found.is_none() && several {
-            self.execute_planned(id, packet, execute).await
+            self.execute_planned(id, packet, &execute).await
         } else {
-            self.execute_on_server(id, packet, execute, found).await
+            self.execute_on_server(id, packet, &execute, found).await
         };
         if several {
             self.swap_target(id);
         }
         self.end_tally();
         result
+    }
+
+    /// The statement that a client means, and its execution, whose parameters are bound then.
+    fn read_execution(&mut self, packet: Packet) -> Result<(u32, Execute), Unread> {
+        let payload = self.client.framed.payload(packet);
+        let header = ExecuteHeader::parse(payload).map_err(|_| Unread::Malformed)?;
+        let id = self.prepared.named_by(header.statement_id);
+        let Some(statement) = self.prepared.by_id.get_mut(&id) else {
+            return Err(catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]).into());
+        };
+        if let Some(error) = statement.long_data_error.take() {
+            self.prepared.clear_long_data(id);
+            return Err(error.into());
+        }
+        let long_data = &statement.long_data;
+        let attributes = self.client.sends_attributes().then_some(&mut self.attributes);
+        let bound = &mut statement.bound;
+        let parsed = Execute::parse(payload, statement.params, bound, attributes, |param| {
+            long_data.contains_key(&(param as u16))
+        });
+        let Ok(execute) = parsed else { return Err(self.wrong_execution().into()) };
+        statement.remembered.bind(&statement.bound, payload, |at| {
+            long_data.get(&(at as u16)).map_or(&[][..], Vec::as_slice)
+        });
+        Ok((id, execute))
     }
 
     /// Why an execution cannot be read, which whoever sends attributes is told as MySQL does.
@@ -386,10 +401,7 @@ impl Session {
             let cursor = self.open_server_cursor(index, statement);
             self.keep_cursor(id, cursor, &outcome).await;
         }
-        let (kind, features) = match self.prepared.by_id.get(&id) {
-            Some(statement) => (statement.kind, statement.features),
-            None => (StatementKind::Other, Features::NONE),
-        };
+        let (kind, features) = self.prepared.meaning(id);
         self.after_statement(index, kind, features, &outcome).await;
         Ok(())
     }

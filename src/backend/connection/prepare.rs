@@ -12,6 +12,12 @@ use crate::wire::packet::build_packet;
 use crate::wire::scanner::Expect;
 
 impl Connection {
+    /// The server statement that runs what is needed, if it is prepared.
+    pub fn known(&mut self, sql: &[u8], need: &Need, owner: &Owner) -> Option<ServerStatement> {
+        self.enter_reading();
+        self.statements.find(sql, need, owner)
+    }
+
     /// The server statement that runs what is needed: found prepared, or prepared for `owner`.
     pub async fn prepare(
         &mut self,
@@ -19,8 +25,7 @@ impl Connection {
         need: &Need,
         owner: &Owner,
     ) -> Result<ServerStatement, PrepareError> {
-        self.enter_reading();
-        if let Some(known) = self.statements.find(sql, need, owner) {
+        if let Some(known) = self.known(sql, need, owner) {
             return Ok(known);
         }
         if need.fresh == Fresh::WillNotDo {
