@@ -55,7 +55,7 @@ pub enum Failure {
     Malformed(#[from] Malformed),
     /// What the server says does not count: see [`super::Term`].
     #[error("{0}")]
-    Outdated(Outdated),
+    Outdated(#[from] Outdated),
 }
 
 /// A connection to a server.

@@ -10,7 +10,6 @@
 //! every wait on it, a login's too.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -44,21 +43,14 @@ pub struct Term {
 }
 
 /// Why an answer does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Outdated {
     /// The term has ended.
+    #[error("its server was declared down or replaced by another primary meanwhile")]
     Ended,
     /// The monitor has not heard of the server for longer than it allows.
+    #[error("its server was silent for longer than the monitor allows")]
     Silent,
-}
-
-impl fmt::Display for Outdated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ended => "its server was declared down or replaced by another primary meanwhile",
-            Self::Silent => "its server was silent for longer than the monitor allows",
-        })
-    }
 }
 
 impl Default for Term {
@@ -79,6 +71,7 @@ impl Default for Term {
 
 impl Term {
     /// Its number.
+    #[inline]
     pub fn number(&self) -> u64 {
         self.number.load(Ordering::Acquire)
     }
@@ -86,11 +79,6 @@ impl Term {
     /// Begins a term.
     pub(super) fn begin(&self, number: u64) {
         self.number.store(number, Ordering::Release);
-    }
-
-    /// Whether something placed in term `number` still counts.
-    pub(super) fn counts(&self, number: u64) -> Result<(), Outdated> {
-        if self.number() == number { Ok(()) } else { Err(Outdated::Ended) }
     }
 
     /// Whether the monitor has heard of the server lately enough.
@@ -194,9 +182,9 @@ mod tests {
     #[test]
     fn answers_count_within_their_term_while_the_server_is_heard() {
         let term = Term::default();
-        assert_eq!(term.counts(1), Ok(()));
+        assert_eq!(term.number(), 1);
         term.begin(2);
-        assert_eq!(term.counts(1), Err(Outdated::Ended));
+        assert_eq!(term.number(), 2);
         assert_eq!(term.is_heard(), Ok(()));
         term.limit_silence(Duration::from_secs(60));
         assert_eq!(term.is_heard(), Ok(()));

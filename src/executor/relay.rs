@@ -14,7 +14,7 @@ use std::task::Poll;
 use super::local_file::{FileError, LocalFile};
 use super::near;
 use super::registry::{Control, Interrupt};
-use crate::backend::{Connection, Failure, Stake};
+use crate::backend::{Connection, Failure, Outdated, Stake};
 use crate::config::Manner;
 use crate::net::{Framed, Packet};
 use crate::wire::capability::Capabilities;
@@ -225,12 +225,16 @@ impl Answer<'_> {
                     return Ok(None);
                 }
                 Scanned::Whole(end) => {
-                    self.confirm()?;
+                    if let Err(outdated) = self.confirm() {
+                        return Err(self.server_failed(outdated.into()));
+                    }
                     self.forward_end(end).await?;
                     return Ok(Some(*self.connection.outcome()));
                 }
                 Scanned::Changes(end) => {
-                    self.confirm()?;
+                    if let Err(outdated) = self.confirm() {
+                        return Err(self.server_failed(outdated.into()));
+                    }
                     self.forward_changes(end).await?;
                 }
                 // After the file the server may have answered already.
@@ -241,11 +245,11 @@ impl Answer<'_> {
 
     /// Whether what the server says counts. The rest of a read that has begun is let through: what
     /// the client has seen of it was right.
-    fn confirm(&self) -> Result<(), RelayError> {
+    fn confirm(&self) -> Result<(), Outdated> {
         if self.forwarded == Forwarded::Part && self.connection.stake() == Stake::Read {
             return Ok(());
         }
-        self.connection.confirm().map_err(|failure| self.server_failed(failure))
+        self.connection.confirm()
     }
 
     /// Forwards the server's request for a file, which ends the first `end` bytes, and then the

@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use super::registry::{Control, Interrupt};
 use super::relay::Client;
-use crate::backend::{Connection, Failure};
+use crate::backend::{Connection, Failure, Outdated};
 use crate::error::SqlError;
 use crate::net::{Framed, Packet, ReadError};
 use crate::wire::capability::Capabilities;
@@ -119,7 +119,7 @@ impl<'a> ResultStream<'a> {
         }
         let outcome = self.result_end(packet)?;
         let opened = outcome.status.contains(StatusFlags::CURSOR_EXISTS);
-        self.connection.confirm().map_err(StreamError::Broken)?;
+        self.connection.confirm().map_err(outdated)?;
         if opened || deprecate_eof {
             self.end(packet, outcome);
         } else {
@@ -189,7 +189,7 @@ impl<'a> ResultStream<'a> {
             Some(&ERR) => Err(self.server_error(packet)),
             Some(&EOF) if packet.len < MAX_PAYLOAD => {
                 let outcome = self.result_end(packet)?;
-                self.connection.confirm().map_err(StreamError::Broken)?;
+                self.connection.confirm().map_err(outdated)?;
                 self.end(packet, outcome);
                 Ok(Next::End)
             }
@@ -248,8 +248,8 @@ impl<'a> ResultStream<'a> {
     }
 
     fn server_error(&mut self, packet: Packet) -> StreamError {
-        if let Err(failure) = self.connection.confirm() {
-            return StreamError::Broken(failure);
+        if let Err(reason) = self.connection.confirm() {
+            return outdated(reason);
         }
         let error = match ErrPacket::parse(self.payload(packet)) {
             Ok(error) => SqlError::from_server(error.errno, error.sqlstate, error.message),
@@ -325,6 +325,10 @@ impl<'a> Watch<'a> {
         })
         .await
     }
+}
+
+fn outdated(reason: Outdated) -> StreamError {
+    StreamError::Broken(reason.into())
 }
 
 fn broken(malformed: Malformed) -> StreamError {

@@ -124,7 +124,11 @@ impl Session {
             Some(index) if !self.attached[index].lease.is_current() => {
                 return Err(self.lose(index, &Outdated::Ended));
             }
-            Some(_) => {}
+            Some(index) => {
+                let attached = &mut self.attached[index];
+                attached.lease.set_stake(self.stake);
+                attached.may_have_written |= self.stake >= Stake::Write;
+            }
             None => {
                 self.borrow(placement, database).await?;
             }
@@ -152,10 +156,8 @@ impl Session {
         if let Err(failure) = aligned {
             return Err(self.fail(index, failure).await);
         }
-        lease.set_stake(self.stake);
         // A connection that could not be made to agree was replaced.
         self.registered.control().set_thread(lease.thread_id());
-        self.attached[index].may_have_written |= self.stake >= Stake::Write;
         self.enroll(index).await?;
         Ok(index)
     }
@@ -182,8 +184,8 @@ impl Session {
         let session = self.registered.control().id;
         if let Some(lease) = pool.reclaim_last(self.worker, self.profile, session) {
             self.registered.control().set_thread(lease.thread_id());
-            let attached = Attached { resumed: true, ..Attached::new(lease, placement) };
-            return self.enter(attached);
+            self.attached.push(Attached { resumed: true, ..Attached::new(lease, placement) });
+            return self.enter_last();
         }
         let wanted = Aligned { settings: &self.state.settings, database, last_insert_id: None };
         let asked = clock::now();
@@ -206,19 +208,23 @@ impl Session {
         let attached = Attached::new(lease, placement);
         self.last_values.lose(attached.home());
         self.diagnosed.lose(attached.home());
-        self.enter(attached)
+        self.attached.push(attached);
+        self.enter_last()
     }
 
-    /// Takes a connection for the term in which its statement was placed, if that goes on.
-    fn enter(&mut self, mut attached: Attached) -> Result<Index, SqlError> {
+    /// Takes the last connection for the term in which its statement was placed, if that goes on.
+    fn enter_last(&mut self) -> Result<Index, SqlError> {
+        let index = self.attached.len() - 1;
+        let attached = &mut self.attached[index];
         attached.lease.enter_term(attached.placement.term(), self.stake);
-        if !attached.lease.is_current() {
-            let (role, shard) = (attached.placement.role().name(), attached.placement.shard());
-            let shard = self.services.topology().shard_name(shard);
-            return Err(catalog::NOT_SENT.with(&[&role, &shard, &Outdated::Ended]));
+        attached.may_have_written = self.stake >= Stake::Write;
+        if attached.lease.is_current() {
+            return Ok(index);
         }
-        self.attached.push(attached);
-        Ok(self.attached.len() - 1)
+        let (role, shard) = (attached.placement.role().name(), attached.placement.shard());
+        let shard = self.services.topology().shard_name(shard);
+        self.attached.truncate(index);
+        Err(catalog::NOT_SENT.with(&[&role, &shard, &Outdated::Ended]))
     }
 
     /// A session that began before any server was reached begins with what this one gives.

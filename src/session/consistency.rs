@@ -300,8 +300,9 @@ impl Session {
         database: &[u8],
         wants_insert_id: bool,
     ) -> Result<Index, SqlError> {
-        let topology = self.services.topology().clone();
+        let topology = self.services.topology();
         let placement = self.place(&topology, shard, access, hints)?;
+        drop(topology);
         let error = match self.attach(placement, database, wants_insert_id).await {
             Ok(index) => return Ok(index),
             Err(error) => error,

@@ -25,7 +25,7 @@ pub(super) enum Exchanged {
     Told,
     /// A read was lost with its connection. The client knows nothing of it, and the request is
     /// still there.
-    Lost(LostRead),
+    Lost(Box<LostRead>),
 }
 
 /// A read that may be run again.
@@ -62,7 +62,17 @@ impl Session {
         request: Request,
         expect: Expect,
     ) -> Result<Option<Outcome>, End> {
-        match self.exchange_once(index, &request, expect).await? {
+        self.exchange_to(index, request, expect, AnswerEnd::Forwarded).await
+    }
+
+    async fn exchange_to(
+        &mut self,
+        index: Index,
+        request: Request,
+        expect: Expect,
+        end: AnswerEnd,
+    ) -> Result<Option<Outcome>, End> {
+        match self.exchange_once(index, &request, expect, end).await? {
             Exchanged::Outcome(outcome) => Ok(Some(outcome)),
             Exchanged::Told => Ok(None),
             Exchanged::Lost(lost) => {
@@ -74,24 +84,12 @@ impl Session {
 
     /// The same, but a read that was lost is left to the caller, and the end of the answer may be
     /// kept until the next flush.
-    pub(super) async fn exchange_ending(
-        &mut self,
-        index: Index,
-        request: &Request,
-        end: AnswerEnd,
-    ) -> Result<Exchanged, End> {
-        self.answer_end = end;
-        let exchanged = self.exchange_once(index, request, Expect::Query).await;
-        self.answer_end = AnswerEnd::Forwarded;
-        exchanged
-    }
-
-    /// The same for any command.
     pub(super) async fn exchange_once(
         &mut self,
         index: Index,
         request: &Request,
         expect: Expect,
+        end: AnswerEnd,
     ) -> Result<Exchanged, End> {
         let attached = &mut self.attached[index];
         let execution = match request {
@@ -143,7 +141,10 @@ impl Session {
         };
         let first_sequence = first_answer_sequence(payload_len);
         self.attached[index].lease.expect(expect, first_sequence);
-        let exchanged = self.relay_once(index, first_sequence, kept).await?;
+        self.answer_end = end;
+        let exchanged = self.relay_once(index, first_sequence, kept).await;
+        self.answer_end = AnswerEnd::Forwarded;
+        let exchanged = exchanged?;
         if kept && !matches!(exchanged, Exchanged::Lost(_)) {
             self.consume(request);
         }
@@ -157,10 +158,7 @@ impl Session {
         index: Index,
         request: Request,
     ) -> Result<Option<Outcome>, End> {
-        self.answer_end = AnswerEnd::Kept;
-        let exchanged = self.exchange(index, request, Expect::Query).await;
-        self.answer_end = AnswerEnd::Forwarded;
-        exchanged
+        self.exchange_to(index, request, Expect::Query, AnswerEnd::Kept).await
     }
 
     /// Relays the answer that a connection's scanner waits for.
@@ -241,7 +239,7 @@ impl Session {
         self.stake == Stake::Read
             && self.lost_at.is_none()
             && !self.attached[index].is_kept()
-            && self.transaction == Transaction::None { next: None }
+            && matches!(self.transaction, Transaction::None { next: None })
     }
 
     /// The same for a statement on several servers.
@@ -249,7 +247,7 @@ impl Session {
         self.stake == Stake::Read
             && self.lost_at.is_none()
             && !self.attached.iter().any(Attached::is_kept)
-            && self.transaction == Transaction::None { next: None }
+            && matches!(self.transaction, Transaction::None { next: None })
     }
 
     /// Drops the connection of a read.
@@ -257,9 +255,9 @@ impl Session {
         &mut self,
         index: Index,
         reason: &(dyn std::fmt::Display + Sync),
-    ) -> LostRead {
+    ) -> Box<LostRead> {
         let placement = self.attached[index].placement;
-        LostRead { error: self.lose(index, reason), placement }
+        Box::new(LostRead { error: self.lose(index, reason), placement })
     }
 
     /// Whether a lost read is run again: if somebody else answers for the shard now.

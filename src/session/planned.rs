@@ -29,6 +29,7 @@ use crate::sql::statement_kind::StatementKind;
 use crate::sql::value::Value;
 use crate::topology::{KeyspaceIndex, ShardId, Topology};
 use crate::vschema::Strictness;
+use crate::wire::scanner::Expect;
 
 use super::consistency::ReadOptions;
 use super::definition::defines;
@@ -501,7 +502,7 @@ impl Session {
             // Others plan with the new columns from the answer on.
             let defines = defines(statement.kind);
             let end = if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded };
-            match self.exchange_ending(index, &request, end).await? {
+            match self.exchange_once(index, &request, Expect::Query, end).await? {
                 Exchanged::Outcome(outcome) => {
                     let (kind, features) = (statement.kind, statement.features);
                     self.after_statement(index, kind, features, &outcome).await;

@@ -205,8 +205,7 @@ impl Session {
         kind: StatementKind,
         features: Features,
     ) -> Result<(), End> {
-        let topology = self.services.topology.load_full();
-        let Some(shard) = topology.single_server() else {
+        let Some(shard) = self.services.topology().single_server() else {
             let request = if features.contains(Features::SYSTEM_VARIABLE) {
                 self.filled_request(request, features).await
             } else {
@@ -237,7 +236,7 @@ impl Session {
             }
             let defines = self.defines_stored(kind, features);
             let end = if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded };
-            match self.exchange_ending(index, &request, end).await? {
+            match self.exchange_once(index, &request, Expect::Query, end).await? {
                 Exchanged::Outcome(outcome) => break (index, outcome),
                 Exchanged::Told => return Ok(()),
                 Exchanged::Lost(lost) if self.runs_again(shard, access, hints.as_ref(), &lost) => {}
@@ -283,7 +282,8 @@ impl Session {
                     Ok(index) => index,
                     Err(error) => return self.refuse(&request, error).await,
                 };
-                match self.exchange_once(index, &request, Expect::Query).await? {
+                let end = AnswerEnd::Forwarded;
+                match self.exchange_once(index, &request, Expect::Query, end).await? {
                     Exchanged::Outcome(outcome) => {
                         self.after_statement(index, kind, features, &outcome).await;
                         return Ok(());

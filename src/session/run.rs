@@ -193,7 +193,6 @@ impl Session {
     async fn command(&mut self, packet: Packet) -> Result<(), End> {
         self.sequence = crate::backend::first_answer_sequence(packet.len);
         self.attributes.clear();
-        self.begin_stake();
         let command = match Command::parse(self.client.framed.payload(packet)) {
             Ok(command) => command,
             Err(malformed) => return self.malformed(packet, &malformed.to_string()).await,
@@ -313,6 +312,7 @@ impl Session {
         judges: Judges,
     ) -> Result<(), End> {
         let request = Request::Packet(packet);
+        self.begin_stake();
         let topology = self.services.topology().clone();
         let (placement, database) = match self.any_server(&topology, judges) {
             Ok(found) => found,

@@ -123,7 +123,6 @@ impl Session {
 
     async fn stream(&mut self, kind: StatementKind) -> Result<(), End> {
         let features = self.scan.features();
-        self.begin_stake();
         self.drop_held().await;
         let attached = match self.place_for_stream() {
             Ok(placement) => {

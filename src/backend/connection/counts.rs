@@ -1,8 +1,8 @@
 //! Whether an answer counts, and what hangs on it: the one guard that every answer of a server
 //! passes, however its statement came.
 
-use super::{Connection, Failure};
-use crate::backend::term::Entered;
+use super::Connection;
+use crate::backend::term::{Entered, Outdated};
 
 /// What hangs on the answer to a command. Later ones are more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +36,7 @@ impl Counts {
         Self { term, next: Stake::Commit, sent: Stake::Nothing, _entered: entered }
     }
 
+    #[inline]
     pub(super) fn note_answered(&mut self) {
         self.sent = Stake::Nothing;
     }
@@ -43,12 +44,14 @@ impl Counts {
 
 impl Connection {
     /// Enters the term in which its next statements were placed, and says what hangs on them.
+    #[inline]
     pub fn enter_term(&mut self, term: u64, next: Stake) {
         self.counts.term = term;
         self.counts.next = next;
     }
 
     /// Says what hangs on its next statements.
+    #[inline]
     pub fn set_stake(&mut self, next: Stake) {
         self.counts.next = next;
     }
@@ -64,6 +67,7 @@ impl Connection {
     }
 
     /// Whether its term goes on.
+    #[inline]
     pub fn is_current(&self) -> bool {
         self.dial.term().number() == self.counts.term
     }
@@ -74,21 +78,16 @@ impl Connection {
     }
 
     /// Whether the answer that was just read counts. Asked before anything is made of it.
-    pub fn confirm(&self) -> Result<(), Failure> {
-        let term = self.dial.term();
-        term.counts(self.counts.term).map_err(Failure::Outdated)?;
-        if self.counts.sent >= Stake::Write {
-            term.is_heard().map_err(Failure::Outdated)?;
+    #[inline]
+    pub fn confirm(&self) -> Result<(), Outdated> {
+        if !self.is_current() {
+            return Err(Outdated::Ended);
         }
-        Ok(())
-    }
-
-    /// Nothing is sent after the end of the term.
-    pub(super) fn require_term(&self) -> Result<(), Failure> {
-        self.dial.term().counts(self.counts.term).map_err(Failure::Outdated)
+        if self.counts.sent >= Stake::Write { self.dial.term().is_heard() } else { Ok(()) }
     }
 
     /// Notes that a statement of the client is on its way.
+    #[inline]
     pub(super) fn note_statement_sent(&mut self) {
         self.counts.sent = self.counts.next;
     }

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{Connection, Failure, Stake, first_answer_sequence};
+use crate::backend::term::Outdated;
 use crate::wire::capability::Capabilities;
 use crate::wire::command::code;
 use crate::wire::packet::{build_packet, write_packet};
@@ -17,7 +18,9 @@ impl Connection {
 
     /// Sends one command packet of our own by its number. Gives the length of its payload.
     pub async fn send_command(&mut self, command: u8, argument: &[u8]) -> Result<usize, Failure> {
-        self.require_rest()?;
+        if !self.may_send() {
+            return Err(self.why_not());
+        }
         if (command, argument) == (code::QUERY, b"SHOW WARNINGS") {
             self.last_use.diagnostic_question();
         } else if matches!(command, code::QUERY | code::INIT_DB | code::RESET_CONNECTION) {
@@ -72,7 +75,9 @@ impl Connection {
             self.send_payload(payload).await?;
             return Ok(payload.len());
         }
-        self.require_rest()?;
+        if !self.may_send() {
+            return Err(self.why_not());
+        }
         self.note_statement_sent();
         self.last_use.statement();
         let (mut sequence, mut sent) = (0, 0);
@@ -89,7 +94,9 @@ impl Connection {
 
     /// Sends a command payload of any length as it is.
     pub async fn send_payload(&mut self, payload: &[u8]) -> Result<(), Failure> {
-        self.require_rest()?;
+        if !self.may_send() {
+            return Err(self.why_not());
+        }
         self.note_statement_sent();
         self.last_use.statement();
         let mut sequence = 0;
@@ -99,17 +106,25 @@ impl Connection {
 
     /// Sends framed bytes as they are.
     pub async fn send(&mut self, framed: &[u8]) -> Result<(), Failure> {
-        self.require_rest()?;
+        if !self.may_send() {
+            return Err(self.why_not());
+        }
         self.note_statement_sent();
         self.last_use.statement();
         Ok(self.framed.write_all(framed).await?)
     }
 
-    /// A command behind an unread answer would take that answer for its own.
-    fn require_rest(&self) -> Result<(), Failure> {
+    /// Whether a command can be sent: a command behind an unread answer would take that answer for
+    /// its own, and nothing is sent after the end of the term.
+    fn may_send(&self) -> bool {
+        !self.answer_due && self.is_current()
+    }
+
+    #[cold]
+    fn why_not(&self) -> Failure {
         if self.answer_due {
-            return Err(io::Error::other("the answer before this command is unread").into());
+            return io::Error::other("the answer before this command is unread").into();
         }
-        self.require_term()
+        Outdated::Ended.into()
     }
 }
