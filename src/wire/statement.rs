@@ -1,8 +1,8 @@
 //! Prepared statements: the answer to COM_STMT_PREPARE and the payload of COM_STMT_EXECUTE.
 //!
-//! Parameter types come only with the first execution; later ones leave them out and mean the same
-//! types. An execution that goes to a server connection which has not seen the types needs them
-//! spliced in: [`Execute::encode`] does that without decoding a value.
+//! Parameter types come only with the first execution that has a value; later ones leave them out
+//! and mean the same types. An execution that goes to a server connection which has not seen the
+//! types needs them spliced in: [`Execute::encode`] does that without decoding a value.
 //!
 //! Protocol pages: MySQL "COM_STMT_PREPARE Response", "COM_STMT_EXECUTE"
 //! (`page_protocol_com_stmt_execute`), MariaDB pages of the same names.
@@ -261,13 +261,22 @@ impl Execute {
                 }
             }
         } else if params.len() != count {
-            return Err(cursor.malformed("parameter types, which no execution brought yet"));
+            params.clear();
+            let untyped = BinaryType { kind: ColumnType::Null, sign: Sign::Signed };
+            params.resize(count, Param { of: untyped, place: ParamPlace::Null });
         }
         for (index, param) in params.iter_mut().enumerate() {
+            let is_null = bit(bitmap, index);
+            // Servers want no type for NULL: Connector/J sends none until there is a value.
+            let is_value = !is_null || has_long_data(index);
+            let is_untyped = param.of.kind == ColumnType::Null && types == TypesCarried::Remembered;
+            if is_value && is_untyped {
+                return Err(cursor.malformed("a parameter's type, which no execution brought yet"));
+            }
             // The order is the server's: long data counts even where the NULL bit is set.
             param.place = if has_long_data(index) {
                 ParamPlace::LongData
-            } else if bit(bitmap, index) || param.of.kind == ColumnType::Null {
+            } else if is_null || param.of.kind == ColumnType::Null {
                 ParamPlace::Null
             } else {
                 let start = cursor.position();

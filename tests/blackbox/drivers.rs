@@ -31,6 +31,33 @@ fn bytes_behind_the_parameters() {
     }
 }
 
+/// Goal: types may be left out as long as all values are NULL, as Connector/J does.
+#[test]
+fn nulls_without_types() {
+    let cluster = SINGLE.watched();
+    let mut told = Vec::new();
+    for address in both(&cluster) {
+        let mut client = Client::connect(address, &Login::test("app")).expect("a login");
+        let statement = client.prepare("SELECT ?, CONCAT(?, 'x')").expect("a statement");
+        let id = statement.id.to_le_bytes();
+        let mut lines = Vec::new();
+        for rest in [
+            &b"\x03\0"[..],           // both NULL
+            &b"\x02\0\x07\0\0\0"[..], // an untyped value
+            &b"\x03\0"[..],
+            &b"\x02\x01\x03\0\x06\0\x07\0\0\0"[..], // 7, NULL
+            &b"\x03\0"[..],
+            &b"\x02\0\x08\0\0\0"[..], // 8, NULL
+        ] {
+            client.command(0x17, &[&id[..], &[0, 1, 0, 0, 0], rest].concat()).expect("it is read");
+            lines.push(client.read_answer(true).map(|answer| answer.texts()).map_err(|_| ()));
+        }
+        assert!(lines[0].is_ok() && lines[1].is_err(), "{lines:?}");
+        told.push(lines);
+    }
+    assert_eq!(told[0], told[1]);
+}
+
 /// Goal: a client that logs in with CLIENT_IGNORE_SPACE has that in its sql_mode, whoever had the
 /// server's connection before, until it resets its session.
 #[test]

@@ -50,6 +50,28 @@ fn a_second_execution_has_the_types_of_the_first() {
     assert_eq!(out, b"\x17\x09\0\0\0\0\x01\0\0\0\0\x01\x03\0\x2b\0\0\0");
 }
 
+/// Connector/J sends types with the first value only.
+#[test]
+fn nulls_need_no_type() {
+    let untyped = b"\x17\x01\0\0\0\0\x01\0\0\0\x03\0";
+    let value = b"\x17\x01\0\0\0\0\x01\0\0\0\x02\0\x2a\0\0\0";
+    let typed = b"\x17\x01\0\0\0\0\x01\0\0\0\x02\x01\x03\0\x06\0\x2a\0\0\0";
+    let mut params = Vec::new();
+    let execute = located(untyped, 2, &mut params).unwrap();
+    assert_eq!(values(untyped, &params), [Value::Null, Value::Null]);
+    let mut out = Vec::new();
+    execute.encode(&mut out, 9, untyped, &params, None);
+    assert_eq!(out, b"\x17\x09\0\0\0\0\x01\0\0\0\x03\x01\x06\0\x06\0");
+    assert!(located(value, 2, &mut params).is_err(), "a value needs one");
+    located(untyped, 2, &mut params).unwrap();
+    located(typed, 2, &mut params).unwrap();
+    located(value, 2, &mut params).unwrap();
+    assert_eq!(values(value, &params), [Value::Int(42), Value::Null]);
+    located(untyped, 2, &mut params).unwrap();
+    let other = b"\x17\x01\0\0\0\0\x01\0\0\0\x01\0\x2a\0\0\0";
+    assert!(located(other, 2, &mut params).is_err(), "NULL's is none");
+}
+
 #[test]
 fn long_data_is_not_in_the_payload() {
     let payload = b"\x17\x01\0\0\0\0\x01\0\0\0\0\x01\xfc\0\x01\0\x07";
