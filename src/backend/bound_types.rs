@@ -16,12 +16,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
+use texts::{bytes_kind, text_kind, told_apart};
+
 use super::server_kind::{Product, ServerKind};
 use super::variable_kinds::{self, VariableKind};
 use crate::sql::value::Value;
-use crate::wire::binary_value::{BinaryType, Sign, content};
+use crate::wire::binary_value::{BinaryType, Sign, content, temporal_type};
 use crate::wire::column_type::ColumnType;
 use crate::wire::statement::{Param, ParamPlace};
+
+mod texts;
 
 /// The kind of a bound value, as far as servers tell kinds apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +46,23 @@ pub enum ValueKind {
     Time,
     /// DATETIME or TIMESTAMP.
     DateTime,
-    /// A text that MySQL takes for an integer parameter without preparing again: a short whole
-    /// number, or no number at all.
+    /// A text that is neither a number nor a date or time.
     Text,
-    /// A negative whole number as text, with which MySQL prepares an integer parameter again.
+    /// A text that begins like a number or a date and is no number.
+    MixedText,
+    /// A date as text.
+    DateText,
+    /// A date and a time as text.
+    DateTimeText,
+    /// A short whole number as text.
+    WholeText,
+    /// A negative one, with which MySQL prepares an integer parameter again.
     NegativeText,
-    /// A text of which only the server knows whether it fits an integer parameter.
+    /// A text of which only the server knows which number it is.
     NumberText,
-    /// Bytes, of which the same is true as of [`ValueKind::Text`].
+    /// Bytes of which the same is true as of [`ValueKind::Text`].
     Bytes,
-    /// Bytes of which only the server knows whether they fit an integer parameter.
+    /// Bytes of which only the server knows what they are.
     NumberBytes,
     /// A type that is not known here.
     Other(u8),
@@ -228,7 +239,10 @@ impl BoundTypes {
     }
 
     /// The same for parameters of these kinds.
-    pub fn bind_kinds(&mut self, kinds: ValueKinds) -> &Need {
+    pub fn bind_kinds(&mut self, mut kinds: ValueKinds) -> &Need {
+        if self.memory != TypeMemory::Sticky {
+            kinds.iter_mut().for_each(|kind| *kind = kind.as_type());
+        }
         if kinds != self.last {
             self.enter(kinds);
         }
@@ -250,7 +264,7 @@ impl BoundTypes {
         if !self.need.changes() {
             return;
         }
-        let kinds = self.without_harmless_numbers(&self.last);
+        let kinds = self.told_apart(&self.last);
         let is_odd = kinds.iter().any(|kind| is_odd(*kind));
         self.note((self.need.fresh == Fresh::WillDo && !is_odd).then_some(kinds));
     }
@@ -296,12 +310,11 @@ impl BoundTypes {
     }
 
     fn sticky_need(&self, kinds: &ValueKinds) -> Need {
-        let plain = self.without_harmless_numbers(kinds);
         match &self.state {
             State::AsPrepared => {
                 let fits = |(at, kind): (usize, &ValueKind)| fits(*kind, self.derived_type(at));
                 let mut need = self.unchanged();
-                if !plain.iter().enumerate().all(fits) {
+                if !kinds.iter().enumerate().all(fits) {
                     need.after = Variant::Own(next_number());
                 }
                 need
@@ -309,7 +322,9 @@ impl BoundTypes {
             State::Rebound { number, first } => {
                 let before = Variant::Own(*number);
                 let (after, fresh) = match first {
-                    Some(first) if *first == plain => (before.clone(), Fresh::WillDo),
+                    Some(first) if *first == self.told_apart(kinds) => {
+                        (before.clone(), Fresh::WillDo)
+                    }
                     // What the server derived at first does not count any more.
                     Some(first) if kinds.iter().zip(first).all(|(k, f)| covers(*f, *k)) => {
                         (before.clone(), Fresh::WillNotDo)
@@ -327,17 +342,10 @@ impl BoundTypes {
         self.derived.as_ref().and_then(|types| types.get(at)).copied()
     }
 
-    /// Numbers as text are texts like others for parameters that are no integers.
-    fn without_harmless_numbers(&self, kinds: &ValueKinds) -> ValueKinds {
-        let plain = |(at, kind): (usize, &ValueKind)| {
-            let is_harmless = self.derived_type(at).is_some_and(|of| !is_integer(of.kind));
-            match kind {
-                ValueKind::NegativeText | ValueKind::NumberText if is_harmless => ValueKind::Text,
-                ValueKind::NumberBytes if is_harmless => ValueKind::Bytes,
-                kind => *kind,
-            }
-        };
-        kinds.iter().enumerate().map(plain).collect()
+    /// What a server that prepares the statement again makes of these kinds.
+    fn told_apart(&self, kinds: &ValueKinds) -> ValueKinds {
+        let told = |(at, kind): (usize, &ValueKind)| told_apart(*kind, self.derived_type(at));
+        kinds.iter().enumerate().map(told).collect()
     }
 }
 
@@ -391,11 +399,13 @@ fn next_number() -> u64 {
 fn fits(kind: ValueKind, derived: Option<BinaryType>) -> bool {
     use ColumnType as Of;
     use ValueKind as Kind;
-    if matches!(kind, Kind::Null | Kind::Text | Kind::Bytes) {
+    if kind == Kind::Null || kind.is_text() && !kind.may_be_another_number() {
         return true;
     }
     let Some(derived) = derived else { return false };
-    let number = matches!(kind, Kind::Signed | Kind::Unsigned | Kind::Decimal | Kind::Double);
+    if kind.is_text() {
+        return !is_integer(derived.kind);
+    }
     match derived.kind {
         Of::Year => matches!(kind, Kind::Signed | Kind::Unsigned),
         integer if is_integer(integer) => match derived.sign {
@@ -403,12 +413,11 @@ fn fits(kind: ValueKind, derived: Option<BinaryType>) -> bool {
             Sign::Unsigned => kind == Kind::Unsigned,
         },
         Of::NewDecimal => matches!(kind, Kind::Signed | Kind::Unsigned | Kind::Decimal),
-        Of::Float | Of::Double => number,
-        Of::Date => number || kind == Kind::Date,
-        Of::Time => number || matches!(kind, Kind::Time | Kind::DateTime),
-        Of::DateTime | Of::Timestamp => {
-            number || matches!(kind, Kind::Date | Kind::Time | Kind::DateTime)
-        }
+        Of::Float | Of::Double => kind.is_number(),
+        // Numbers do too, but what they are compared as depends on the first one.
+        Of::Date => kind == Kind::Date,
+        Of::Time => matches!(kind, Kind::Time | Kind::DateTime),
+        Of::DateTime | Of::Timestamp => matches!(kind, Kind::Date | Kind::Time | Kind::DateTime),
         _ => false,
     }
 }
@@ -417,11 +426,9 @@ fn fits(kind: ValueKind, derived: Option<BinaryType>) -> bool {
 fn covers(first: ValueKind, kind: ValueKind) -> bool {
     use ValueKind as Kind;
     match kind {
-        Kind::Null | Kind::Text | Kind::Bytes => true,
-        Kind::NegativeText | Kind::NumberText | Kind::NumberBytes => {
-            matches!(first, Kind::Text | Kind::Bytes)
-        }
-        kind => kind == first,
+        Kind::Null => true,
+        kind if kind.may_be_another_number() => matches!(first, Kind::Text | Kind::Bytes),
+        kind => kind.is_text() || kind == first,
     }
 }
 
@@ -460,6 +467,31 @@ fn kind_of(of: BinaryType) -> ValueKind {
 }
 
 impl ValueKind {
+    /// Whether it is a text or bytes.
+    fn is_text(self) -> bool {
+        self.as_type() == Self::Text || self.as_type() == Self::Bytes
+    }
+
+    /// Whether it is a number.
+    fn is_number(self) -> bool {
+        matches!(self, Self::Signed | Self::Unsigned | Self::Decimal | Self::Double)
+    }
+
+    /// Whether MySQL may find a number in it that does not fit an integer parameter.
+    fn may_be_another_number(self) -> bool {
+        matches!(self, Self::NegativeText | Self::NumberText | Self::NumberBytes)
+    }
+
+    /// The kind of all values that are bound with the same type.
+    fn as_type(self) -> Self {
+        match self {
+            Self::MixedText | Self::DateText | Self::DateTimeText => Self::Text,
+            Self::WholeText | Self::NegativeText | Self::NumberText => Self::Text,
+            Self::NumberBytes => Self::Bytes,
+            kind => kind,
+        }
+    }
+
     /// The kind of a value in the form in which it is sent to one of several shards.
     pub fn of_value(value: &Value<'_>) -> Self {
         match value {
@@ -468,7 +500,8 @@ impl ValueKind {
             Value::UInt(_) => Self::Unsigned,
             Value::Float(_) => Self::Double,
             Value::Decimal(_) => Self::Decimal,
-            Value::Text(text) | Value::Temporal(text) => text_kind(text),
+            Value::Text(text) => text_kind(text),
+            Value::Temporal(text) => kind_of(BinaryType::signed(temporal_type(text))),
             Value::Bytes(bytes) => bytes_kind(bytes),
         }
     }
@@ -489,44 +522,6 @@ impl ValueKind {
             VariableKind::Other => Self::NumberText,
         }
     }
-}
-
-/// Digits that fit every integer type.
-const SHORT: usize = 18;
-
-/// What MySQL makes of a text for an integer parameter: it prepares again if the text is a number
-/// that is no integer of the parameter's sign, or a negative one.
-fn text_kind(text: &[u8]) -> ValueKind {
-    let text = text.trim_ascii();
-    let Some(first) = text.first() else { return ValueKind::Text };
-    if !(first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.')) {
-        return ValueKind::Text;
-    }
-    let in_number =
-        |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
-    if !text.iter().all(in_number) {
-        // A number with something behind it is no number.
-        return ValueKind::Text;
-    }
-    let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
-    let is_short = digits.iter().all(u8::is_ascii_digit) && (1..=SHORT).contains(&digits.len());
-    match (is_short, first) {
-        (true, b'-') if digits.iter().any(|digit| *digit != b'0') => ValueKind::NegativeText,
-        (true, b'-') => ValueKind::NumberText,
-        (true, _) => ValueKind::Text,
-        // Dates and intervals: a sign in the middle is something behind a number.
-        (false, _) if has_sign_inside(text) => ValueKind::Text,
-        (false, _) => ValueKind::NumberText,
-    }
-}
-
-/// The same for bytes.
-fn bytes_kind(bytes: &[u8]) -> ValueKind {
-    if text_kind(bytes) == ValueKind::Text { ValueKind::Bytes } else { ValueKind::NumberBytes }
-}
-
-fn has_sign_inside(text: &[u8]) -> bool {
-    text.windows(2).any(|pair| pair[0].is_ascii_digit() && matches!(pair[1], b'+' | b'-'))
 }
 
 #[cfg(test)]

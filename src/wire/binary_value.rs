@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use super::column_type::{BinaryLayout, ColumnType};
 use super::cursor::{Cursor, Malformed};
-use super::encode::{put_lenenc_bytes, put_u64};
+use super::encode::{put_lenenc_bytes, put_u16, put_u32, put_u64};
 use crate::sql::value::Value;
 
 /// Type and sign of a value.
@@ -134,6 +134,9 @@ pub fn encode(out: &mut Vec<u8>, value: &Value<'_>) -> BinaryType {
             put_lenenc_bytes(out, text);
             BinaryType::signed(ColumnType::NewDecimal)
         }
+        Value::Temporal(text) if put_temporal(out, text).is_some() => {
+            BinaryType::signed(temporal_type(text))
+        }
         Value::Text(text) | Value::Temporal(text) => {
             put_lenenc_bytes(out, text);
             BinaryType::signed(ColumnType::VarString)
@@ -157,6 +160,49 @@ fn temporal<'a>(
     let len = lengths.iter().find(|len| **len <= content.len()).copied().unwrap_or_default();
     let text = text(&mut Cursor::new(content.get(..len).unwrap_or_default()))?;
     Ok(Value::Temporal(Cow::Owned(text.into_bytes())))
+}
+
+/// The type of a temporal value, by its text.
+pub fn temporal_type(text: &[u8]) -> ColumnType {
+    match text {
+        [_, _, _, _, b'-', _, _, b'-', _, _] => ColumnType::Date,
+        [_, _, _, _, b'-', ..] => ColumnType::DateTime,
+        _ => ColumnType::Time,
+    }
+}
+
+/// Appends a temporal value's text as it was bound: what [`decode`] makes, the other way round.
+/// `None` appends nothing.
+fn put_temporal(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut raw = Vec::with_capacity(12);
+    let clock = if temporal_type(text.as_bytes()) == ColumnType::Time {
+        raw.push(u8::from(text.starts_with('-')));
+        let (hours, rest) = text.trim_start_matches('-').split_once(':')?;
+        let hours: u32 = hours.parse().ok()?;
+        put_u32(&mut raw, hours / 24);
+        raw.push((hours % 24) as u8);
+        Some(rest)
+    } else {
+        put_u16(&mut raw, text.get(..4)?.parse().ok()?);
+        raw.push(text.get(5..7)?.parse().ok()?);
+        raw.push(text.get(8..10)?.parse().ok()?);
+        let clock = text.get(10..).filter(|clock| !clock.is_empty());
+        if let Some(clock) = clock {
+            raw.push(clock.get(1..3)?.parse().ok()?);
+        }
+        clock.and_then(|clock| clock.get(4..))
+    };
+    if let Some(clock) = clock {
+        raw.push(clock.get(..2)?.parse().ok()?);
+        raw.push(clock.get(3..5)?.parse().ok()?);
+        if let Some(micros) = clock.get(6..) {
+            put_u32(&mut raw, micros.parse().ok()?);
+        }
+    }
+    out.push(raw.len() as u8);
+    out.extend_from_slice(&raw);
+    Some(())
 }
 
 /// DATE text from year, month, day.
@@ -248,6 +294,13 @@ mod tests {
             Value::Decimal(Cow::Borrowed(b"1.10")),
             Value::Text(Cow::Borrowed("ä".as_bytes())),
             Value::Bytes(Cow::Borrowed(&[0, 255])),
+            Value::Temporal(Cow::Borrowed(b"2026-01-02")),
+            Value::Temporal(Cow::Borrowed(b"0000-00-00")),
+            Value::Temporal(Cow::Borrowed(b"2026-01-02 03:04:05")),
+            Value::Temporal(Cow::Borrowed(b"2026-01-02 03:04:05.000700")),
+            Value::Temporal(Cow::Borrowed(b"00:00:00")),
+            Value::Temporal(Cow::Borrowed(b"-838:59:59")),
+            Value::Temporal(Cow::Borrowed(b"100:00:01.123456")),
         ];
         for value in values {
             let mut raw = Vec::new();

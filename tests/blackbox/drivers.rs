@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::client::{Client, Login};
 use crate::cluster::Cluster;
-use crate::shop::SHOP;
+use crate::shop::{SHOP, scratch_table};
 use crate::single::SINGLE;
 
 /// CLIENT_IGNORE_SPACE.
@@ -56,6 +56,29 @@ fn nulls_without_types() {
         told.push(lines);
     }
     assert_eq!(told[0], told[1]);
+}
+
+/// Goal: a date that is bound as a date is compared as one on the shards too, not as a text.
+#[test]
+fn dates_of_shards_are_dates() {
+    let cluster = SHOP.watched();
+    let table = scratch_table();
+    let mut client = cluster.proxy().client("shop");
+    let rows = "(1, 1, '2024-01-02'), (2, 2, '2024-1-2'), (3, 3, '2024-01-03'), (4, 4, '2024-1-2')";
+    client.query(format!("INSERT INTO {table} VALUES {rows}")).expect("rows");
+    let text = format!("SELECT id FROM {table} WHERE v = ? ORDER BY id");
+    let statement = client.prepare(text).expect("a statement");
+    let id = statement.id.to_le_bytes();
+    for (kind, value) in [
+        (10, &[4, 0xe8, 7, 1, 2][..]),
+        (12, &[7, 0xe8, 7, 1, 2, 0, 0, 0]),
+        (12, &[11, 0xe8, 7, 1, 2, 0, 0, 0, 0, 0, 0, 0]),
+    ] {
+        let body = [&id[..], &[0, 1, 0, 0, 0, 0, 1, kind, 0], value].concat();
+        client.command(0x17, &body).expect("it is read");
+        let rows = client.read_answer(true).expect("rows").texts();
+        assert_eq!(rows, [["1"], ["2"], ["4"]], "type {kind}");
+    }
 }
 
 /// Goal: a client that logs in with CLIENT_IGNORE_SPACE has that in its sql_mode, whoever had the

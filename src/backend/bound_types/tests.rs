@@ -79,6 +79,36 @@ fn numbers_as_text_count_only_for_integers() {
 }
 
 #[test]
+fn what_texts_look_like_counts_when_another_parameter_does_not_fit() {
+    use ValueKind as Kind;
+    let needs_beside = |of: ColumnType, executions: &[Kind]| {
+        let derived = [ColumnType::VarString, of].map(BinaryType::signed).to_vec();
+        let types = BoundTypes::new(&mysql(), derived.into_boxed_slice().into());
+        let pairs = executions.iter().map(|kind| [Kind::Signed, *kind]).collect::<Vec<_>>();
+        needs(types, &pairs.iter().map(|pair| &pair[..]).collect::<Vec<_>>())
+    };
+    let fresh = "own 1 > own 1, fresh";
+    let home = "own 1 > own 1, home";
+    for (of, executions, second) in [
+        (ColumnType::Long, [Kind::WholeText, Kind::WholeText], fresh),
+        (ColumnType::Long, [Kind::WholeText, Kind::Text], home),
+        (ColumnType::Long, [Kind::Text, Kind::WholeText], home),
+        (ColumnType::Long, [Kind::Text, Kind::DateText], fresh),
+        (ColumnType::Long, [Kind::NumberText, Kind::NumberText], home),
+        (ColumnType::Double, [Kind::WholeText, Kind::NegativeText], fresh),
+        (ColumnType::DateTime, [Kind::DateTimeText, Kind::DateTimeText], fresh),
+        (ColumnType::DateTime, [Kind::DateTimeText, Kind::MixedText], home),
+        (ColumnType::DateTime, [Kind::MixedText, Kind::MixedText], home),
+        (ColumnType::VarString, [Kind::NumberText, Kind::DateText], fresh),
+        (ColumnType::Json, [Kind::Text, Kind::Text], home),
+        (ColumnType::Date, [Kind::Signed, Kind::Signed], home),
+    ] {
+        let found = needs_beside(of, &executions);
+        assert_eq!(found, ["prepared > own 1, fresh", second], "{of:?} {executions:?}");
+    }
+}
+
+#[test]
 fn numbers_as_text_count_for_what_has_become_an_integer() {
     use ValueKind as Kind;
     let types = BoundTypes::new(&mysql(), text_parameter());
@@ -127,12 +157,12 @@ fn a_failed_execution_leaves_a_state_that_only_the_server_knows() {
 #[test]
 fn texts_are_numbers_as_the_server_reads_them() {
     use ValueKind as Kind;
-    let cases: [(&str, Kind); 18] = [
+    let cases = [
         ("", Kind::Text),
         ("abc", Kind::Text),
-        ("12", Kind::Text),
-        (" 12 ", Kind::Text),
-        ("+7", Kind::Text),
+        ("12", Kind::WholeText),
+        (" 12 ", Kind::NumberText),
+        ("+7", Kind::WholeText),
         ("-3", Kind::NegativeText),
         ("-0", Kind::NumberText),
         ("1.5", Kind::NumberText),
@@ -142,10 +172,13 @@ fn texts_are_numbers_as_the_server_reads_them() {
         ("1e-3", Kind::NumberText),
         ("-", Kind::NumberText),
         ("99999999999999999999", Kind::NumberText),
-        ("12abc", Kind::Text),
-        ("2024-01-02", Kind::Text),
-        ("10:11:12", Kind::Text),
-        ("1 2", Kind::Text),
+        ("12abc", Kind::MixedText),
+        ("2024-01-02", Kind::DateText),
+        ("10:11:12", Kind::MixedText),
+        ("1 2", Kind::MixedText),
+        ("2024-01-02 03:04:05.6", Kind::DateTimeText),
+        ("2024-02-31", Kind::MixedText),
+        ("2024-01-02 3:04:05", Kind::MixedText),
     ];
     for (text, kind) in cases {
         assert_eq!(text_kind(text.as_bytes()), kind, "{text:?}");
