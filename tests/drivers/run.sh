@@ -20,6 +20,7 @@ TEXT
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$root/tests/drivers
 . "$root/tests/install.sh"
+. "$here/programs.sh"
 target=${CARGO_TARGET_DIR:-$root/target}
 
 host='' port='' database=drivers accounts=() tls=both mode=table action=run only='' binary=''
@@ -39,48 +40,6 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-
-passed=0 failed=0
-# report NAME COMMAND...: runs a driver, shows what failed, adds to the sums.
-report() {
-  local name=$1 out line
-  shift
-  out=$("$@" 2>&1) || true
-  line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' <<<"$out" | tail -n 1 || true)
-  if [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
-    passed=$((passed + BASH_REMATCH[1]))
-    failed=$((failed + BASH_REMATCH[2]))
-    [ "${BASH_REMATCH[2]}" -eq 0 ] || grep -vxF "$line" <<<"$out" | sed 's/^/    /'
-    echo "  $name: ${line//passed,/ok,}"
-  else
-    failed=$((failed + 1))
-    sed 's/^/    /' <<<"$out" | tail -n 30
-    echo "  $name: did not finish"
-  fi
-}
-
-prepare_python() {
-  local venv=$target/drivers/venv python=python3
-  need python3 python3 python3-venv
-  if [ ! -x "$venv/bin/pip" ]; then
-    rm -rf "$venv"
-    "$python" -m venv "$venv" >/dev/null 2>&1 || {
-      # Debian's python3 comes without venv.
-      rm -rf "$venv"
-      install_packages python3-venv
-      python=/usr/bin/python3
-      "$python" -m venv "$venv"
-    }
-  fi
-  "$venv/bin/python" -c 'import pymysql, cryptography' 2>/dev/null ||
-    "$venv/bin/pip" install --quiet 'pymysql==1.1.2' 'cryptography>=42'
-}
-
-prepare_go() {
-  need go golang-go
-  export GOMODCACHE=$target/drivers/go-modules GOCACHE=$target/drivers/go-cache GOFLAGS=-modcacherw
-  (cd "$here/go" && go build -o "$target/drivers/go-driver" .)
-}
 
 # The mariadb client: scripts, formats, errors. Same arguments as the drivers.
 client_checks() {
@@ -143,8 +102,8 @@ run_all() { # run_all LABEL HOST PORT DATABASE TLS MODE ACCOUNT...
 
 need mariadb mariadb-client-core
 mkdir -p "$target/drivers"
-case ${only:-python} in python) prepare_python ;; esac
-case ${only:-go} in go) prepare_go ;; esac
+case ${only:-python} in python) prepare_python 'pymysql==1.1.2' 'cryptography>=42' ;; esac
+case ${only:-go} in go) prepare_go . go-driver ;; esac
 
 start_own() {
   need mariadbd mariadb-server-core
@@ -185,7 +144,7 @@ SQL
     --skip-name-resolve --character-set-server=utf8mb4 --ssl-cert="$work/cert.pem" \
     --ssl-key="$work/key.pem" >"$work/server.log" 2>&1 </dev/null &
   pids+=($!)
-  wait_for "$server" "$work/server.log"
+  wait_for "$server" geogate "$work/server.log"
   { echo 'CREATE DATABASE drivers; USE drivers;'; cat "$here/tables.sql"; } |
     mariadb --no-defaults -h127.0.0.1 -P"$server" -ugeogate -pgeogate
   run_all 'plain MariaDB (proves the tests)' 127.0.0.1 "$server" drivers both table 'native:native:native secret'
@@ -222,22 +181,11 @@ name = "drivers"
 TOML
   setpriv --pdeathsig KILL -- "$binary" serve --config "$work/geogate.toml" >"$work/proxy.log" 2>&1 </dev/null &
   pids+=($!)
-  wait_for "$proxy" "$work/proxy.log"
+  wait_for "$proxy" geogate "$work/proxy.log"
   run_all 'Geogate' 127.0.0.1 "$proxy" drivers both table 'native:native:native secret' \
     'sha2:sha2:sha2 secret' 'any:geogate:geogate'
   [ "$failed" -eq 0 ] || tail -n 20 "$work/proxy.log"
 }
-wait_for() { # wait_for PORT LOG
-  local try
-  for try in $(seq 200); do
-    mariadb --no-defaults -h127.0.0.1 -P"$1" -ugeogate -pgeogate -e 'SELECT 1' >/dev/null 2>&1 && return 0
-    sleep 0.1
-  done
-  echo "error: nothing answers on port $1:" >&2
-  tail -n 20 "$2" >&2
-  exit 1
-}
-
 start_demo() {
   local base=17306
   work=$(mktemp -d "$target/drivers/demo.XXXXXX")

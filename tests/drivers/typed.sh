@@ -1,0 +1,184 @@
+#!/usr/bin/env bash
+# Drivers that prepare at the server, with sessions whose parameters have different types, against
+# Oracle MySQL itself and through Geogate.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: tests/drivers/typed.sh --mysql ROOT [--binary FILE] [--only DRIVER]
+
+Starts two servers of the MySQL in ROOT (tests/mysql_root.sh makes one) and Geogate with few connections
+to them, once with a keyspace on one server and once with two shards. Connector/J (with and without its
+cache of statements), go-sql-driver/mysql and Connector/Python (its Python part) run the statements of
+tests/drivers/typed/statements.txt there; every result must be the one of a plain server. A refusal with
+GG15006 is right too where a session changes the types of a statement, and over shards; these are counted.
+
+DRIVER is java, go or python.
+
+Example: tests/drivers/typed.sh --mysql target/mysql --only go
+TEXT
+}
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+here=$root/tests/drivers
+. "$root/tests/install.sh"
+. "$here/programs.sh"
+target=${CARGO_TARGET_DIR:-$root/target}
+
+mysql='' binary=$target/debug/geogate only=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --mysql) mysql=${2:?}; shift ;;
+    --binary) binary=${2:?}; shift ;;
+    --only) only=${2:?}; shift ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "error: unknown option $1" >&2; usage >&2; exit 2 ;;
+  esac
+  shift
+done
+[ -e "$mysql/complete" ] || { echo "error: no MySQL in '$mysql'" >&2; usage >&2; exit 2; }
+
+need mariadb mariadb-client-core
+need setpriv util-linux
+mkdir -p "$target/drivers"
+case ${only:-java} in java) prepare_java 9.7.0 "$here/typed/Typed.java" ;; esac
+case ${only:-python} in python) prepare_python 'mysql-connector-python==9.5.0' ;; esac
+case ${only:-go} in go) prepare_go ./typed typed-go ;; esac
+
+work=$(mktemp -d "$mysql/typed.XXXXXX")
+inside=/${work##*/} # as the servers see it
+pids=()
+finish() {
+  local pid
+  for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+port=$((12000 + $$ % 400 * 10))
+free_port() { # sets $port to the next one that nothing listens on
+  port=$((port + 1))
+  while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+}
+
+server_options=(--no-defaults --user=root --bind-address=127.0.0.1 --mysqlx=OFF --skip-name-resolve
+  --innodb-redo-log-capacity=16M --innodb-buffer-pool-size=32M --innodb-flush-log-at-trx-commit=0
+  --innodb-use-native-aio=OFF --skip-log-bin --secure-file-priv= --performance-schema=OFF)
+initialise() {
+  cat >"$work/accounts.sql" <<'SQL'
+CREATE USER driver@'%' IDENTIFIED BY 'driver';
+GRANT ALL ON *.* TO driver@'%';
+CREATE USER geogate@'%' IDENTIFIED BY 'geogate';
+GRANT ALL ON *.* TO geogate@'%' WITH GRANT OPTION;
+SQL
+  chroot "$mysql" mysqld "${server_options[@]}" --initialize-insecure --datadir="$inside/first" \
+    --init-file="$inside/accounts.sql" >"$work/initialise.log" 2>&1 || {
+    tail -n 20 "$work/initialise.log" >&2
+    exit 1
+  }
+  rm -f "$work/first/auto.cnf"
+  cp -a "$work/first" "$work/second"
+}
+start_server() { # start_server NAME: sets $port
+  free_port
+  setpriv --pdeathsig KILL -- chroot "$mysql" mysqld "${server_options[@]}" --datadir="$inside/$1" --port="$port" \
+    --socket="$inside/$1.sock" --pid-file="$inside/$1.pid" >"$work/$1.log" 2>&1 </dev/null &
+  pids+=($!)
+}
+
+# sql PORT [DATABASE]: runs standard input.
+sql() { mariadb --no-defaults --default-character-set=utf8mb4 -h127.0.0.1 -P"$1" -udriver -pdriver "${@:2}"; }
+tables() { sql "$1" -e "CREATE DATABASE $2" && sql "$1" "$2" <"$here/typed/tables.sql"; }
+fill() { # fill PORT DATABASE
+  local table
+  for table in seen changed; do
+    { echo "INSERT INTO $table VALUES"; cat "$here/typed/rows.sql"; } | sql "$1" "$2"
+  done
+}
+
+initialise
+start_server first
+first=$port
+start_server second
+second=$port
+free_port
+proxy=$port
+wait_for "$first" driver "$work/first.log"
+wait_for "$second" driver "$work/second.log"
+for database in plain one two; do tables "$first" "$database"; done
+tables "$second" two
+fill "$first" plain
+
+mkdir -p "$work/vschema"
+echo '{ "sharded": false, "tables": {} }' >"$work/vschema/one.json"
+cat >"$work/vschema/two.json" <<'JSON'
+{
+  "sharded": true,
+  "vindexes": { "hash": { "type": "hash" } },
+  "tables": {
+    "seen": { "column_vindexes": [{ "column": "id", "name": "hash" }] },
+    "changed": { "column_vindexes": [{ "column": "id", "name": "hash" }] }
+  }
+}
+JSON
+cat >"$work/geogate.toml" <<TOML
+[listen]
+mysql = "127.0.0.1:$proxy"
+[vschema]
+path = "vschema"
+[backend]
+user = "geogate"
+password = "geogate"
+[limits]
+server_connections_max = 2
+[[user]]
+name = "driver"
+password = "driver"
+[[keyspace]]
+name = "one"
+  [[keyspace.shard]]
+  range = "-"
+    [[keyspace.shard.server]]
+    address = "127.0.0.1:$first"
+    role = "primary"
+[[keyspace]]
+name = "two"
+  [[keyspace.shard]]
+  range = "-80"
+    [[keyspace.shard.server]]
+    address = "127.0.0.1:$first"
+    role = "primary"
+  [[keyspace.shard]]
+  range = "80-"
+    [[keyspace.shard.server]]
+    address = "127.0.0.1:$second"
+    role = "primary"
+TOML
+setpriv --pdeathsig KILL -- "$binary" serve --config "$work/geogate.toml" >"$work/proxy.log" 2>&1 </dev/null &
+pids+=($!)
+wait_for "$proxy" driver "$work/proxy.log"
+fill "$proxy" one
+fill "$proxy" two
+
+programs() { # programs KEYSPACE REFUSED
+  local where=("$here/typed" "$first" plain "$proxy" "$@") cache
+  case ${only:-java} in java)
+    for cache in true false; do
+      report "Connector/J, cache $cache" java -cp "$java_classes:$java_classes/*" Typed "${where[@]}" "cachePrepStmts=$cache"
+    done ;;
+  esac
+  case ${only:-go} in go) report go-sql-driver "$target/drivers/typed-go" "${where[@]}" ;; esac
+  case ${only:-python} in python)
+    report Connector/Python "$target/drivers/venv/bin/python" "$here/typed/typed.py" "${where[@]}" ;;
+  esac
+}
+echo 'Geogate in front of one server'
+programs one changing
+echo 'Geogate in front of two shards'
+programs two any
+[ "$failed" -eq 0 ] || tail -n 20 "$work/proxy.log"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
