@@ -1,9 +1,10 @@
-//! Tests against real MariaDB servers, in one binary so that they share one cluster.
+//! Tests against real servers, in one binary so that they share one cluster: MariaDB, or Oracle
+//! MySQL where `GEOGATE_TEST_MYSQL` says so (see `software`).
 //!
 //! `cluster` starts servers and the proxy, `client` is a MySQL client that shares no code with the
 //! proxy, `compare` runs the same statements on the sharded proxy and on one plain server. Run one
 //! test with `cargo test --test blackbox NAME`; `GEOGATE_KEEP=1` keeps data and logs.
-//! `tests/run.sh` installs the server packages.
+//! `tests/run.sh` installs the server packages and runs all of it on both.
 
 #![allow(dead_code, reason = "the cluster and the client are a library for tests to come")]
 
