@@ -244,6 +244,11 @@ impl Execute {
             _ => return Err(cursor.malformed("a flag that says whether types follow")),
         };
         let mut attribute_types = cursor;
+        if types == TypesCarried::Remembered && params.len() != count {
+            params.clear();
+            let untyped = BinaryType { kind: ColumnType::Null, sign: Sign::Signed };
+            params.resize(count, Param { of: untyped, place: ParamPlace::Null });
+        }
         if types == TypesCarried::Yes {
             params.clear();
             for index in 0..total {
@@ -260,30 +265,8 @@ impl Execute {
                     params.push(Param { of: BinaryType { kind, sign }, place: ParamPlace::Null });
                 }
             }
-        } else if params.len() != count {
-            params.clear();
-            let untyped = BinaryType { kind: ColumnType::Null, sign: Sign::Signed };
-            params.resize(count, Param { of: untyped, place: ParamPlace::Null });
         }
-        for (index, param) in params.iter_mut().enumerate() {
-            let is_null = bit(bitmap, index);
-            // Servers want no type for NULL: Connector/J sends none until there is a value.
-            let is_value = !is_null || has_long_data(index);
-            let is_untyped = param.of.kind == ColumnType::Null && types == TypesCarried::Remembered;
-            if is_value && is_untyped {
-                return Err(cursor.malformed("a parameter's type, which no execution brought yet"));
-            }
-            // The order is the server's: long data counts even where the NULL bit is set.
-            param.place = if has_long_data(index) {
-                ParamPlace::LongData
-            } else if is_null || param.of.kind == ColumnType::Null {
-                ParamPlace::Null
-            } else {
-                let start = cursor.position();
-                take_raw(&mut cursor, param.of.kind)?;
-                ParamPlace::At(start..cursor.position())
-            };
-        }
+        place_values(&mut cursor, params, bitmap, types, has_long_data)?;
         if let Some(attributes) = attributes {
             let nulls = (count..total).map(|index| bit(bitmap, index));
             read_attributes(attributes, nulls, types, &mut attribute_types, &mut cursor)?;
@@ -308,6 +291,36 @@ impl Execute {
             out.extend_from_slice(param.raw(payload).unwrap_or_default());
         });
     }
+}
+
+/// Finds the values of a statement's own parameters.
+fn place_values(
+    cursor: &mut Cursor<'_>,
+    params: &mut [Param],
+    bitmap: &[u8],
+    types: TypesCarried,
+    has_long_data: impl Fn(usize) -> bool,
+) -> Result<(), Malformed> {
+    for (index, param) in params.iter_mut().enumerate() {
+        let is_null = bit(bitmap, index);
+        // Servers want no type for NULL: Connector/J sends none until there is a value.
+        let is_value = !is_null || has_long_data(index);
+        let is_untyped = param.of.kind == ColumnType::Null && types == TypesCarried::Remembered;
+        if is_value && is_untyped {
+            return Err(cursor.malformed("a parameter's type, which no execution brought yet"));
+        }
+        // The order is the server's: long data counts even where the NULL bit is set.
+        param.place = if has_long_data(index) {
+            ParamPlace::LongData
+        } else if is_null || param.of.kind == ColumnType::Null {
+            ParamPlace::Null
+        } else {
+            let start = cursor.position();
+            take_raw(cursor, param.of.kind)?;
+            ParamPlace::At(start..cursor.position())
+        };
+    }
+    Ok(())
 }
 
 /// Reads the attributes behind a statement's own parameters.

@@ -1,8 +1,8 @@
 //! What kind of server the tests run on: how it is initialised and how it is launched.
 //!
 //! MariaDB of the system's packages unless `GEOGATE_TEST_MYSQL` names a root folder in which Oracle
-//! MySQL is installed (`tests/mysql_root.sh` makes one, `tests/run.sh` tests there too); then `mysqld` runs by chroot there,
-//! and the folder of the run lies inside it.
+//! MySQL is installed (`tests/mysql_root.sh` makes one, `tests/run.sh` tests there too); then
+//! `mysqld` runs by chroot there, and the folder of the run lies inside it.
 
 use std::fs::{self, File};
 use std::io::Write as _;

@@ -2,9 +2,10 @@
 //!
 //! A text for an integer has the statement prepared again if it is a number that is no integer of
 //! that sign. And whenever a statement is prepared again, be it for another parameter, a text takes
-//! the parameter's type if it can be converted, and stays a text if not (`Item_param::
-//! convert_value` in `sql/item.cc`); the same is true of numbers for dates. So what a statement becomes depends on what its texts look
-//! like: [`text_kind`] says it, [`told_apart`] drops what makes no difference.
+//! the parameter's type if it can be converted, and stays a text if not (seen on 9.7; see
+//! `Item_param::convert_value` in `sql/item.cc`); the same is true of numbers for dates. So what a
+//! statement becomes depends on what its texts look like: [`text_kind`] says it, [`told_apart`]
+//! drops what makes no difference.
 
 use super::{ValueKind, is_integer};
 use crate::wire::binary_value::BinaryType;
