@@ -76,7 +76,7 @@ pub type ValueKinds = SmallVec<[ValueKind; 8]>;
 pub enum Variant {
     /// Nothing was bound that changed it since it was prepared.
     AsPrepared,
-    /// MariaDB: values of these kinds were bound, NULL where nothing else was.
+    /// Values of these kinds were bound; on MariaDB NULL where nothing else was.
     Bound(ValueKinds),
     /// A state that a single client's statement has brought it into, by a number of that state.
     Own(u64),
@@ -148,10 +148,21 @@ impl TypeMemory {
     }
 }
 
+/// On how many servers a client's statement may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Servers {
+    /// On one, which alone would remember the types of all executions.
+    One,
+    /// Each execution on some of several, of which none has seen all: every execution begins with
+    /// the types of PREPARE.
+    Several,
+}
+
 /// The bound types of a client's prepared statement: what one server alone would remember.
 #[derive(Debug)]
 pub struct BoundTypes {
     memory: TypeMemory,
+    servers: Servers,
     /// The parameters' types as the server derived them; `None` if it did not say.
     derived: Option<Box<[BinaryType]>>,
     state: State,
@@ -185,9 +196,16 @@ impl BoundTypes {
         let memory = TypeMemory::of(kind);
         let own = (memory == TypeMemory::Unknown).then(next_number);
         let (state, last, need) = (State::AsPrepared, ValueKinds::new(), Need::AS_PREPARED);
-        let mut types = Self { memory, derived, state, own, last, need };
+        let servers = Servers::One;
+        let mut types = Self { memory, servers, derived, state, own, last, need };
         types.need = types.need_of(&types.last);
         types
+    }
+
+    /// The same of a statement whose executions run on whichever of several servers have the rows.
+    #[must_use]
+    pub fn over_several(self) -> Self {
+        Self { servers: Servers::Several, ..self }
     }
 
     /// From now on no other client's statement shares a server statement with this one.
@@ -299,6 +317,9 @@ impl BoundTypes {
                 Need { before: Variant::AsPrepared, after, fresh: Fresh::WillDo }
             }
             TypeMemory::Unknown => self.unchanged(),
+            TypeMemory::Sticky if self.servers == Servers::Several && self.own.is_none() => {
+                self.need_of_kinds(kinds)
+            }
             TypeMemory::Sticky => self.sticky_need(kinds),
         }
     }
@@ -309,12 +330,26 @@ impl BoundTypes {
         Need { before: variant.clone(), after: variant, fresh: Fresh::WillDo }
     }
 
+    /// An execution that begins with the types of PREPARE, whatever came before it.
+    fn need_of_kinds(&self, kinds: &ValueKinds) -> Need {
+        let mut need = self.unchanged();
+        if !self.all_fit(kinds) {
+            need.after = Variant::Bound(self.told_apart(kinds));
+        }
+        need
+    }
+
+    /// Whether all values fit the types of PREPARE.
+    fn all_fit(&self, kinds: &ValueKinds) -> bool {
+        let fits = |(at, kind): (usize, &ValueKind)| fits(*kind, self.derived_type(at));
+        kinds.iter().enumerate().all(fits)
+    }
+
     fn sticky_need(&self, kinds: &ValueKinds) -> Need {
         match &self.state {
             State::AsPrepared => {
-                let fits = |(at, kind): (usize, &ValueKind)| fits(*kind, self.derived_type(at));
                 let mut need = self.unchanged();
-                if !kinds.iter().enumerate().all(fits) {
+                if !self.all_fit(kinds) {
                     need.after = Variant::Own(next_number());
                 }
                 need
@@ -369,8 +404,16 @@ impl Variant {
     pub(super) fn serves(&self, need: &Need, product: Product) -> bool {
         match (&need.after, product) {
             (Variant::Bound(kinds), Product::MariaDb) => self.fits(kinds),
-            (after, _) => *self == need.before || need.fresh == Fresh::WillDo && self == after,
+            (after, _) => {
+                let is_there = need.fresh == Fresh::WillDo && self == after && !after.is_odd();
+                *self == need.before || is_there
+            }
         }
+    }
+
+    /// Whether two server statements in this state may still differ.
+    fn is_odd(&self) -> bool {
+        matches!(self, Self::Bound(kinds) if kinds.iter().any(|kind| is_odd(*kind)))
     }
 
     /// The state after running what is needed.

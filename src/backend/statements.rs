@@ -34,6 +34,17 @@ pub struct Exclusive {
     text: Arc<[u8]>,
     reading: Vec<u8>,
     variant: Variant,
+    first_run: Option<Run>,
+}
+
+/// How a statement is executed. Oracle MySQL answers a plain execution of one that was first
+/// executed with a cursor as if it still had one, and leaves out the end of the columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// The answer has all rows.
+    Plain,
+    /// A cursor is opened on them.
+    Cursor,
 }
 
 /// Statements by their text and by what the server read it under, the least recently used one
@@ -67,6 +78,15 @@ struct Entry {
     variant: Variant,
     used: u64,
     owner: Weak<[u8]>,
+    /// `None` as long as it was only prepared.
+    first_run: Option<Run>,
+}
+
+impl Exclusive {
+    /// Whether it is in a state that only one client's statement has brought it into.
+    pub fn is_of_one_client(&self) -> bool {
+        matches!(self.variant, Variant::Own(_))
+    }
 }
 
 impl Statements {
@@ -128,9 +148,10 @@ impl Statements {
     ) -> Option<ServerStatement> {
         self.clock += 1;
         let entries = self.readings.get_mut(place)?.by_text.get_mut(text)?;
-        let at = Self::position(entries, need, self.product)?;
+        let at = Self::position(entries, need, self.product, Run::Plain)?;
         let entry = &mut entries[at];
         entry.used = self.clock;
+        entry.first_run.get_or_insert(Run::Plain);
         if entry.variant != need.after {
             entry.variant = entry.variant.after(need, self.product);
         }
@@ -143,8 +164,9 @@ impl Statements {
 
     /// One that is in the state that is needed afterwards is taken before one that is brought into
     /// it, which others may want as it is.
-    fn position(entries: &[Entry], need: &Need, product: Product) -> Option<usize> {
-        let serves = |entry: &Entry| entry.variant.serves(need, product);
+    fn position(entries: &[Entry], need: &Need, product: Product, run: Run) -> Option<usize> {
+        let serves =
+            |entry: &Entry| entry.variant.serves(need, product) && entry.answers(run, product);
         let is_there = |entry: &Entry| entry.variant == need.after;
         let there = entries.iter().position(|entry| is_there(entry) && serves(entry));
         there.or_else(|| entries.iter().position(serves))
@@ -159,11 +181,12 @@ impl Statements {
         id: u32,
         variant: Variant,
         owner: &Owner,
+        first_run: Option<Run>,
     ) -> (ServerStatement, Option<u32>) {
         self.clock += 1;
         let statement = ServerStatement { id };
         let owner = Arc::downgrade(owner);
-        let entry = Entry { statement, variant, used: self.clock, owner };
+        let entry = Entry { statement, variant, used: self.clock, owner, first_run };
         let reading = self.current.and_then(|place| self.readings.get_mut(place));
         let Some(reading) = reading else { return (statement, None) };
         let entries = match reading.by_text.get_mut(text) {
@@ -176,7 +199,7 @@ impl Statements {
         }
         entries.push(entry);
         self.len += 1;
-        let evicted = if self.len > self.capacity { self.evict() } else { None };
+        let evicted = if self.len > self.capacity { self.evict(id) } else { None };
         (statement, evicted)
     }
 
@@ -185,20 +208,22 @@ impl Statements {
     pub fn take(&mut self, text: &[u8], need: &Need) -> Option<Exclusive> {
         let reading = self.readings.get_mut(self.current?)?;
         let entries = reading.by_text.get_mut(text)?;
-        let at = Self::position(entries, need, self.product)?;
+        let at = Self::position(entries, need, self.product, Run::Cursor)?;
         let entry = entries.swap_remove(at);
         let text = reading.by_text.get_key_value(text).map(|(text, _)| Arc::clone(text))?;
         reading.by_text.retain(|_, entries| !entries.is_empty());
         self.len -= 1;
         let variant = entry.variant.after(need, self.product);
-        Some(Exclusive { id: entry.statement.id, text, reading: reading.key.clone(), variant })
+        let (id, reading) = (entry.statement.id, reading.key.clone());
+        let first_run = entry.first_run.or(Some(Run::Cursor));
+        Some(Exclusive { id, text, reading, variant, first_run })
     }
 
     /// A statement that was just prepared under the present reading and is not in the cache.
     pub fn exclusive(&self, text: &[u8], id: u32, variant: Variant) -> Exclusive {
         let reading = self.current.and_then(|place| self.readings.get(place));
         let reading = reading.map_or(Vec::new(), |reading| reading.key.clone());
-        Exclusive { id, text: text.into(), reading, variant }
+        Exclusive { id, text: text.into(), reading, variant, first_run: Some(Run::Cursor) }
     }
 
     /// Puts a statement back. Gives the id that must be closed, as [`Statements::insert`] does.
@@ -210,7 +235,8 @@ impl Statements {
             self.readings.push(Reading { key: exclusive.reading, by_text: HashMap::new() });
             self.readings.len() - 1
         }));
-        let (_, closed) = self.insert(&exclusive.text, exclusive.id, exclusive.variant, owner);
+        let Exclusive { id, text, variant, first_run, .. } = exclusive;
+        let (_, closed) = self.insert(&text, id, variant, owner, first_run);
         self.current = current;
         closed
     }
@@ -232,8 +258,10 @@ impl Statements {
         orphans
     }
 
-    fn evict(&mut self) -> Option<u32> {
+    /// Pushes one out, but not the one that has just come and is about to be executed.
+    fn evict(&mut self, newest: u32) -> Option<u32> {
         let entries = self.readings.iter().flat_map(|reading| reading.by_text.values().flatten());
+        let entries = entries.filter(|entry| entry.statement.id != newest);
         // Last of all one that cannot be prepared anew.
         let loss = |entry: &&Entry| (entry.is_needed(), entry.used);
         let oldest = entries.min_by_key(loss)?.statement.id;
@@ -262,6 +290,11 @@ impl Statements {
 }
 
 impl Entry {
+    /// Whether it answers such an execution as one that was just prepared would.
+    fn answers(&self, run: Run, product: Product) -> bool {
+        product != Product::MySql || run == Run::Cursor || self.first_run != Some(Run::Cursor)
+    }
+
     /// Whether a client has it open that cannot have it prepared anew.
     fn is_needed(&self) -> bool {
         matches!(self.variant, Variant::Own(_)) && self.owner.strong_count() > 0
@@ -301,16 +334,48 @@ mod tests {
         let owner: Owner = b"text"[..].into();
         let mut statements = Statements::new(Product::MariaDb, 2);
         statements.enter(b"db".to_vec());
-        assert_eq!(statements.insert(b"a", 1, Variant::AsPrepared, &owner).1, None);
-        assert_eq!(statements.insert(b"b", 2, Variant::AsPrepared, &owner).1, None);
+        assert_eq!(statements.insert(b"a", 1, Variant::AsPrepared, &owner, None).1, None);
+        assert_eq!(statements.insert(b"b", 2, Variant::AsPrepared, &owner, None).1, None);
         assert_eq!(
             statements.find(b"a", &Need::AS_PREPARED, &owner),
             Some(ServerStatement { id: 1 })
         );
-        assert_eq!(statements.insert(b"c", 3, Variant::AsPrepared, &owner).1, Some(2));
+        assert_eq!(statements.insert(b"c", 3, Variant::AsPrepared, &owner, None).1, Some(2));
         assert_eq!(statements.find(b"b", &Need::AS_PREPARED, &owner), None);
-        assert_eq!(statements.insert(b"c", 4, Variant::AsPrepared, &owner).1, Some(3));
+        assert_eq!(statements.insert(b"c", 4, Variant::AsPrepared, &owner, None).1, Some(3));
         assert_eq!(statements.len(), 2);
+    }
+
+    #[test]
+    fn one_that_has_just_come_stays_among_those_that_clients_need() {
+        let owner: Owner = b"text"[..].into();
+        let mut statements = Statements::new(Product::MySql, 2);
+        statements.enter(b"db".to_vec());
+        assert_eq!(statements.insert(b"a", 1, Variant::Own(1), &owner, None).1, None);
+        assert_eq!(statements.insert(b"b", 2, Variant::Own(2), &owner, None).1, None);
+        assert_eq!(statements.insert(b"c", 3, Variant::AsPrepared, &owner, None).1, Some(1));
+        assert_eq!(statements.insert(b"d", 4, Variant::AsPrepared, &owner, None).1, Some(3));
+        assert_eq!(statements.len(), 2);
+    }
+
+    #[test]
+    fn a_statement_that_began_with_a_cursor_serves_cursors_only() {
+        let owner: Owner = b"text"[..].into();
+        for (product, serves) in [(Product::MySql, false), (Product::MariaDb, true)] {
+            let mut statements = Statements::new(product, 9);
+            statements.enter(b"db".to_vec());
+            statements.insert(b"t", 1, Variant::AsPrepared, &owner, None);
+            let taken = statements.take(b"t", &Need::AS_PREPARED).unwrap();
+            assert_eq!(statements.restore(taken, &owner), None);
+            let found = statements.find(b"t", &Need::AS_PREPARED, &owner);
+            assert_eq!(found.is_some(), serves);
+            assert!(statements.take(b"t", &Need::AS_PREPARED).is_some());
+            // One that began without serves both.
+            statements.insert(b"t", 2, Variant::AsPrepared, &owner, Some(Run::Plain));
+            let taken = statements.take(b"t", &Need::AS_PREPARED).unwrap();
+            assert_eq!(statements.restore(taken, &owner), None);
+            assert!(statements.find(b"t", &Need::AS_PREPARED, &owner).is_some());
+        }
     }
 
     #[test]
@@ -318,18 +383,18 @@ mod tests {
         let owner: Owner = b"text"[..].into();
         let mut statements = Statements::new(Product::MariaDb, 2);
         statements.enter(b"a".to_vec());
-        assert_eq!(statements.insert(b"t", 1, Variant::AsPrepared, &owner).1, None);
+        assert_eq!(statements.insert(b"t", 1, Variant::AsPrepared, &owner, None).1, None);
         statements.leave();
         assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &owner), None);
         statements.enter(b"b".to_vec());
         assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &owner), None);
-        assert_eq!(statements.insert(b"t", 2, Variant::AsPrepared, &owner).1, None);
+        assert_eq!(statements.insert(b"t", 2, Variant::AsPrepared, &owner, None).1, None);
         statements.enter(b"a".to_vec());
         assert_eq!(
             statements.find(b"t", &Need::AS_PREPARED, &owner),
             Some(ServerStatement { id: 1 })
         );
-        assert_eq!(statements.insert(b"u", 3, Variant::AsPrepared, &owner).1, Some(2));
+        assert_eq!(statements.insert(b"u", 3, Variant::AsPrepared, &owner, None).1, Some(2));
     }
 
     #[test]
@@ -337,8 +402,8 @@ mod tests {
         let (one, two): (Owner, Owner) = (b"one"[..].into(), b"two"[..].into());
         let mut statements = Statements::new(Product::MariaDb, 9);
         statements.enter(b"a".to_vec());
-        statements.insert(b"t", 1, Variant::AsPrepared, &one);
-        statements.insert(b"u", 2, Variant::AsPrepared, &two);
+        statements.insert(b"t", 1, Variant::AsPrepared, &one, None);
+        statements.insert(b"u", 2, Variant::AsPrepared, &two, None);
         drop(one);
         // Whoever uses an orphan becomes its owner.
         assert!(statements.find(b"t", &Need::AS_PREPARED, &two).is_some());
@@ -355,7 +420,7 @@ mod tests {
         let (one, two): (Owner, Owner) = (b"one"[..].into(), b"two"[..].into());
         let mut statements = Statements::new(Product::MySql, 9);
         statements.enter(b"a".to_vec());
-        statements.insert(b"t", 1, Variant::AsPrepared, &one);
+        statements.insert(b"t", 1, Variant::AsPrepared, &one, None);
         let after = Variant::Own(7);
         let need = Need { before: Variant::AsPrepared, after, fresh: Fresh::WillDo };
         assert_eq!(statements.find(b"t", &need, &two), Some(ServerStatement { id: 1 }));
@@ -369,7 +434,7 @@ mod tests {
         let owner: Owner = b"text"[..].into();
         let mut statements = Statements::new(Product::MariaDb, 1);
         statements.enter(b"a".to_vec());
-        statements.insert(b"t", 1, Variant::AsPrepared, &owner);
+        statements.insert(b"t", 1, Variant::AsPrepared, &owner, None);
         let taken = statements.take(b"t", &Need::AS_PREPARED).unwrap();
         assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &owner), None);
         statements.enter(b"b".to_vec());

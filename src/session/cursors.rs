@@ -231,7 +231,7 @@ impl Session {
     ) -> Result<Result<(), SqlError>, End> {
         Ok(Err(match error {
             StreamError::Server(error) => {
-                self.close_server_cursor(cursor).await;
+                self.close_server_cursor(0, cursor).await;
                 error
             }
             StreamError::Broken(failure) => self.lose(index, &failure),
@@ -302,7 +302,7 @@ impl Session {
         let cursor = self.prepared.get_mut(id).and_then(|statement| statement.cursor.take());
         match cursor {
             None | Some(Cursor::Kept(_)) => {}
-            Some(Cursor::Server(cursor)) => self.close_server_cursor(cursor).await,
+            Some(Cursor::Server(cursor)) => self.close_server_cursor(id, cursor).await,
             Some(Cursor::Merged(merged)) => self.close_merged(*merged).await,
         }
     }
@@ -316,20 +316,21 @@ impl Session {
 
     pub(super) async fn close_merged(&mut self, merged: Merged) {
         for cursor in merged.servers.into_iter().flatten() {
-            self.close_server_cursor(cursor).await;
+            self.close_server_cursor(0, cursor).await;
         }
     }
 
-    pub(super) async fn close_server_cursor(&mut self, cursor: ServerCursor) {
+    pub(super) async fn close_server_cursor(&mut self, id: u32, cursor: ServerCursor) {
         let server = cursor.server;
-        self.end_server_cursor(0, cursor, Reuse::No).await;
+        self.end_server_cursor(id, cursor, Reuse::No).await;
         if let Some(index) = self.index_of(server) {
             self.settle_quietly(index).await;
         }
     }
 
     /// Forgets a cursor of a connection. A statement whose cursor the server has closed can be
-    /// executed again; closing the statement is the cheapest way to close an open one.
+    /// executed again; closing the statement is the cheapest way to close an open one, unless none
+    /// that is prepared anew would do.
     async fn end_server_cursor(&mut self, id: u32, cursor: ServerCursor, reuse: Reuse) {
         let Some(index) = self.index_of_cursor(&cursor) else { return };
         let attached = &mut self.attached[index];
@@ -337,6 +338,9 @@ impl Session {
         let owner = self.prepared.get(id).map(|statement| statement.text());
         let told = match (reuse, owner) {
             (Reuse::Yes, Some(owner)) => attached.lease.give_back(cursor.statement, &owner).await,
+            (Reuse::No, Some(owner)) if cursor.statement.is_of_one_client() => {
+                attached.lease.give_back_open(cursor.statement, &owner).await
+            }
             _ => attached.lease.close_statement(cursor.statement.id).await,
         };
         if let Err(failure) = told {

@@ -152,6 +152,8 @@ impl Session {
         match error {
             PrepareError::Failed(failure) => self.fail(index, failure).await,
             PrepareError::TypesLost => {
+                // It was kept for an execution that does not come.
+                self.attached[index].held = false;
                 self.settle_quietly(index).await;
                 catalog::STATEMENT_LOST.error()
             }

@@ -93,7 +93,10 @@ impl Session {
             return Err(std::io::Error::other("the server prepared nothing").into());
         };
         let derived = derived_types(&answer, &prepared, lease.capabilities());
-        let types = BoundTypes::new(lease.kind(), derived);
+        let mut types = BoundTypes::new(lease.kind(), derived);
+        if self.services.topology().single_server().is_none() {
+            types = types.over_several();
+        }
         let variables = match lease.kind().product {
             Product::MySql => {
                 VariableKinds::of_text(owner, self.state.lex_mode, &self.state.settings)

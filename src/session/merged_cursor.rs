@@ -60,7 +60,7 @@ impl Session {
             Ok(merge) => merge,
             Err(error) => {
                 for cursor in servers.into_iter().flatten() {
-                    self.close_server_cursor(cursor).await;
+                    self.close_server_cursor(0, cursor).await;
                 }
                 return self.reply_error(error).await;
             }
@@ -213,7 +213,7 @@ impl Session {
         if let Some(index) = self.index_of(server) {
             self.settle(index, outcome).await;
         }
-        self.close_server_cursor(cursor).await;
+        self.close_server_cursor(0, cursor).await;
     }
 
     fn merge_of(&self, job: &Job<'_>, answered: &[Answered]) -> Result<MergeCursor, SqlError> {

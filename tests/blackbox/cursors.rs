@@ -197,6 +197,30 @@ fn what_closes_a_cursor() {
     assert!(left, "{} statements are left", statements_on(&cluster.shards[0].primary));
 }
 
+/// Goal: a statement that one session has executed with a cursor answers another one that wants
+/// none. (Alone, a MySQL session that executes one both ways is answered without an end of the
+/// columns.)
+#[test]
+fn cursors_of_others() {
+    let _cluster = SINGLE.watched();
+    let limits = "[limits]\nserver_connections_max = 1\n";
+    let proxy = SINGLE.another_proxy("cursors-of-others", limits);
+    let sql = format!("SELECT seq FROM {} s", SOFTWARE.series(3));
+    for capabilities in [capability::DEPRECATE_EOF, 0] {
+        let new = || Looking::new(proxy.socket_address(), "app", capabilities);
+        let [mut one, mut two] = [new(), new()];
+        let [first, second] =
+            [&mut one, &mut two].map(|of| of.client.prepare(&sql).expect("a statement"));
+        for _ in 0..3 {
+            let (columns, _) = one.open(&first).expect("a cursor");
+            let fetched = one.fetch(&first, &columns, 9).expect("rows");
+            assert_eq!(fetched, (numbers(1..=3), LAST_ROW_SENT));
+            let rows = two.client.execute(&second, &[]).expect("rows").texts();
+            assert_eq!(rows.concat(), numbers(1..=3));
+        }
+    }
+}
+
 /// How many prepared statements a server has.
 fn statements_on(server: &crate::server::Server) -> u64 {
     let answer = server.client("").query("SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'");

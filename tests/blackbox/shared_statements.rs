@@ -337,6 +337,50 @@ fn bound_types_of_others_over_shards() {
     }
 }
 
+/// Goal: over several shards, too, a value may be NULL after another type was bound, wherever the
+/// row is.
+#[test]
+fn nulls_after_other_types_over_shards() {
+    let cluster = SHOP.watched();
+    let proxy = cluster.another_proxy("nulls-shards", "");
+    let table = scratch_table();
+    let mut client = proxy.client("shop");
+    let sql = format!("INSERT INTO {table} (id, k, v) VALUES (?, ?, ?)");
+    let insert = client.prepare(sql).expect("a statement");
+    let [double, null] = [values().swap_remove(5), values().swap_remove(21)];
+    for id in 1..=24_i64 {
+        let number = fixed("BIGINT", 8, &id.to_le_bytes());
+        let k = if id % 3 == 0 { &null } else { &double };
+        execute(&mut client, &insert, &[&number, k, &double]).expect("it is read");
+        assert_eq!(client.read_answer(true).expect("ok").affected, 1, "id {id}");
+    }
+    let some = client.query(format!("SELECT COUNT(k), COUNT(*) FROM {table}")).expect("a row");
+    assert_eq!(some.texts(), [["16", "24"]]);
+}
+
+/// Goal: clients with more statements of their own than a connection keeps leave room for those of
+/// others.
+#[test]
+fn statements_of_others_fill_a_connection() {
+    let _cluster = SINGLE.watched();
+    make_table();
+    let limits = "[limits]\nserver_connections_max = 1\nserver_statements_max = 2\n";
+    let proxy = SINGLE.another_proxy("statements-full", limits);
+    let (mut one, mut two) = (proxy.client("app"), proxy.client("app"));
+    let double = values().swap_remove(5);
+    for number in 0..3 {
+        let sql = format!("SELECT {number}, k FROM bound WHERE n = ?");
+        let statement = one.prepare(sql).expect("a statement");
+        execute(&mut one, &statement, &[&double]).expect("it is read");
+        one.read_answer(true).expect("rows");
+        let other = two.prepare("SELECT k FROM bound WHERE id = 1").expect("a statement");
+        for _ in 0..2 {
+            execute(&mut two, &other, &[]).expect("it is read");
+            assert_eq!(two.read_answer(true).expect("a row").scalar(), "1234");
+        }
+    }
+}
+
 /// Goal: a statement keeps the type that a user variable of its own session had at PREPARE.
 #[test]
 fn types_of_user_variables() {

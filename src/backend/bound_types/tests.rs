@@ -186,3 +186,37 @@ fn texts_are_numbers_as_the_server_reads_them() {
     assert_eq!(bytes_kind(b"\xff\x00"), Kind::Bytes);
     assert_eq!(bytes_kind(b"-3"), Kind::NumberBytes);
 }
+
+#[test]
+fn over_several_servers_every_execution_begins_anew() {
+    use ValueKind as Kind;
+    let types = BoundTypes::new(&mysql(), integer_parameter()).over_several();
+    let executions: [&[Kind]; 6] = [
+        &[Kind::Signed],
+        &[Kind::Double],
+        &[Kind::Null],
+        &[Kind::Text],
+        &[Kind::NegativeText],
+        &[Kind::Double],
+    ];
+    let expected = [
+        "prepared > prepared, fresh",
+        "prepared > [Double], fresh",
+        "prepared > prepared, fresh",
+        "prepared > prepared, fresh",
+        "prepared > [NegativeText], fresh",
+        "prepared > [Double], fresh",
+    ];
+    assert_eq!(needs(types, &executions), expected);
+}
+
+#[test]
+fn what_only_the_server_knows_is_not_found_again() {
+    use ValueKind as Kind;
+    let mut types = BoundTypes::new(&mysql(), integer_parameter()).over_several();
+    for (kind, is_found) in [(Kind::Double, true), (Kind::NumberText, false)] {
+        let need = types.bind_kinds([kind].into_iter().collect()).clone();
+        assert!(Variant::AsPrepared.serves(&need, Product::MySql));
+        assert_eq!(need.after.serves(&need, Product::MySql), is_found, "{kind:?}");
+    }
+}

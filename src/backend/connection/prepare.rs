@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use super::{Connection, Database, Failure};
 use crate::backend::bound_types::{Fresh, Need, Variant};
 use crate::backend::settings::Settings;
-use crate::backend::statements::{Exclusive, Owner, ServerStatement};
+use crate::backend::statements::{Exclusive, Owner, Run, ServerStatement};
 use crate::wire::command::code;
 use crate::wire::packet::build_packet;
 use crate::wire::scanner::Expect;
@@ -32,7 +32,7 @@ impl Connection {
             return Err(PrepareError::TypesLost);
         }
         let id = self.prepare_anew(sql).await?;
-        Ok(self.note_prepared(sql, id, need.after.clone(), owner).await?)
+        Ok(self.enter_prepared(sql, id, need.after.clone(), owner, Some(Run::Plain)).await?)
     }
 
     async fn prepare_anew(&mut self, sql: &[u8]) -> Result<u32, Failure> {
@@ -49,8 +49,19 @@ impl Connection {
         variant: Variant,
         owner: &Owner,
     ) -> Result<ServerStatement, Failure> {
+        self.enter_prepared(sql, id, variant, owner, None).await
+    }
+
+    async fn enter_prepared(
+        &mut self,
+        sql: &[u8],
+        id: u32,
+        variant: Variant,
+        owner: &Owner,
+        first_run: Option<Run>,
+    ) -> Result<ServerStatement, Failure> {
         self.enter_reading();
-        let (statement, evicted) = self.statements.insert(sql, id, variant, owner);
+        let (statement, evicted) = self.statements.insert(sql, id, variant, owner, first_run);
         if let Some(old) = evicted {
             self.close_statement(old).await?;
         }
@@ -80,6 +91,16 @@ impl Connection {
             Some(old) => self.close_statement(old).await,
             None => Ok(()),
         }
+    }
+
+    /// The same of one whose cursor is open, and is closed first.
+    pub async fn give_back_open(
+        &mut self,
+        statement: Exclusive,
+        owner: &Owner,
+    ) -> Result<(), Failure> {
+        self.command(code::STMT_RESET, &statement.id.to_le_bytes(), Expect::OkOrErr).await?;
+        self.give_back(statement, owner).await
     }
 
     /// Closes a statement at the server; there is no answer.
