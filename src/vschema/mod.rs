@@ -24,7 +24,8 @@ pub mod vindex;
 
 pub use column::{Column, Filling, SqlType};
 pub use diff::{
-    Change, ChangeClass, Difference, ServerColumns, diff, diff_table, render_differences,
+    Change, ChangeClass, Difference, NewNames, ReturnedName, ServerColumns, diff, diff_table,
+    render_differences,
 };
 pub use load::{LoadError, Shape, Sources, Validated};
 pub use model::{ForeignKeyMode, Keyspace, MultiTenant, VSchema};

@@ -13,8 +13,8 @@ use crate::canary::history::Version;
 use crate::planner::input::ColumnSource as _;
 use crate::planner::live_columns::LiveColumns;
 use crate::vschema::{
-    Change, ChangeClass, Difference, ServerColumns, Strictness, Table, TableName, VSchema, diff,
-    diff_table,
+    Change, ChangeClass, Difference, NewNames, ReturnedName, ServerColumns, Strictness, Table,
+    TableName, VSchema, diff, diff_table,
 };
 
 const SHARE: &str = "such a change cannot be given to a share of the sessions: apply it to all at \
@@ -140,6 +140,7 @@ fn differences(
     let mut found = diff(stable, new, servers);
     let folder = settings.folder();
     found.extend(returned_tables(records, folder, (stable, new), columns, servers));
+    found.extend(returned_names(records, folder, (stable, new), columns));
     found.retain(|difference| !difference.class.may_be_shared());
     found
 }
@@ -180,6 +181,41 @@ fn returned_tables(
             }
             false
         });
+    }
+    found
+}
+
+/// Names that mean a table again, and another one than when they last did: a statement that was
+/// refused meanwhile would find other rows than before.
+fn returned_names(
+    records: &Records,
+    folder: &Path,
+    (stable, new): (&VSchema, &VSchema),
+    columns: &LiveColumns,
+) -> Vec<Difference> {
+    let mut names = NewNames::between(stable, new);
+    let written: Vec<String> = names.written().collect();
+    let written: HashSet<&str> = written.iter().map(String::as_str).collect();
+    let mut found = Vec::new();
+    for version in records.versions().rev() {
+        if names.is_empty() {
+            break;
+        }
+        if !version.files.iter().any(|file| may_name(&file.text, &written)) {
+            continue;
+        }
+        let validated = version.sources(folder).validate(Strictness::Strict);
+        let Some(earlier) = validated.vschema else { continue };
+        // What is not on the servers has no rows.
+        let returned = names.settle(&earlier).into_iter().filter(|own| !columns.lacks(&own.before));
+        let number = version.number;
+        found.extend(returned.map(|ReturnedName { name, before, after }| Difference {
+            change: Change::NameTarget,
+            class: ChangeClass::Placement,
+            subject: format!("name {name}"),
+            tables: vec![before.clone()],
+            what: format!("version {number} understood it as {before}, the new one as {after}"),
+        }));
     }
     found
 }

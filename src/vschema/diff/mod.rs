@@ -20,6 +20,7 @@ use super::{
 };
 
 pub use class::{Change, ChangeClass, Difference, render_differences};
+pub use names::{NewNames, ReturnedName};
 
 /// What the servers say of the columns that decide where rows live.
 #[derive(Clone, Copy)]

@@ -6,6 +6,9 @@ use std::fmt;
 use super::{Change, ChangeClass, Comparison};
 use crate::vschema::{RuleTarget, TableName, TabletType, VSchema};
 
+const TABLET_TYPES: [TabletType; 3] =
+    [TabletType::Primary, TabletType::Replica, TabletType::Rdonly];
+
 impl Comparison<'_> {
     /// Every name that either side knows must mean the same table on both, if it means one.
     pub(super) fn names(&mut self, old: &VSchema, new: &VSchema) {
@@ -13,7 +16,7 @@ impl Comparison<'_> {
         names.extend(known_names(new));
         for name in &names {
             let mut told = BTreeSet::new();
-            for tablet_type in [TabletType::Primary, TabletType::Replica, TabletType::Rdonly] {
+            for tablet_type in TABLET_TYPES {
                 let find = |vschema: &VSchema| {
                     vschema.find_table(name.keyspace.as_deref(), &name.table, tablet_type)
                 };
@@ -67,6 +70,71 @@ impl Comparison<'_> {
     }
 }
 
+/// Names that mean a table in a VSchema, and meant none in the one before.
+pub struct NewNames<'a> {
+    new: &'a VSchema,
+    names: BTreeSet<(Name, TabletType)>,
+}
+
+/// A name that meant another table once.
+pub struct ReturnedName {
+    /// As a statement may say it.
+    pub name: String,
+    /// What it meant.
+    pub before: TableName,
+    /// What it is to mean.
+    pub after: TableName,
+}
+
+impl<'a> NewNames<'a> {
+    /// The names that only `new` understands.
+    pub fn between(old: &VSchema, new: &'a VSchema) -> Self {
+        let mut names = BTreeSet::new();
+        for name in known_names(new) {
+            for tablet_type in TABLET_TYPES {
+                if name.means(old, tablet_type).is_none() && name.means(new, tablet_type).is_some()
+                {
+                    names.insert((name.clone(), tablet_type));
+                }
+            }
+        }
+        Self { new, names }
+    }
+
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// What files may call them.
+    pub fn written(&self) -> impl Iterator<Item = String> {
+        self.names.iter().flat_map(|(name, _)| {
+            let plain = [name.table.clone(), name.to_string()];
+            let typed = ["replica", "rdonly", "primary"].map(|kind| format!("{name}@{kind}"));
+            plain.into_iter().chain(typed)
+        })
+    }
+
+    /// Takes those out that an earlier VSchema understands; gives those that meant another table
+    /// there.
+    pub fn settle(&mut self, earlier: &VSchema) -> Vec<ReturnedName> {
+        let new = self.new;
+        let mut returned = Vec::new();
+        self.names.retain(|(name, tablet_type)| {
+            let Some(before) = name.means(earlier, *tablet_type) else { return true };
+            let after = name.means(new, *tablet_type).filter(|after| *after != before);
+            returned.extend(after.map(|after| ReturnedName {
+                name: name.to_string(),
+                before,
+                after,
+            }));
+            false
+        });
+        returned.dedup_by(|a, b| (&a.name, &a.before, &a.after) == (&b.name, &b.before, &b.after));
+        returned
+    }
+}
+
 fn lone(vschema: &VSchema) -> Option<&str> {
     let mut keyspaces = vschema.keyspaces();
     match (keyspaces.next(), keyspaces.next()) {
@@ -84,10 +152,17 @@ fn is_lost(vschema: &VSchema, name: &TableName) -> bool {
 }
 
 /// `[keyspace.]table` as a statement may say it.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
     keyspace: Option<String>,
     table: String,
+}
+
+impl Name {
+    fn means(&self, vschema: &VSchema, tablet_type: TabletType) -> Option<TableName> {
+        let found = vschema.find_table(self.keyspace.as_deref(), &self.table, tablet_type);
+        found.ok().map(|table| table.qualified_name().clone())
+    }
 }
 
 impl fmt::Display for Name {

@@ -297,6 +297,41 @@ fn a_table_that_returns_returns_to_its_home() {
     apply(&elsewhere).unwrap();
 }
 
+/// Goal: a name that was refused meanwhile does not mean another table, however it is written,
+/// unless what it meant is not on the servers any more.
+#[test]
+fn a_name_that_returns_means_the_table_that_it_meant() {
+    let rule = r#"{"from_table": "alias", "to_tables": ["ks.t"]}"#;
+    let one = r#",
+      "one": {"pinned": "80"}"#;
+    let without = BASE.replacen(rule, "", 1).replacen(one, "", 1);
+    let other_rule = without.replacen(r#""rules": []"#, &format!(r#""rules": [{rule}]"#), 1);
+    let other_rule = other_rule.replacen(r#"["ks.t"]"#, r#"["ks.r"]"#, 1);
+    let log = r#""log": {}"#;
+    let other_keyspace = without.replacen(log, r#""log": {}, "one": {}"#, 1);
+    let rule_for_table =
+        without.replacen(r#""rules": []"#, &format!(r#""rules": [{rule}]"#), 1).replacen(
+            r#""from_table": "alias", "to_tables": ["ks.t"]"#,
+            r#""from_table": "one", "to_tables": ["ks.t"]"#,
+            1,
+        );
+    for (what, text, before) in [
+        ("a rule", other_rule, "name alias: version 1 understood it as ks.t"),
+        ("a table", other_keyspace, "name one: version 1 understood it as ks.one"),
+        ("a rule for a table", rule_for_table, "name one: version 1 understood it as ks.one"),
+    ] {
+        let pair = Pair::new(BASE);
+        let steward = pair.open();
+        let apply = |text: &str| steward.apply(&pair.sources(text), None, Rehearsal::No, &actor());
+        apply(&without).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let refused = apply(&text).unwrap_err().to_string();
+        assert!(refused.contains(before), "{what}: {refused}");
+        let rows = vec![ColumnRow { table: "r".to_owned(), ..ColumnRow::default() }];
+        steward.columns_changed(Arc::new(LiveColumns::default().with_keyspace("ks", rows)));
+        apply(&text).unwrap_or_else(|error| panic!("{what}: {error}"));
+    }
+}
+
 /// Goal: files whose types only the servers can confirm go live when these have been read.
 #[test]
 fn a_draft_is_looked_at_again_when_the_servers_columns_are_known() {
