@@ -239,10 +239,17 @@ pub(super) fn check_definition(
     keyspace: &str,
     input: &PlanInput<'_>,
 ) -> Result<(), SqlError> {
-    use DdlKind::{CreateTable, DropTable, RenameTable, TruncateTable};
-    let writes = matches!(ddl.kind, DropTable | TruncateTable | RenameTable)
-        || ddl.kind == CreateTable && ddl.query.is_some();
-    if !writes || !is_kept(input) {
+    use DdlKind::{AlterTable, CreateTable, DropTable, RenameTable, TruncateTable};
+    if !is_kept(input) {
+        return Ok(());
+    }
+    let writes = match ddl.kind {
+        DropTable | TruncateTable | RenameTable => true,
+        CreateTable => ddl.query.is_some() || contains(input, replaces_table),
+        AlterTable => contains(input, alters_rows),
+        _ => false,
+    };
+    if !writes {
         return Ok(());
     }
     let linked = |table: &Table| {
@@ -254,6 +261,35 @@ pub(super) fn check_definition(
         table.is_ok_and(|table| linked(&table))
     });
     if found { Refusal::CopiesDefinition.refuse() } else { Ok(()) }
+}
+
+/// Whether something stands anywhere in the statement; true if that cannot be read.
+fn contains(input: &PlanInput<'_>, is: impl Fn(&Cursor<'_>) -> bool) -> bool {
+    let Ok(mut cursor) = Cursor::new(input.text, input.mode, input.scan) else { return true };
+    while !cursor.at_end() {
+        if is(&cursor) {
+            return true;
+        }
+        cursor.advance();
+    }
+    false
+}
+
+fn replaces_table(cursor: &Cursor<'_>) -> bool {
+    cursor.at_words(&["OR", "REPLACE"])
+}
+
+/// What takes rows away, brings others, or takes the name away. Other columns are noticed when
+/// somebody writes.
+fn alters_rows(cursor: &Cursor<'_>) -> bool {
+    let renamed = cursor.at_word("RENAME")
+        && !["COLUMN", "INDEX", "KEY"].iter().any(|what| cursor.word_at(1, what));
+    let partition = ["TRUNCATE", "DROP", "EXCHANGE", "CONVERT", "DISCARD", "IMPORT"]
+        .iter()
+        .any(|verb| cursor.at_words(&[verb, "PARTITION"]));
+    let tablespace = cursor.word_at(1, "TABLESPACE") && cursor.at_any_word(&["DISCARD", "IMPORT"]);
+    let duplicates = cursor.at_words(&["ALTER", "IGNORE"]);
+    renamed || partition || tablespace || duplicates || cursor.at_words(&["CONVERT", "TABLE"])
 }
 
 /// Refuses a statement that the parser cannot read, for an unsharded keyspace, if it may write a
