@@ -139,8 +139,14 @@ pub fn decide(
         (ColumnKind::FixedBinary { length: None }, _) => {
             Unusable("the length of the BINARY column is not known")
         }
-        (ColumnKind::Date, VindexInput::Bytes) => canonical_temporal(value, is_date),
-        (ColumnKind::DateTime, VindexInput::Bytes) => canonical_temporal(value, is_datetime),
+        (ColumnKind::Date, VindexInput::Bytes) => match purpose {
+            Purpose::Compare => canonical_temporal(value, is_date),
+            Purpose::Store => canonical_temporal(value, is_stored_date),
+        },
+        (ColumnKind::DateTime, VindexInput::Bytes) => match purpose {
+            Purpose::Compare => canonical_temporal(value, is_datetime),
+            Purpose::Store => canonical_temporal(value, is_stored_datetime),
+        },
         (ColumnKind::Inexact, _) => {
             Unusable("equal values of the column's type have several texts")
         }
@@ -292,6 +298,35 @@ fn is_date(text: &[u8]) -> bool {
 
 fn is_datetime(text: &[u8]) -> bool {
     matches_shape(text, b"0000-00-00 00:00:00")
+}
+
+/// A day of the calendar: in the place of another servers may put zeros. All zeros stay.
+fn is_stored_date(text: &[u8]) -> bool {
+    if !is_date(text) {
+        return false;
+    }
+    let number = |at: std::ops::Range<usize>| {
+        text[at].iter().fold(0u32, |number, digit| number * 10 + u32::from(*digit - b'0'))
+    };
+    let (year, month, day) = (number(0..4), number(5..7), number(8..10));
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=days).contains(&day) || text == b"0000-00-00"
+}
+
+fn is_stored_datetime(text: &[u8]) -> bool {
+    let two_digits = |at: usize, most: u8| (text[at] - b'0') * 10 + text[at + 1] - b'0' <= most;
+    is_datetime(text)
+        && is_stored_date(&text[..10])
+        && two_digits(11, 23)
+        && two_digits(14, 59)
+        && two_digits(17, 59)
 }
 
 /// Digits where the shape has digits, the shape's own bytes elsewhere.

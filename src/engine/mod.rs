@@ -6,6 +6,7 @@
 
 pub mod bindings;
 pub mod budget;
+pub mod capacity;
 pub mod column;
 pub mod describe;
 pub mod literal;

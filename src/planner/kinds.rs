@@ -1,5 +1,6 @@
 //! From a column's definition to what its values may be routed and sorted by.
 
+use crate::engine::capacity::{Capacity, Characters, Length};
 use crate::engine::literal::{ColumnKind, TextEquality, VindexInput};
 use crate::engine::routing::VindexColumn;
 use crate::vschema::vindex::Vindex;
@@ -16,7 +17,11 @@ pub(super) fn vindex_column(
         Strictness::Lenient => ColumnKind::AsVitess,
         Strictness::Strict => column_kind(column?)?,
     };
-    Some(VindexColumn { kind, input: vindex_input(vindex, position) })
+    let capacity = match strictness {
+        Strictness::Lenient => Capacity::default(),
+        Strictness::Strict => column.map(capacity).unwrap_or_default(),
+    };
+    Some(VindexColumn { kind, input: vindex_input(vindex, position), capacity })
 }
 
 fn vindex_input(vindex: &Vindex, position: usize) -> VindexInput {
@@ -83,6 +88,33 @@ fn column_kind(column: &Column) -> Option<ColumnKind> {
         | SqlType::Json
         | SqlType::Vector => ColumnKind::Inexact,
     })
+}
+
+/// What a column stores as it is given, as far as its definition tells.
+fn capacity(column: &Column) -> Capacity {
+    let charset = column.collation.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let charset = charset.split('_').next().unwrap_or_default();
+    let length = match (column.sql_type, usize::try_from(column.size)) {
+        (_, Err(_) | Ok(0)) => Length::Any,
+        (SqlType::Char | SqlType::VarChar, Ok(size)) => Length::Characters(size),
+        (SqlType::VarBinary | SqlType::Blob, Ok(size)) => Length::Bytes(size),
+        // Told in bytes; in these character sets ASCII has up to four a character.
+        (SqlType::Text, Ok(size)) => match charset {
+            "ucs2" | "utf16" | "utf16le" | "utf32" => Length::Bytes(size / 4),
+            _ => Length::Bytes(size),
+        },
+        _ => Length::Any,
+    };
+    let is_text = matches!(column.sql_type, SqlType::Char | SqlType::VarChar | SqlType::Text);
+    let characters = match charset {
+        _ if !is_text => Characters::All,
+        // A collation that is not known says nothing.
+        "" | "utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030" | "uca1400" => Characters::All,
+        "utf8" | "utf8mb3" | "ucs2" => Characters::ThreeBytes,
+        "latin1" => Characters::Latin1,
+        _ => Characters::Ascii,
+    };
+    Capacity { length, characters }
 }
 
 /// By the names that MySQL and MariaDB give their collations.

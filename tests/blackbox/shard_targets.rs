@@ -326,6 +326,23 @@ fn other_tables_under_a_target() {
         }
     }
     rows("badge");
+    // What servers would cut off belongs to another place than what is left of it.
+    client.query("SET sql_mode = ''").expect("it is a mode");
+    let mut routed = cluster.proxy().client("shop");
+    for letter in "abcdefgh".chars() {
+        let token = letter.to_string().repeat(21);
+        for verb in ["INSERT", "INSERT IGNORE", "REPLACE"] {
+            let insert = format!("{verb} INTO badge (token, v) VALUES ('{token}', 2)");
+            refused(client.query(&insert), 1235, "a long value under a target");
+            if verb != "REPLACE" {
+                refused(routed.query(&insert), 1235, "a long value that is routed");
+            }
+        }
+        let update = format!("UPDATE badge SET token = '{token}' LIMIT 1");
+        refused(client.query(update), 1235, "a long value of an UPDATE");
+    }
+    client.query("SET sql_mode = DEFAULT").expect("it is a mode");
+    rows("badge");
     // Each shard has a copy of its own.
     client.query("INSERT INTO nation VALUES ('DE', 'Germany')").expect("a copy is loaded");
     client.query("USE `shop:-80`").expect("it exists");

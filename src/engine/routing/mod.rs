@@ -15,6 +15,7 @@ use crate::sql::value::Value;
 use crate::vschema::NamedVindex;
 use crate::vschema::vindex::{Mapping, Vindex};
 
+use crate::engine::capacity::Capacity;
 use crate::engine::literal::{ColumnKind, Decision, Purpose, VindexInput, decide};
 use crate::engine::plan::{Bindings, Resolution, ShardPart};
 
@@ -115,6 +116,8 @@ pub struct VindexColumn {
     pub kind: ColumnKind,
     /// What the vindex makes of it.
     pub input: VindexInput,
+    /// What it stores as it is given.
+    pub capacity: Capacity,
 }
 
 /// One value for each column.
@@ -419,12 +422,21 @@ impl<'a, B: Bindings> Mapper<'a, B> {
         };
         let charset = self.bindings.charset();
         match decide(column.kind, column.input, self.finder.purpose, charset, value) {
-            Decision::Use(value) => Ok(Some(value)),
+            Decision::Use(value) => match self.altered(column, &value) {
+                None => Ok(Some(value)),
+                Some(why) => Err(Failure::Unusable(catalog::UNROUTABLE_VALUE.with(&[&why]))),
+            },
             Decision::NoRow => Ok(None),
             Decision::Unusable(why) => {
                 Err(Failure::Unusable(catalog::UNROUTABLE_VALUE.with(&[&why])))
             }
         }
+    }
+
+    /// Why the column would store something else.
+    fn altered(&self, column: VindexColumn, value: &Value<'_>) -> Option<&'static str> {
+        let stored = self.finder.purpose == Purpose::Store;
+        if stored { column.capacity.refuse(value) } else { None }
     }
 
     fn product(&self, columns: &[Vec<RoutingValue>], parts: &mut Parts) -> Result<(), Failure> {

@@ -15,7 +15,8 @@ fn named(vindex: Vindex) -> Arc<NamedVindex> {
 }
 
 fn finder(purpose: Purpose, operands: Operands) -> VindexFinder {
-    let column = VindexColumn { kind: BIGINT, input: VindexInput::Number };
+    let (kind, input) = (BIGINT, VindexInput::Number);
+    let column = VindexColumn { kind, input, capacity: Capacity::default() };
     let columns = SmallVec::from_iter([column]);
     VindexFinder { vindex: named(Vindex::Numeric), columns, purpose, operands }
 }
