@@ -20,6 +20,7 @@ use texts::{bytes_kind, text_kind, told_apart};
 
 use super::server_kind::{Product, ServerKind};
 use super::variable_kinds::{self, VariableKind};
+use crate::sql::null_places::NullPlace;
 use crate::sql::value::Value;
 use crate::wire::binary_value::{BinaryType, Sign, content, temporal_type};
 use crate::wire::column_type::ColumnType;
@@ -165,6 +166,8 @@ pub struct BoundTypes {
     servers: Servers,
     /// The parameters' types as the server derived them; `None` if it did not say.
     derived: Option<Box<[BinaryType]>>,
+    /// Where the parameters stand, as far as that is known.
+    places: SmallVec<[NullPlace; 8]>,
     state: State,
     /// The state of server statements that only this one uses, as long as nothing was bound that
     /// changed them; `None` while it shares.
@@ -197,7 +200,8 @@ impl BoundTypes {
         let own = (memory == TypeMemory::Unknown).then(next_number);
         let (state, last, need) = (State::AsPrepared, ValueKinds::new(), Need::AS_PREPARED);
         let servers = Servers::One;
-        let mut types = Self { memory, servers, derived, state, own, last, need };
+        let places = SmallVec::new();
+        let mut types = Self { memory, servers, derived, places, state, own, last, need };
         types.need = types.need_of(&types.last);
         types
     }
@@ -206,6 +210,12 @@ impl BoundTypes {
     #[must_use]
     pub fn over_several(self) -> Self {
         Self { servers: Servers::Several, ..self }
+    }
+
+    /// The same of a statement whose parameters stand in these places.
+    #[must_use]
+    pub fn with_places(self, places: SmallVec<[NullPlace; 8]>) -> Self {
+        Self { places, ..self }
     }
 
     /// From now on no other client's statement shares a server statement with this one.
@@ -270,6 +280,12 @@ impl BoundTypes {
     /// Whether executions have changed what the server derived when the text was prepared.
     pub fn is_rebound(&self) -> bool {
         self.state != State::AsPrepared
+    }
+
+    /// Whether the execution that was bound last runs on the server statement in the state that
+    /// later ones may need.
+    pub fn runs_in_its_state(&self) -> bool {
+        !self.is_rebound() || matches!(self.need.before, Variant::Own(_))
     }
 
     /// What the execution needs that was bound last.
@@ -360,6 +376,9 @@ impl BoundTypes {
                     Some(first) if *first == self.told_apart(kinds) => {
                         (before.clone(), Fresh::WillDo)
                     }
+                    Some(first) if self.nulls_are_all_the_same(first, kinds) => {
+                        return self.need_of_kinds(kinds);
+                    }
                     // What the server derived at first does not count any more.
                     Some(first) if kinds.iter().zip(first).all(|(k, f)| covers(*f, *k)) => {
                         (before.clone(), Fresh::WillNotDo)
@@ -371,6 +390,41 @@ impl BoundTypes {
                 Need { before, after, fresh }
             }
         }
+    }
+
+    /// Whether an execution does on a statement that was just prepared what it does on one that was
+    /// prepared again for `first`: it differs only by NULLs whose type cannot be seen.
+    fn nulls_are_all_the_same(&self, first: &ValueKinds, kinds: &ValueKinds) -> bool {
+        let told = self.told_apart(kinds);
+        let alike = |(at, (kind, first)): (usize, (&ValueKind, &ValueKind))| match kind {
+            ValueKind::Null => self.place(at) != NullPlace::Other,
+            kind => kind == first,
+        };
+        let is_prepared_again = !self.all_fit(kinds);
+        kinds.len() == first.len()
+            && told.iter().zip(first).enumerate().all(alike)
+            && (is_prepared_again || told.iter().enumerate().all(|(at, k)| self.is_as_bound(at, *k)))
+    }
+
+    /// Whether a value that fits is read as one of its own type would be.
+    fn is_as_bound(&self, at: usize, kind: ValueKind) -> bool {
+        let Some(derived) = self.derived_type(at) else { return false };
+        match kind {
+            ValueKind::Null => true,
+            ValueKind::Signed | ValueKind::Unsigned => is_integer(derived.kind),
+            ValueKind::Decimal => derived.kind == ColumnType::NewDecimal,
+            ValueKind::Double => matches!(derived.kind, ColumnType::Float | ColumnType::Double),
+            ValueKind::Text | ValueKind::MixedText => {
+                self.place(at) == NullPlace::Assigned
+                    && kind_of(derived) == ValueKind::Text
+                    && derived.kind != ColumnType::Json
+            }
+            _ => false,
+        }
+    }
+
+    fn place(&self, at: usize) -> NullPlace {
+        self.places.get(at).copied().unwrap_or(NullPlace::Other)
     }
 
     fn derived_type(&self, at: usize) -> Option<BinaryType> {

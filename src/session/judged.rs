@@ -4,6 +4,7 @@
 use crate::backend::{BoundTypes, Failure, Owner, Packets, Product, VariableKinds};
 use crate::error::{SqlError, catalog};
 use crate::sql::features::Features;
+use crate::sql::null_places::null_places;
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::binary_value::{BinaryType, Sign};
 use crate::wire::capability::Capabilities;
@@ -96,6 +97,12 @@ impl Session {
         let mut types = BoundTypes::new(lease.kind(), derived);
         if self.services.topology().single_server().is_none() {
             types = types.over_several();
+        } else if prepared.params > 0
+            && lease.kind().product == Product::MySql
+            && let mode = self.state.lex_mode
+            && self.scan.run(owner, mode).is_ok()
+        {
+            types = types.with_places(null_places(owner, mode, &self.scan));
         }
         let variables = match lease.kind().product {
             Product::MySql => {

@@ -124,8 +124,10 @@ impl Remembered {
 
     /// Notes that a server has run the execution that was bound last, on this connection.
     pub(super) fn note_executed(&mut self, home: Home) {
+        if self.types.runs_in_its_state() {
+            self.home = Some(home);
+        }
         self.types.note_executed();
-        self.home = Some(home);
     }
 
     /// The same for an execution on several shards, of which none alone is its home.
@@ -135,7 +137,9 @@ impl Remembered {
 
     /// Notes that it answered with an error.
     pub(super) fn note_failed(&mut self, home: Home) {
+        if self.types.runs_in_its_state() {
+            self.home = Some(home);
+        }
         self.types.note_failed();
-        self.home = Some(home);
     }
 }

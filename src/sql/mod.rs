@@ -15,6 +15,7 @@ pub mod fill;
 pub mod lexer;
 pub mod literal;
 pub mod mode;
+pub mod null_places;
 pub mod own_account;
 pub mod parse;
 pub mod position;

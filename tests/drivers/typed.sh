@@ -11,7 +11,7 @@ Starts two servers of the MySQL in ROOT (tests/mysql_root.sh makes one) and Geog
 to them, once with a keyspace on one server and once with two shards. Connector/J (with and without its
 cache of statements), go-sql-driver/mysql and Connector/Python (its Python part) run the statements of
 tests/drivers/typed/statements.txt there; every result must be the one of a plain server. A refusal with
-GG15006 is right too where a session changes the types of a statement, and over shards; these are counted.
+GG15010 is right too where a session changes the types of a statement, and over shards; these are counted.
 
 DRIVER is java, go or python.
 

@@ -18,7 +18,7 @@ import java.util.stream.Collectors;
  */
 public class Typed {
     static final int SESSIONS = 6, STEPS = 150;
-    static final String LOST = "GG15006";
+    static final String LOST = "GG15010";
 
     /** A value as its line in values.txt has it. */
     record Value(String kind, String text) {}

@@ -16,7 +16,7 @@ import mysql.connector
 
 SESSIONS = 6
 STEPS = 150
-LOST = "GG15006"
+LOST = "GG15010"
 
 folder, server_port, database, proxy_port, keyspace, refusable = sys.argv[1:]
 folder = pathlib.Path(folder)

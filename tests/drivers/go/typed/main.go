@@ -24,7 +24,7 @@ import (
 const (
 	sessions = 6
 	steps    = 150
-	lost     = "GG15006"
+	lost     = "GG15010"
 )
 
 var (
