@@ -193,6 +193,17 @@ impl Server {
     /// Stops the process without closing anything (SIGSTOP): a server that hangs.
     pub(crate) fn pause(&self) {
         self.signal("STOP");
+        // A thread may run on for a moment.
+        let pid = self.child.lock().expect("no test panics while it holds this lock").id();
+        let stopped = wait_until(Duration::from_secs(5), || {
+            let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+            let mut states = threads.flatten().map(|thread| {
+                let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+                stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('T'))
+            });
+            states.all(|stopped| stopped)
+        });
+        assert!(stopped, "server {} does not stop", self.name);
     }
 
     /// Lets a paused process go on.
