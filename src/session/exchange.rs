@@ -132,7 +132,7 @@ impl Session {
         }
         let payload_len = match sent {
             Ok(payload_len) => payload_len,
-            Err(failure) if kept => return Ok(Exchanged::Lost(self.lose_read(index, &failure))),
+            Err(failure) if kept => return Ok(self.lose_read(index, &failure)),
             Err(failure) => {
                 let error = self.lose(index, &failure);
                 self.reply_error(error).await?;
@@ -214,7 +214,7 @@ impl Session {
                 Err(End::Abort)
             }
             Err(RelayError::Server { failure, forwarded: Forwarded::Nothing }) if kept => {
-                Ok(Exchanged::Lost(self.lose_read(index, &failure)))
+                Ok(self.lose_read(index, &failure))
             }
             Err(RelayError::Server { failure, forwarded }) => {
                 let error = self.lose(index, &failure);
@@ -255,9 +255,9 @@ impl Session {
         &mut self,
         index: Index,
         reason: &(dyn std::fmt::Display + Sync),
-    ) -> Box<LostRead> {
+    ) -> Exchanged {
         let placement = self.attached[index].placement;
-        Box::new(LostRead { error: self.lose(index, reason), placement })
+        Exchanged::Lost(Box::new(LostRead { error: self.lose(index, reason), placement }))
     }
 
     /// Whether a lost read is run again: if somebody else answers for the shard now.

@@ -198,7 +198,7 @@ impl Session {
         }
         let first_sequence = match sent {
             Ok(first_sequence) => first_sequence,
-            Err(failure) if kept => return Ok(Exchanged::Lost(self.lose_read(index, &failure))),
+            Err(failure) if kept => return Ok(self.lose_read(index, &failure)),
             Err(failure) => {
                 let error = self.lose(index, &failure);
                 self.reply_error(error).await?;
