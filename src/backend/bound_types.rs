@@ -403,7 +403,8 @@ impl BoundTypes {
         let is_prepared_again = !self.all_fit(kinds);
         kinds.len() == first.len()
             && told.iter().zip(first).enumerate().all(alike)
-            && (is_prepared_again || told.iter().enumerate().all(|(at, k)| self.is_as_bound(at, *k)))
+            && (is_prepared_again
+                || told.iter().enumerate().all(|(at, k)| self.is_as_bound(at, *k)))
     }
 
     /// Whether a value that fits is read as one of its own type would be.

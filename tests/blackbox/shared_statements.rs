@@ -358,6 +358,40 @@ fn nulls_after_other_types_over_shards() {
     assert_eq!(some.texts(), [["16", "24"]]);
 }
 
+/// Goal: a value may be NULL after another type was bound, on whatever connection a transaction runs.
+#[test]
+fn nulls_after_other_types_in_transactions() {
+    let _cluster = SINGLE.watched();
+    let mut client = SINGLE.shards[0].primary.client("app");
+    let table = "CREATE TABLE nulls (k VARCHAR(20) NOT NULL UNIQUE, n INT, d DECIMAL(10,2))";
+    client.query(table).expect("a table");
+    client.query("INSERT INTO nulls VALUES ('1234', 1, 7)").expect("ok");
+    let proxy = proxy_with("nulls-transaction", 2);
+    let (mut one, mut two) = (proxy.client("app"), proxy.client("app"));
+    let sql = "INSERT INTO nulls (k, n, d) VALUES (?, ?, ?)";
+    let insert = one.prepare(sql).expect("a statement");
+    let update = one.prepare("UPDATE nulls SET d = ? WHERE k = ?").expect("a statement");
+    let [double, null] = [values().swap_remove(5), values().swap_remove(21)];
+    let keys = ["in-1", "in-2", "in-3", "in-4"].map(|key| text("VARCHAR", 253, key));
+    execute(&mut one, &insert, &[&keys[0], &double, &double]).expect("it is read");
+    one.read_answer(true).expect("ok");
+    execute(&mut one, &update, &[&double, &keys[0]]).expect("it is read");
+    one.read_answer(true).expect("ok");
+    for (at, key) in keys.iter().enumerate().skip(1) {
+        // The connection of the last execution is taken for two, so that one gets the other.
+        two.query("BEGIN").expect("ok");
+        two.query("SELECT k FROM nulls WHERE k = '1234' FOR UPDATE").expect("a row");
+        one.query("BEGIN").expect("ok");
+        one.query("SELECT 1").expect("a row");
+        execute(&mut one, &insert, &[key, &double, &null]).expect("it is read");
+        assert_eq!(one.read_answer(true).expect("ok").affected, 1, "key {at}");
+        execute(&mut one, &update, &[&null, &keys[0]]).expect("it is read");
+        one.read_answer(true).expect("ok");
+        one.query("ROLLBACK").expect("ok");
+        two.query("ROLLBACK").expect("ok");
+    }
+}
+
 /// Goal: clients with more statements of their own than a connection keeps leave room for those of
 /// others.
 #[test]

@@ -220,3 +220,46 @@ fn what_only_the_server_knows_is_not_found_again() {
         assert_eq!(need.after.serves(&need, Product::MySql), is_found, "{kind:?}");
     }
 }
+
+#[test]
+fn nulls_whose_type_cannot_be_seen_need_no_state() {
+    use NullPlace::{Assigned, Other};
+    use ValueKind as Kind;
+    let derived = |kinds: &[ColumnType]| -> Derived {
+        let types: Vec<BinaryType> = kinds.iter().copied().map(BinaryType::signed).collect();
+        types.into_boxed_slice().into()
+    };
+    let (back, fresh) = ("own 1 > own 1, fresh", "prepared > prepared, fresh");
+    let home = "own 1 > own 1, home";
+    let (decimal, integer) = (ColumnType::NewDecimal, ColumnType::LongLong);
+    for (places, key, first, then, expected) in [
+        // All numbers come as DOUBLE: the other one has the statement prepared again too.
+        (
+            [Assigned, Other],
+            integer,
+            Kind::Double,
+            Kind::Double,
+            "prepared > [Null, Double], fresh",
+        ),
+        ([Other, Other], integer, Kind::Double, Kind::Double, home),
+        // The other value is of the derived type.
+        ([Assigned, Other], integer, Kind::Signed, Kind::Signed, fresh),
+        ([Assigned, Assigned], ColumnType::VarString, Kind::Text, Kind::Text, fresh),
+        // A text that is compared, or that becomes an integer.
+        ([Assigned, Other], ColumnType::VarString, Kind::Text, Kind::Text, home),
+        ([Assigned, Assigned], integer, Kind::Text, Kind::Text, home),
+        // More than the NULL differs.
+        ([Assigned, Assigned], ColumnType::VarString, Kind::Text, Kind::Bytes, home),
+    ] {
+        let types = BoundTypes::new(&mysql(), derived(&[decimal, key]));
+        let types = types.with_places(places.into_iter().collect());
+        let executions: [&[Kind]; 4] = [
+            &[Kind::Double, first],
+            &[Kind::Double, first],
+            &[Kind::Null, then],
+            &[Kind::Double, first],
+        ];
+        let needs = needs(types, &executions);
+        assert_eq!(needs[1..], [back, expected, back], "{places:?} {key:?} {first:?} {then:?}");
+    }
+}
