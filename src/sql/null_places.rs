@@ -1,7 +1,7 @@
 //! The places of a statement's parameters, as far as it matters there of which type a NULL is.
 //!
-//! A whitelist: everywhere else the type of a NULL may be seen, for example in the type of COALESCE,
-//! and in a comparison by the warnings about what it is compared with.
+//! A whitelist: everywhere else the type of a NULL may be seen, for example in the type of
+//! COALESCE, and in a comparison by the warnings about what it is compared with.
 
 use smallvec::SmallVec;
 

@@ -60,6 +60,7 @@ mod server;
 mod sessions;
 mod several_statements;
 mod shard_targets;
+mod shared_settings;
 mod shared_statements;
 mod shop;
 mod single;
