@@ -13,7 +13,7 @@ use crate::engine::routing::{
 use crate::engine::template::{Item, QueryTemplate, Replacement, Splice};
 use crate::error::SqlError;
 use crate::key::Destination;
-use crate::sql::ast::{Expr, ExprKind, Insert, InsertSource, Span};
+use crate::sql::ast::{Assignment, Expr, ExprKind, Insert, InsertSource, Span};
 use crate::sql::position::SkeletonSpan;
 use crate::vschema::{ColumnVindex, Table, TableKind};
 
@@ -22,6 +22,7 @@ use super::bypass::check_write;
 use super::copies;
 use super::input::PlanInput;
 use super::placement::{Narrowing, place};
+use super::server_set;
 use super::shard_target::{
     self, Misplaced, TargetTable, add_instance, belongs_anywhere, misplaced, placing,
     stored_columns,
@@ -295,6 +296,7 @@ impl<'b> Planner<'_, 'b> {
         if let Some(pinned) = table.pinned() {
             return Ok(Routing::within(destination, vec![Stored::Pinned(pinned.clone())]));
         }
+        self.check_server_set()?;
         let places = |column: &str| placing(table).any(|v| v.position(column).is_some());
         let on_duplicate = &self.insert.on_duplicate;
         // Its numbers belong to any shard.
@@ -316,7 +318,18 @@ impl<'b> Planner<'_, 'b> {
         Ok(Routing::within(destination, stored.collect::<Result<_, SqlError>>()?))
     }
 
+    /// Refuses rows whose sharding columns would not hold what the statement says.
+    fn check_server_set(&self) -> Result<(), SqlError> {
+        let changes: Vec<&Assignment> = self.insert.on_duplicate.iter().collect();
+        let problem = placing(&self.table).find_map(|vindex| {
+            server_set::by_insert(self.analysis, 0, vindex)
+                .or_else(|| server_set::by_update(self.analysis, 0, vindex, &changes))
+        });
+        problem.map_or(Ok(()), Refusal::refuse)
+    }
+
     fn check_sharded(&self) -> Result<(), SqlError> {
+        self.check_server_set()?;
         let table = &self.table;
         let vindexes = table.column_vindexes();
         let changed = |column: &str| vindexes.iter().any(|v| v.position(column).is_some());

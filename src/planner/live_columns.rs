@@ -114,6 +114,8 @@ fn filling(row: &ColumnRow) -> Filling {
     };
     if extra.contains("auto_increment") {
         Filling::Number
+    } else if has_word(&row.extra, "GENERATED") {
+        Filling::Generated
     } else if extra.contains("default_generated") || row.default.as_deref().is_some_and(computed) {
         Filling::Computed
     } else {
@@ -122,7 +124,7 @@ fn filling(row: &ColumnRow) -> Filling {
 }
 
 fn has_word(text: &str, word: &str) -> bool {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.into_iter().any(|own| own.eq_ignore_ascii_case(word))
 }
 
@@ -301,7 +303,9 @@ mod tests {
             ("DEFAULT_GENERATED", Some("uuid()"), Filling::Computed),
             ("DEFAULT_GENERATED on update CURRENT_TIMESTAMP", None, Filling::Computed),
             ("auto_increment", None, Filling::Number),
-            ("STORED GENERATED", None, Filling::Constant),
+            ("STORED GENERATED", None, Filling::Generated),
+            ("VIRTUAL GENERATED INVISIBLE", None, Filling::Generated),
+            ("VIRTUAL GENERATED, INVISIBLE", Some("NULL"), Filling::Generated),
         ] {
             let (extra, default) = (extra.to_owned(), default.map(str::to_owned));
             let row = ColumnRow { extra, default, ..row("t", "c", 1, "int") };

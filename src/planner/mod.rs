@@ -23,6 +23,7 @@ pub mod live_columns;
 mod merge;
 mod placement;
 mod select;
+mod server_set;
 mod shard_target;
 mod union;
 mod unsupported;

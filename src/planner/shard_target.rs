@@ -29,6 +29,7 @@ use super::analysis::{
 };
 use super::input::PlanInput;
 use super::kinds::vindex_column;
+use super::server_set::{self, may_assign};
 use super::unsupported::Refusal;
 
 /// What a name means on a shard that the client named.
@@ -259,14 +260,18 @@ pub(super) fn stored_by_update(
 ) -> Result<Vec<Stored>, SqlError> {
     let mut stored = Vec::new();
     for source in &analysis.blocks[block].sources {
-        let own = |assignment: &&Assignment| {
-            let named = assignment.table.as_ref();
-            named.is_none_or(|table| table.text.eq_ignore_ascii_case(&source.alias))
+        let named = |assignment: &Assignment| {
+            let table = assignment.table.as_ref();
+            table.is_none_or(|table| table.text.eq_ignore_ascii_case(&source.alias))
         };
-        let own: Vec<&Assignment> = assignments.iter().filter(own).collect();
         match source.kind {
-            SourceKind::Base(id) => stored_in_table(analysis, id, &own, &mut stored)?,
-            SourceKind::Unknown if !own.is_empty() => return Refusal::TargetUnknownTable.refuse(),
+            SourceKind::Base(id) => {
+                let own = assignments.iter().filter(|set| may_assign(analysis, block, id, set));
+                stored_in_table(analysis, id, &own.collect::<Vec<_>>(), &mut stored)?;
+            }
+            SourceKind::Unknown if assignments.iter().any(named) => {
+                return Refusal::TargetUnknownTable.refuse();
+            }
             SourceKind::Unknown | SourceKind::Derived(_) => {}
         }
     }
@@ -281,6 +286,9 @@ fn stored_in_table(
 ) -> Result<(), SqlError> {
     let Some(table) = analysis.table(id) else { return Ok(()) };
     for vindex in placing(table) {
+        if let Some(refusal) = server_set::by_update(analysis, id, vindex, assignments) {
+            return refusal.refuse();
+        }
         if !assignments.iter().any(|set| vindex.position(&set.column.text).is_some()) {
             continue;
         }

@@ -1,6 +1,7 @@
 //! Every refusal of the planner, in one list, each with the advice that is right for it.
 //! `tests/golden/plans` has a case for each: `unsupported.plan`, and `shard_target_writes.plan` and
-//! `reference_tables.plan` for theirs.
+//! `reference_tables.plan` for theirs; those that need the servers' columns stand in the blackbox
+//! tests.
 //!
 //! "USE keyspace:shard" is advice only where one shard gives the whole answer, or where the
 //! statement is about each server: it is no way around a refusal of rows of several shards.
@@ -71,6 +72,9 @@ refusals! {
         "run the inner query as a statement of its own";
     DistinctAcrossShards = "this DISTINCT over several shards",
         "list plain columns behind DISTINCT";
+    GeneratedColumn = "a write that stores a sharding column which servers generate from others",
+        "shard by a column that is not generated; under USE keyspace:shard \
+         /*vt+ ALLOW_MISPLACED=1 */ does it unchecked";
     GroupExpression = "this GROUP BY over several shards",
         "group by plain columns of the select list";
     Having = "HAVING over aggregates of several shards",
@@ -149,6 +153,8 @@ refusals! {
          unchecked";
     TemporaryTable = "temporary tables in a sharded keyspace",
         "make it in an unsharded keyspace";
+    TouchedColumn = "changing a row whose sharding column has ON UPDATE CURRENT_TIMESTAMP",
+        "DELETE the row and INSERT it with the new values, in one transaction";
     UnionAcrossShards = "this UNION over several shards",
         "run each SELECT as a statement of its own";
     UnknownParts = "a part of this statement that the parser does not understand",

@@ -17,6 +17,7 @@ use super::bypass::{check_write, plan_qualified};
 use super::copies;
 use super::input::PlanInput;
 use super::placement::{Narrowing, place};
+use super::server_set::{self, may_assign};
 use super::shard_target::{Misplaced, misplaced, stored_by_update};
 use super::unsupported::Refusal;
 
@@ -194,21 +195,23 @@ fn check_assignments(
     if !table.is_sharded() {
         return Ok(());
     }
-    for assignment in assignments {
-        let elsewhere = assignment.table.as_ref().is_some_and(|alias| {
-            !analysis.blocks[block].sources.iter().any(|source| {
-                matches!(source.kind, SourceKind::Base(own) if own == id)
-                    && source.alias.eq_ignore_ascii_case(&alias.text)
-            })
-        });
-        let hit = table
-            .column_vindexes()
-            .iter()
-            .position(|vindex| vindex.position(&assignment.column.text).is_some());
-        match hit {
-            Some(0) if !elsewhere => return Refusal::UpdateVindex.refuse(),
-            Some(_) if !elsewhere => return Refusal::UpdateLookup.refuse(),
-            _ => {}
+    let own: Vec<&Assignment> =
+        assignments.iter().filter(|set| may_assign(analysis, block, id, set)).collect();
+    for (number, vindex) in table.column_vindexes().iter().enumerate() {
+        let is_lookup = number > 0 && vindex.vindex.vindex.needs_lookup();
+        match server_set::by_update(analysis, id, vindex, &own) {
+            Some(_) if is_lookup => return Refusal::UpdateLookup.refuse(),
+            Some(refusal) => return refusal.refuse(),
+            None => {}
+        }
+    }
+    for assignment in own {
+        let column = &assignment.column.text;
+        let vindexes = table.column_vindexes();
+        match vindexes.iter().position(|vindex| vindex.position(column).is_some()) {
+            Some(0) => return Refusal::UpdateVindex.refuse(),
+            Some(_) => return Refusal::UpdateLookup.refuse(),
+            None => {}
         }
     }
     Ok(())

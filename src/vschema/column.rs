@@ -160,4 +160,6 @@ pub enum Filling {
     Number,
     /// What it computes then: the time, a UUID.
     Computed,
+    /// What it computes from the row's other columns, whatever the statement says.
+    Generated,
 }

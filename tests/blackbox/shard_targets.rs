@@ -23,6 +23,8 @@ const VSCHEMA: &str = r#"{
       "column_vindexes": [{ "column": "customer_id", "name": "hash" }],
       "auto_increment": { "column": "id", "sequence": "base.ticket_seq" }
     },
+    "doubled": { "column_vindexes": [{ "column": "id", "name": "hash" }] },
+    "seen": { "column_vindexes": [{ "column": "at", "name": "xxhash" }] },
     "nation": { "type": "reference" }
   }
 }"#;
@@ -42,6 +44,9 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
     let others = [
         "CREATE TABLE badge (token VARBINARY(20) PRIMARY KEY, v INT)",
         "CREATE TABLE ticket (id BIGINT PRIMARY KEY, customer_id BIGINT NOT NULL)",
+        "CREATE TABLE doubled (id BIGINT AS (base * 2) STORED, base BIGINT, v VARCHAR(20) UNIQUE)",
+        "CREATE TABLE seen (at DATETIME NOT NULL DEFAULT '2001-01-01' ON UPDATE CURRENT_TIMESTAMP, \
+         v VARCHAR(20) UNIQUE)",
         "CREATE TABLE nation (code CHAR(2) PRIMARY KEY, name VARCHAR(20))",
         "CREATE VIEW unread_view AS SELECT id, v FROM unread",
         "CREATE PROCEDURE fill() INSERT INTO unread VALUES (1, 'call')",
@@ -76,7 +81,7 @@ fn rows(table: &str) -> Vec<Vec<Vec<String>>> {
         let rows = client.query(format!("SELECT * FROM {table} ORDER BY 1")).expect("it is there");
         for row in rows.texts() {
             let id = match table {
-                "badge" => keyspace_id(Vindex::XxHash, row[0].as_bytes()),
+                "badge" | "seen" => keyspace_id(Vindex::XxHash, row[0].as_bytes()),
                 "ticket" => keyspace_id(Vindex::Hash, row[1].as_bytes()),
                 _ => keyspace_id(Vindex::Hash, row[0].as_bytes()),
             };
@@ -349,6 +354,80 @@ fn other_tables_under_a_target() {
     client.query("INSERT INTO nation SELECT 'DE', 'Germany'").expect("a copy is loaded");
     client.query("USE shop").expect("it exists");
     assert_eq!(client.query("SELECT name FROM nation").expect("rows").scalar(), "Germany");
+    drop(cluster);
+}
+
+/// Goal: no row leaves its place because servers set its sharding column by themselves, whether
+/// the statement is routed or sent to a shard.
+#[test]
+fn sharding_columns_that_servers_set_move_no_row() {
+    let cluster = CLUSTER.watched();
+    let mut aimed = aimed("use", "-80");
+    let mut routed = cluster.proxy().client("shop");
+    let base = (1..99).find(|base| home(base * 2) == "-80").expect("there is one");
+    let stray = (1..99).find(|base| home(base * 2) == "80-").expect("there is one");
+    let insert = |hint: &str, base: i64, v: &str| {
+        format!("INSERT {hint} INTO doubled (base, v) VALUES ({base}, '{v}')")
+    };
+    aimed.query(insert("/*vt+ ALLOW_MISPLACED=1 */", base, "own")).expect("it is asked for");
+    let join = "doubled d JOIN ways w ON w.id = d.id";
+    let generated = [
+        format!("UPDATE doubled SET base = {stray}"),
+        format!("UPDATE doubled SET base = {stray} WHERE id = {}", base * 2),
+        format!("UPDATE doubled d SET d.base = d.base + {}", stray - base),
+        format!("UPDATE IGNORE doubled SET id = {}, base = {stray}", base * 2),
+        format!("UPDATE {join} SET d.base = {stray}"),
+        format!("UPDATE {join} SET base = {stray}, w.v = 'w'"),
+        insert("", stray, "a"),
+        format!("INSERT IGNORE INTO doubled (base, id, v) VALUES ({stray}, {}, 'b')", base * 2),
+        format!("INSERT INTO doubled (base, id, v) VALUES ({base}, DEFAULT, 'c')"),
+        format!("INSERT INTO doubled SET base = {stray}, v = 'd'"),
+        format!("REPLACE INTO doubled VALUES (DEFAULT, {stray}, 'e')"),
+        format!("{} ON DUPLICATE KEY UPDATE base = {stray}", insert("", base, "own")),
+    ];
+    let row = vec![(base * 2).to_string(), base.to_string(), "own".to_owned()];
+    for sql in &generated {
+        for client in [&mut aimed, &mut routed] {
+            let error = client.query(sql).expect_err(sql);
+            let text = error.to_string();
+            assert!(text.contains("shard by a column that is not generated"), "{sql}: {text}");
+        }
+        assert_eq!(rows("doubled"), [vec![row.clone()], vec![]], "{sql}");
+    }
+    let write = |at: &str| format!("INSERT INTO seen (at, v) VALUES ('{at}', '{at}')");
+    let times: Vec<String> = (1..=8).map(|day| format!("2001-01-0{day} 00:00:00")).collect();
+    for at in &times {
+        routed.query(write(at)).expect("it is routed");
+    }
+    let before = rows("seen");
+    let touching = [
+        "UPDATE seen SET v = CONCAT(v, '!')",
+        "UPDATE seen SET v = 'a' WHERE at = '2001-01-01 00:00:00'",
+        "UPDATE seen s JOIN ways w ON w.v = s.v SET s.v = 'b'",
+        "INSERT INTO seen (at, v) VALUES ('2001-01-01 00:00:00', '2001-01-01 00:00:00') \
+         ON DUPLICATE KEY UPDATE v = 'c'",
+    ];
+    for sql in touching {
+        for client in [&mut aimed, &mut routed] {
+            let error = client.query(sql).expect_err(sql);
+            assert!(
+                error.to_string().contains("has ON UPDATE CURRENT_TIMESTAMP"),
+                "{sql}: {error}"
+            );
+        }
+        assert_eq!(rows("seen"), before, "{sql}");
+    }
+    // What sets none of them is done.
+    let at = times.iter().find(|at| covers("-80", &keyspace_id(Vindex::XxHash, at.as_bytes())));
+    let at = at.expect("there is one");
+    aimed.query(format!("UPDATE seen SET at = '{at}', v = 'd' WHERE at = '{at}'")).expect("own");
+    for client in [&mut aimed, &mut routed] {
+        client.query(format!("UPDATE {join} SET w.v = 'x' WHERE d.v = 'own'")).expect("another's");
+        client.query("DELETE FROM seen WHERE v = 'd'").expect("deleting moves nothing");
+    }
+    let others: usize = rows("seen").iter().map(Vec::len).sum();
+    assert_eq!(others, times.len() - 1);
+    routed.query("DELETE FROM doubled").expect("deleting moves nothing");
     drop(cluster);
 }
 
