@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use crate::config::ReferenceCopies;
 use crate::error::SqlError;
-use crate::sql::ast::{Assignment, Ddl, DdlKind, Delete, Expr, ExprKind, HoleId, Insert, Update};
+use crate::sql::ast::{
+    Assignment, Ddl, DdlKind, Delete, Expr, ExprKind, HoleId, Insert, TableRef, Update,
+};
 use crate::sql::cursor::Cursor;
 use crate::sql::statement_kind::StatementKind as Kind;
 use crate::sql::visit::{Visitor, Walk, walk_expr};
@@ -116,7 +118,8 @@ pub(super) fn check_insert(
     if analysis.input.strictness == Strictness::Lenient {
         return Ok(Vec::new());
     }
-    if !insert.on_duplicate.is_empty() || insert.returning || rows.is_empty() {
+    let odd = !insert.on_duplicate.is_empty() || insert.returning || insert.partition;
+    if odd || rows.is_empty() {
         return Refusal::CopiesDiffer.refuse();
     }
     let (Some(all), Some(columns)) = (analysis.all_columns(0), columns) else {
@@ -153,7 +156,8 @@ pub(super) fn check_update(analysis: &Analysis<'_>, update: &Update) -> Result<(
     if analysis.input.strictness == Strictness::Lenient {
         return Ok(());
     }
-    if update.ignore || update.limit.is_some() || update.with.is_some() {
+    let odd = update.ignore || update.limit.is_some() || update.with.is_some();
+    if odd || names_partitions(&update.tables) {
         return Refusal::CopiesDiffer.refuse();
     }
     let Some(all) = analysis.all_columns(0) else { return Refusal::CopiesUnknown.refuse() };
@@ -186,10 +190,20 @@ pub(super) fn check_delete(analysis: &Analysis<'_>, delete: &Delete) -> Result<(
         return Ok(());
     }
     let odd = delete.ignore || delete.limit.is_some() || delete.with.is_some();
-    if odd || delete.returning {
+    if odd || delete.returning || names_partitions(&delete.from) {
         return Refusal::CopiesDiffer.refuse();
     }
     delete.filter.iter().try_for_each(check_expr)
+}
+
+/// Whether rows are chosen by partitions, which each server may have of its own.
+fn names_partitions(tables: &[TableRef]) -> bool {
+    tables.iter().any(|reference| match reference {
+        TableRef::Table(table) => table.partition,
+        TableRef::Nested(inner) => names_partitions(inner),
+        // Other tables are refused.
+        TableRef::Join(_) | TableRef::Derived { .. } | TableRef::Function { .. } => false,
+    })
 }
 
 /// Whether every server computes the same.

@@ -51,7 +51,7 @@ refusals! {
          USE keyspace:shard";
     CopiesDiffer = "a write to a table with copies that may do something else to each of them",
         "write literals or parameters for every column that servers fill themselves, without \
-         functions, LIMIT, IGNORE, RETURNING, or ON DUPLICATE KEY UPDATE";
+         functions, PARTITION, LIMIT, IGNORE, RETURNING, or ON DUPLICATE KEY UPDATE";
     CopiesUnknown = "a write to a table with copies, whose columns are not known",
         "give Geogate's account the right to read the table, or list its columns in the VSchema \
          and in the statement";

@@ -223,6 +223,8 @@ pub enum TableRef {
 pub struct TableFactor {
     /// Its name.
     pub name: ObjectName,
+    /// A PARTITION (..) clause is present.
+    pub partition: bool,
     /// Its alias.
     pub alias: Option<Ident>,
     /// USE VINDEX (..) names; spliced out before a server sees the text.

@@ -166,7 +166,8 @@ impl Parser<'_> {
     pub(super) fn table(&mut self) -> Parsed<TableFactor> {
         let start = self.cursor.start();
         let name = self.object_name()?;
-        if self.cursor.at_word("PARTITION") && self.cursor.symbol_at(1, "(") {
+        let partition = self.cursor.at_word("PARTITION") && self.cursor.symbol_at(1, "(");
+        if partition {
             self.cursor.advance();
             self.ident_list()?;
         }
@@ -176,6 +177,7 @@ impl Parser<'_> {
         let alias = self.table_alias()?;
         let mut table = TableFactor {
             name,
+            partition,
             alias,
             use_vindex: Vec::new(),
             ignore_vindex: Vec::new(),

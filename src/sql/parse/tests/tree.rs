@@ -151,8 +151,9 @@ fn table(reference: &TableRef) -> String {
 
 fn table_factor(factor: &TableFactor) -> String {
     format!(
-        "{}{}{}{}",
+        "{}{}{}{}{}",
         object(&factor.name),
+        if factor.partition { " partition" } else { "" },
         alias(factor.alias.as_ref()),
         list(" use", &factor.use_vindex, ident),
         list(" ignore", &factor.ignore_vindex, ident)
