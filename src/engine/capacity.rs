@@ -1,7 +1,9 @@
 //! What a column keeps of a value that is stored. Without a strict `sql_mode`, or with IGNORE,
 //! servers cut off what is too long and put `?` or zeros for what a column cannot hold; the row
-//! would then lie where its value before that belongs.
+//! would then lie where its value before that belongs. So it would with AUTO_INCREMENT's number in
+//! the place of 0.
 
+use crate::error::{SqlError, catalog};
 use crate::sql::value::Value;
 
 /// What fits into a column as it is.
@@ -11,6 +13,18 @@ pub struct Capacity {
     pub length: Length,
     /// The characters that its character set has.
     pub characters: Characters,
+    /// What becomes of 0.
+    pub zero: Zero,
+}
+
+/// What a column stores for 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Zero {
+    /// 0.
+    #[default]
+    Kept,
+    /// Its server's next number, unless `sql_mode` has `NO_AUTO_VALUE_ON_ZERO`.
+    Numbered,
 }
 
 /// The longest value of a column.
@@ -41,7 +55,11 @@ pub enum Characters {
 
 impl Capacity {
     /// Why a column would store something else than this value.
-    pub fn refuse(self, value: &Value<'_>) -> Option<&'static str> {
+    pub fn refuse(self, value: &Value<'_>) -> Option<SqlError> {
+        if self.zero == Zero::Numbered && matches!(value, Value::Int(0) | Value::UInt(0)) {
+            return Some(catalog::NUMBERED_ELSEWHERE.error());
+        }
+        let unroutable = |why: &str| Some(catalog::UNROUTABLE_VALUE.with(&[&why]));
         let (Value::Text(bytes) | Value::Bytes(bytes)) = value else { return None };
         let text = || std::str::from_utf8(bytes).unwrap_or_default().chars();
         let fits = match self.length {
@@ -50,7 +68,7 @@ impl Capacity {
             Length::Characters(most) => bytes.len() <= most || text().count() <= most,
         };
         if !fits {
-            return Some("the value is longer than its column");
+            return unroutable("the value is longer than its column");
         }
         let has = |character: char| match self.characters {
             Characters::All => true,
@@ -59,7 +77,10 @@ impl Capacity {
             Characters::Ascii => character.is_ascii(),
         };
         let kept = self.characters == Characters::All || bytes.is_ascii() || text().all(has);
-        (!kept).then_some("the column's character set may not have all characters of the value")
+        if kept {
+            return None;
+        }
+        unroutable("the column's character set may not have all characters of the value")
     }
 }
 
@@ -69,7 +90,7 @@ mod tests {
 
     fn kept(length: Length, characters: Characters, text: &str) -> bool {
         let value = Value::Text(text.as_bytes().into());
-        Capacity { length, characters }.refuse(&value).is_none()
+        Capacity { length, characters, zero: Zero::Kept }.refuse(&value).is_none()
     }
 
     #[test]
@@ -85,6 +106,14 @@ mod tests {
         ] {
             assert_eq!(kept(length, Characters::All, text), expected, "{length:?} {text}");
         }
+    }
+
+    #[test]
+    fn zero_is_not_kept_where_servers_number_rows() {
+        let numbered = Capacity { zero: Zero::Numbered, ..Capacity::default() };
+        assert_eq!(numbered.refuse(&Value::Int(0)).expect("it is refused").id, Some("GG09055"));
+        assert!(numbered.refuse(&Value::Int(1)).is_none());
+        assert!(Capacity::default().refuse(&Value::Int(0)).is_none());
     }
 
     #[test]

@@ -166,6 +166,8 @@ catalog! {
         "the copies of this table differ: the statement did not do the same to each, and was rolled back on all", "compare source and copies, and correct them, each by USE keyspace:shard";
     COPIES_BEHIND = "GG09054", 1235, b"42000", Client,
         "a strong read, a write or a transaction would join copies of a reference table, which may be behind their source (proxy.reference_copies = 'external')", "SET read_consistency = 'eventual' outside of a transaction, or read the source in a statement of its own";
+    NUMBERED_ELSEWHERE = "GG09055", 1235, b"42000", Client,
+        "0 for a sharding column with AUTO_INCREMENT, in whose place the server may put its own next number", "give the number, or let a sequence of the VSchema fill the column";
 
     // 10: aborted
     KILLED = "GG10001", 1317, b"70100", Client,

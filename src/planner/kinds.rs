@@ -1,10 +1,10 @@
 //! From a column's definition to what its values may be routed and sorted by.
 
-use crate::engine::capacity::{Capacity, Characters, Length};
+use crate::engine::capacity::{Capacity, Characters, Length, Zero};
 use crate::engine::literal::{ColumnKind, TextEquality, VindexInput};
 use crate::engine::routing::VindexColumn;
 use crate::vschema::vindex::Vindex;
-use crate::vschema::{Column, SqlType, Strictness};
+use crate::vschema::{Column, Filling, SqlType, Strictness};
 
 /// A column of a vindex with what its type allows; `None` if the type is not known and must be.
 pub(super) fn vindex_column(
@@ -114,7 +114,8 @@ fn capacity(column: &Column) -> Capacity {
         "latin1" => Characters::Latin1,
         _ => Characters::Ascii,
     };
-    Capacity { length, characters }
+    let zero = if column.filling == Filling::Number { Zero::Numbered } else { Zero::Kept };
+    Capacity { length, characters, zero }
 }
 
 /// By the names that MySQL and MariaDB give their collations.

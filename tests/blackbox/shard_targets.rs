@@ -25,6 +25,7 @@ const VSCHEMA: &str = r#"{
     },
     "doubled": { "column_vindexes": [{ "column": "id", "name": "hash" }] },
     "seen": { "column_vindexes": [{ "column": "at", "name": "xxhash" }] },
+    "numbered": { "column_vindexes": [{ "column": "id", "name": "hash" }] },
     "nation": { "type": "reference" }
   }
 }"#;
@@ -47,6 +48,7 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
         "CREATE TABLE doubled (id BIGINT AS (base * 2) STORED, base BIGINT, v VARCHAR(20) UNIQUE)",
         "CREATE TABLE seen (at DATETIME NOT NULL DEFAULT '2001-01-01' ON UPDATE CURRENT_TIMESTAMP, \
          v VARCHAR(20) UNIQUE)",
+        "CREATE TABLE numbered (id BIGINT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(20))",
         "CREATE TABLE nation (code CHAR(2) PRIMARY KEY, name VARCHAR(20))",
         "CREATE VIEW unread_view AS SELECT id, v FROM unread",
         "CREATE PROCEDURE fill() INSERT INTO unread VALUES (1, 'call')",
@@ -428,6 +430,26 @@ fn sharding_columns_that_servers_set_move_no_row() {
     let others: usize = rows("seen").iter().map(Vec::len).sum();
     assert_eq!(others, times.len() - 1);
     routed.query("DELETE FROM doubled").expect("deleting moves nothing");
+    drop(cluster);
+}
+
+/// Goal: no server puts a number of its own in the place of a 0 by which a row was routed.
+#[test]
+fn a_zero_is_not_routed_to_a_column_that_numbers_rows() {
+    let cluster = CLUSTER.watched();
+    let mut aimed = aimed("use", "-80");
+    let mut routed = cluster.proxy().client("shop");
+    for client in [&mut aimed, &mut routed] {
+        for zero in ["0", "'0'", "-0", "FALSE"] {
+            let insert = format!("INSERT IGNORE INTO numbered (id, v) VALUES ({zero}, 'a')");
+            refused(client.query(&insert), 1235, &insert);
+        }
+        let statement = client.prepare("INSERT INTO numbered VALUES (?, 'p')").expect("a plan");
+        refused(client.execute(&statement, &[Parameter::Int(0)]), 1235, "0 as a parameter");
+        let own = ids_of("-80").nth(rows("numbered")[0].len()).expect("there is one");
+        client.execute(&statement, &[Parameter::Int(own)]).expect("the number is given");
+    }
+    assert_eq!(rows("numbered")[0].len(), 2);
     drop(cluster);
 }
 

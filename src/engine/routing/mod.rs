@@ -424,7 +424,7 @@ impl<'a, B: Bindings> Mapper<'a, B> {
         match decide(column.kind, column.input, self.finder.purpose, charset, value) {
             Decision::Use(value) => match self.altered(column, &value) {
                 None => Ok(Some(value)),
-                Some(why) => Err(Failure::Unusable(catalog::UNROUTABLE_VALUE.with(&[&why]))),
+                Some(error) => Err(Failure::Unusable(error)),
             },
             Decision::NoRow => Ok(None),
             Decision::Unusable(why) => {
@@ -434,7 +434,7 @@ impl<'a, B: Bindings> Mapper<'a, B> {
     }
 
     /// Why the column would store something else.
-    fn altered(&self, column: VindexColumn, value: &Value<'_>) -> Option<&'static str> {
+    fn altered(&self, column: VindexColumn, value: &Value<'_>) -> Option<SqlError> {
         let stored = self.finder.purpose == Purpose::Store;
         if stored { column.capacity.refuse(value) } else { None }
     }
