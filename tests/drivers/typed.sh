@@ -8,10 +8,11 @@ usage() {
 usage: tests/drivers/typed.sh --mysql ROOT [--binary FILE] [--only DRIVER]
 
 Starts two servers of the MySQL in ROOT (tests/mysql_root.sh makes one) and Geogate with few connections
-to them, once with a keyspace on one server and once with two shards. Connector/J (with and without its
+to them, once for one server and once for two shards. Connector/J (with and without its
 cache of statements), go-sql-driver/mysql and Connector/Python (its Python part) run the statements of
-tests/drivers/typed/statements.txt there; every result must be the one of a plain server. A refusal with
-GG15010 is right too where a session changes the types of a statement, and over shards; these are counted.
+tests/drivers/typed/statements.txt there; every result must be the one of a plain server, over shards the
+one of a statement that was just prepared. Where a session changes the types of a statement, or is in a
+transaction on another connection, a refusal with GG15010 is right too; these are counted.
 
 DRIVER is java, go or python.
 
@@ -104,17 +105,15 @@ start_server first
 first=$port
 start_server second
 second=$port
-free_port
-proxy=$port
 wait_for "$first" driver "$work/first.log"
 wait_for "$second" driver "$work/second.log"
 for database in plain one two; do tables "$first" "$database"; done
 tables "$second" two
 fill "$first" plain
 
-mkdir -p "$work/vschema"
-echo '{ "sharded": false, "tables": {} }' >"$work/vschema/one.json"
-cat >"$work/vschema/two.json" <<'JSON'
+mkdir -p "$work/one/vschema" "$work/two/vschema"
+echo '{ "sharded": false, "tables": {} }' >"$work/one/vschema/one.json"
+cat >"$work/two/vschema/two.json" <<'JSON'
 {
   "sharded": true,
   "vindexes": { "hash": { "type": "hash" } },
@@ -124,7 +123,10 @@ cat >"$work/vschema/two.json" <<'JSON'
   }
 }
 JSON
-cat >"$work/geogate.toml" <<TOML
+start_proxy() { # start_proxy KEYSPACE <SHARDS: a Geogate for one keyspace; sets $proxy
+  free_port
+  proxy=$port
+  { cat <<TOML; cat; } >"$work/$1/geogate.toml"
 [listen]
 mysql = "127.0.0.1:$proxy"
 [vschema]
@@ -138,32 +140,24 @@ server_connections_max = 2
 name = "driver"
 password = "driver"
 [[keyspace]]
-name = "one"
+name = "$1"
+TOML
+  setpriv --pdeathsig KILL -- "$binary" serve --config "$work/$1/geogate.toml" >"$work/proxy.log" 2>&1 </dev/null &
+  pids+=($!)
+  wait_for "$proxy" driver "$work/proxy.log"
+  fill "$proxy" "$1"
+}
+shard() { # shard RANGE PORT
+  cat <<TOML
   [[keyspace.shard]]
-  range = "-"
+  range = "$1"
     [[keyspace.shard.server]]
-    address = "127.0.0.1:$first"
-    role = "primary"
-[[keyspace]]
-name = "two"
-  [[keyspace.shard]]
-  range = "-80"
-    [[keyspace.shard.server]]
-    address = "127.0.0.1:$first"
-    role = "primary"
-  [[keyspace.shard]]
-  range = "80-"
-    [[keyspace.shard.server]]
-    address = "127.0.0.1:$second"
+    address = "127.0.0.1:$2"
     role = "primary"
 TOML
-setpriv --pdeathsig KILL -- "$binary" serve --config "$work/geogate.toml" >"$work/proxy.log" 2>&1 </dev/null &
-pids+=($!)
-wait_for "$proxy" driver "$work/proxy.log"
-fill "$proxy" one
-fill "$proxy" two
+}
 
-programs() { # programs KEYSPACE REFUSED
+programs() { # programs KEYSPACE KEPT|ANEW
   local where=("$here/typed" "$first" plain "$proxy" "$@") cache
   case ${only:-java} in java)
     for cache in true false; do
@@ -176,9 +170,11 @@ programs() { # programs KEYSPACE REFUSED
   esac
 }
 echo 'Geogate in front of one server'
-programs one changing
+start_proxy one < <(shard - "$first")
+programs one KEPT
 echo 'Geogate in front of two shards'
-programs two any
+start_proxy two < <(shard -80 "$first" && shard 80- "$second")
+programs two ANEW
 [ "$failed" -eq 0 ] || tail -n 20 "$work/proxy.log"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -12,9 +12,9 @@ import java.util.stream.Collectors;
  * Connector/J with server-side prepared statements: sessions that bind values of different types to
  * the same texts, each at the server itself and through Geogate; all results must be equal.
  *
- * <p>Called by tests/drivers/typed.sh: FOLDER SERVER_PORT DATABASE PROXY_PORT KEYSPACE REFUSED OPTIONS.
- * REFUSED says which executions Geogate may refuse: those of statements whose types change (changing), or
- * any. OPTIONS are those of the driver, such as cachePrepStmts=true.
+ * <p>Called by tests/drivers/typed.sh: FOLDER SERVER_PORT DATABASE PROXY_PORT KEYSPACE KEPT|ANEW OPTIONS.
+ * With ANEW the server's side prepares for each execution, because over shards each one begins with the
+ * types of PREPARE; with KEPT it does not. OPTIONS are those of the driver, such as cachePrepStmts=true.
  */
 public class Typed {
     static final int SESSIONS = 6, STEPS = 150;
@@ -141,6 +141,7 @@ public class Typed {
     /** One session: mostly of one type for each parameter, every fourth text of any. */
     static void session(int number, String[] arguments) throws SQLException {
         Random random = new Random(number);
+        boolean anew = arguments[5].equals("ANEW");
         Side direct = new Side(arguments[1], arguments[2], arguments[6]);
         Side proxied = new Side(arguments[3], arguments[4], arguments[6]);
         List<String> kinds = List.copyOf(values.keySet());
@@ -154,29 +155,31 @@ public class Typed {
             String sql = statements.get(at);
             boolean changes = (at + number) % 4 == 0, reads = sql.startsWith("SELECT");
             List<List<Value>> batch = new ArrayList<>();
-            for (int left = reads || random.nextBoolean() ? 1 : 3; left > 0; left--)
+            for (int left = reads || anew || random.nextBoolean() ? 1 : 3; left > 0; left--)
                 batch.add(liked.get(sql).stream()
                     .map(kind -> changes ? kinds.get(random.nextInt(kinds.size())) : kind)
                     .map(kind -> random.nextInt(8) == 0 ? new Value("null", "") : pick(random, kind)).toList());
+            if (anew) direct.close(sql, false);
+            boolean transaction = !reads && random.nextBoolean();
             String expected, got;
             if (reads) {
                 expected = direct.run(sql, batch);
                 got = proxied.run(sql, batch);
             } else {
-                boolean transaction = random.nextBoolean();
                 synchronized (WRITING) {
                     expected = direct.write(sql, batch, transaction);
                     got = proxied.write(sql, batch, transaction);
                 }
             }
             executions.addAndGet(batch.size());
-            if (got.contains(LOST) && (changes || arguments[5].equals("any"))) {
+            // In a transaction the connection that knows the types of a NULL or a text may be another one.
+            if (got.contains(LOST) && (changes || transaction)) {
                 refused.incrementAndGet();
             } else if (!got.equals(expected)) {
                 failures.putIfAbsent(sql, batch + "\nserver: " + expected + "\nproxy:  " + got);
             }
             if (random.nextInt(20) == 0 || got.contains(LOST)) {
-                direct.close(sql, !got.contains(LOST));
+                direct.close(sql, !anew && !got.contains(LOST));
                 proxied.close(sql, !got.contains(LOST));
             }
         }
