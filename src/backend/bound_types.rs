@@ -130,6 +130,8 @@ pub struct BoundTypes {
     /// The state of server statements that only this one uses, as long as nothing was bound that
     /// changed them; `None` while it shares.
     own: Option<u64>,
+    /// The state of those that only this one binds NULLs to that may tell what was bound before.
+    for_nulls: u64,
     /// The last execution and what it needs in this state.
     last: ValueKinds,
     need: Need,
@@ -158,8 +160,9 @@ impl BoundTypes {
         let own = (memory == TypeMemory::Unknown).then(next_number);
         let (state, last, need) = (State::AsPrepared, ValueKinds::new(), Need::AS_PREPARED);
         let servers = Servers::One;
-        let places = SmallVec::new();
-        let mut types = Self { memory, servers, derived, places, state, own, last, need };
+        let (places, for_nulls) = (SmallVec::new(), next_number());
+        let mut types =
+            Self { memory, servers, derived, places, state, own, for_nulls, last, need };
         types.need = types.need_of(&types.last);
         types
     }
@@ -306,11 +309,41 @@ impl BoundTypes {
 
     /// An execution that begins with the types of PREPARE, whatever came before it.
     fn need_of_kinds(&self, kinds: &ValueKinds) -> Need {
-        let mut need = self.unchanged();
-        if !self.all_fit(kinds) {
-            need.after = Variant::Bound(self.told_apart(kinds));
+        let mut need = self.first_need(kinds);
+        if need.changes() {
+            let seen = |(at, kind)| if self.is_number_for_date(at, kind) { ODD } else { kind };
+            let kinds = self.told_apart(kinds);
+            need.after = Variant::Bound(kinds.into_iter().enumerate().map(seen).collect());
         }
         need
+    }
+
+    /// An execution on a statement that was just prepared, or that others have left as it was.
+    fn first_need(&self, kinds: &ValueKinds) -> Need {
+        let mut need = self.unchanged();
+        // What others bound before may be seen: the value itself by some NULLs, and by numbers
+        // whether it was a date.
+        let seen_by_null = |(at, k): (usize, &ValueKind)| {
+            *k == ValueKind::Null && self.place(at) == NullPlace::Other
+        };
+        if self.own.is_none() && kinds.iter().enumerate().any(seen_by_null) {
+            let own = Variant::Own(self.for_nulls);
+            need = Need { before: own.clone(), after: own, fresh: Fresh::WillDo };
+        }
+        if !self.all_fit(kinds) {
+            if kinds.iter().enumerate().any(|(at, kind)| self.is_number_for_date(at, *kind)) {
+                need.before = Variant::Own(next_number());
+            }
+            need.after = Variant::Own(next_number());
+        }
+        need
+    }
+
+    fn is_number_for_date(&self, at: usize, kind: ValueKind) -> bool {
+        let is_date = |of: BinaryType| {
+            matches!(kind_of(of), ValueKind::Date | ValueKind::Time | ValueKind::DateTime)
+        };
+        kind.is_number() && self.derived_type(at).is_some_and(is_date)
     }
 
     /// Whether all values fit the types of PREPARE.
@@ -321,13 +354,7 @@ impl BoundTypes {
 
     fn sticky_need(&self, kinds: &ValueKinds) -> Need {
         match &self.state {
-            State::AsPrepared => {
-                let mut need = self.unchanged();
-                if !self.all_fit(kinds) {
-                    need.after = Variant::Own(next_number());
-                }
-                need
-            }
+            State::AsPrepared => self.first_need(kinds),
             State::Rebound { number, first } => {
                 let before = Variant::Own(*number);
                 let (after, fresh) = match first {
@@ -355,7 +382,7 @@ impl BoundTypes {
     fn nulls_are_all_the_same(&self, first: &ValueKinds, kinds: &ValueKinds) -> bool {
         let told = self.told_apart(kinds);
         let alike = |(at, (kind, first)): (usize, (&ValueKind, &ValueKind))| match kind {
-            ValueKind::Null => self.place(at) != NullPlace::Other,
+            ValueKind::Null => self.place(at) == NullPlace::Assigned,
             kind => kind == first,
         };
         let is_prepared_again = !self.all_fit(kinds);
@@ -487,6 +514,9 @@ fn covers(first: ValueKind, kind: ValueKind) -> bool {
         kind => kind.is_text() || kind == first,
     }
 }
+
+/// A kind of values of which only the server knows what a parameter becomes with them.
+const ODD: ValueKind = ValueKind::NumberText;
 
 /// Whether only the server knows what an integer parameter becomes with such a value.
 fn is_odd(kind: ValueKind) -> bool {

@@ -97,7 +97,8 @@ impl Session {
         let mut types = BoundTypes::new(lease.kind(), derived);
         if self.services.topology().single_server().is_none() {
             types = types.over_several();
-        } else if prepared.params > 0
+        }
+        if prepared.params > 0
             && lease.kind().product == Product::MySql
             && let mode = self.state.lex_mode
             && self.scan.run(owner, mode).is_ok()

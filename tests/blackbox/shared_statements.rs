@@ -392,6 +392,48 @@ fn nulls_after_other_types_in_transactions() {
     }
 }
 
+/// Goal: MySQL finds values of earlier executions again, which others have bound: a date in IN (..)
+/// where NULL follows, and whether a number was a date.
+#[test]
+fn values_of_others() {
+    let _cluster = SINGLE.watched();
+    let mut client = SINGLE.shards[0].primary.client("app");
+    let table = "CREATE TABLE dated (id INT PRIMARY KEY, k VARCHAR(20), n INT, day DATE)";
+    client.query(table).expect("a table");
+    let rows = "INSERT INTO dated VALUES (1, '2024-01-02', 1, '2024-01-02'), \
+         (2, '2024-01-03', 2, NULL), (3, 'abc', 1234, '2025-01-02')";
+    client.query(rows).expect("rows");
+    let proxy = proxy_with("values", 1);
+    let date = |day: u8| fixed("DATE", 10, &[4, 0xe8, 7, 1, day]);
+    let number = |number: i64| fixed("BIGINT", 8, &number.to_le_bytes());
+    let null = values().swap_remove(21);
+    for (sql, of_one, of_two) in [
+        (
+            "SELECT id FROM dated WHERE k IN (?, ?, 'abc') ORDER BY id",
+            vec![date(2), date(3)],
+            vec![null.clone(), date(3)],
+        ),
+        (
+            "SELECT id FROM dated WHERE n = ? OR day < ? ORDER BY id",
+            vec![number(1234), date(3)],
+            vec![number(1234), number(1)],
+        ),
+    ] {
+        let (mut one, mut two) = (proxy.client("app"), proxy.client("app"));
+        let ours = one.prepare(sql).expect("a statement");
+        let theirs = two.prepare(sql).expect("a statement");
+        let mut direct = SINGLE.shards[0].primary.client("app");
+        let alone = direct.prepare(sql).expect("a statement");
+        for client in [&mut two, &mut direct] {
+            client.recorded.clear();
+        }
+        packets(&mut one, &ours, &of_one.iter().collect::<Vec<_>>());
+        let of_two: Vec<&Bound> = of_two.iter().collect();
+        let found = packets(&mut two, &theirs, &of_two);
+        assert_eq!(found, packets(&mut direct, &alone, &of_two), "{sql}");
+    }
+}
+
 /// Goal: clients with more statements of their own than a connection keeps leave room for those of
 /// others.
 #[test]
