@@ -414,7 +414,12 @@ fn values_of_others() {
             vec![null.clone(), date(3)],
         ),
         (
-            "SELECT id FROM dated WHERE n = ? OR day < ? ORDER BY id",
+            "SELECT id FROM dated WHERE day IN (?, ?, '2025-01-02') ORDER BY id",
+            vec![date(2), date(3)],
+            vec![null.clone(), date(3)],
+        ),
+        (
+            "DELETE FROM dated WHERE n = ? OR day < ?",
             vec![number(1234), date(3)],
             vec![number(1234), number(1)],
         ),
@@ -424,13 +429,16 @@ fn values_of_others() {
         let theirs = two.prepare(sql).expect("a statement");
         let mut direct = SINGLE.shards[0].primary.client("app");
         let alone = direct.prepare(sql).expect("a statement");
-        for client in [&mut two, &mut direct] {
+        let run = |client: &mut Client, statement: &Prepared, params: &[Bound]| {
+            client.query("BEGIN").expect("ok");
             client.recorded.clear();
-        }
-        packets(&mut one, &ours, &of_one.iter().collect::<Vec<_>>());
-        let of_two: Vec<&Bound> = of_two.iter().collect();
-        let found = packets(&mut two, &theirs, &of_two);
-        assert_eq!(found, packets(&mut direct, &alone, &of_two), "{sql}");
+            let found = packets(client, statement, &params.iter().collect::<Vec<_>>());
+            client.query("ROLLBACK").expect("ok");
+            found
+        };
+        run(&mut one, &ours, &of_one);
+        let found = run(&mut two, &theirs, &of_two);
+        assert_eq!(found, run(&mut direct, &alone, &of_two), "{sql}");
     }
 }
 
