@@ -34,8 +34,10 @@ pub struct Pool {
     open: AtomicUsize,
     wait: Duration,
     idle_max: Duration,
-    /// Idle connections, a list for each worker; the last one was used last.
-    idle: Box<[Mutex<Vec<Connection>>]>,
+    /// Idle connections, a list for each worker; the last one was used last. Boxed, as they move to
+    /// a lease and back with every statement.
+    #[allow(clippy::vec_box, reason = "so that moving them costs little")]
+    idle: Box<[Mutex<Vec<Box<Connection>>>]>,
     /// Counts definition statements, any of which may have changed a database.
     databases_changed: AtomicU32,
     /// Who waits because the server allows no more connections.
@@ -141,7 +143,7 @@ impl Pool {
         profile: Profile,
         wanted: &Aligned<'_>,
         deadline: Instant,
-    ) -> Result<Connection, CheckoutError> {
+    ) -> Result<Box<Connection>, CheckoutError> {
         if self.line.is_empty() {
             while let Some(connection) = self.take_idle(worker, profile, wanted) {
                 match Self::alive(connection) {
@@ -170,7 +172,7 @@ impl Pool {
         worker: usize,
         kind: Fitting,
         deadline: Instant,
-    ) -> Result<Connection, CheckoutError> {
+    ) -> Result<Box<Connection>, CheckoutError> {
         if self.line.is_empty()
             && let Some(connection) = self.make(worker, kind).await?
         {
@@ -181,7 +183,11 @@ impl Pool {
 
     /// Makes a connection, or takes one of another worker if there are as many as there may be.
     /// `None` if the server refuses more.
-    async fn make(&self, worker: usize, kind: Fitting) -> Result<Option<Connection>, DialError> {
+    async fn make(
+        &self,
+        worker: usize,
+        kind: Fitting,
+    ) -> Result<Option<Box<Connection>>, DialError> {
         if !self.line.may_ask() {
             return Ok(None);
         }
@@ -219,7 +225,7 @@ impl Pool {
         worker: usize,
         kind: Fitting,
         deadline: Instant,
-    ) -> Result<Connection, CheckoutError> {
+    ) -> Result<Box<Connection>, CheckoutError> {
         let found = async {
             let mut first = self.line.stand().await;
             loop {
@@ -256,7 +262,12 @@ impl Pool {
 
     /// An idle connection for the first in line. If there are only some of other kinds, one of them
     /// is closed to make room.
-    fn take_for(&self, first: &mut First<'_>, worker: usize, kind: Fitting) -> Option<Connection> {
+    fn take_for(
+        &self,
+        first: &mut First<'_>,
+        worker: usize,
+        kind: Fitting,
+    ) -> Option<Box<Connection>> {
         let fitting = self.take_fitting(worker, kind);
         if fitting.is_some() {
             return fitting;
@@ -272,7 +283,7 @@ impl Pool {
     }
 
     /// An idle connection of this kind, of any worker.
-    fn take_fitting(&self, worker: usize, kind: Fitting) -> Option<Connection> {
+    fn take_fitting(&self, worker: usize, kind: Fitting) -> Option<Box<Connection>> {
         while let Some(connection) = self.find_idle(worker, |c| kind.is_of(c)) {
             match Self::adopted(connection, kind.profile()) {
                 Some(connection) => return Some(connection),
@@ -283,35 +294,39 @@ impl Pool {
     }
 
     /// An idle connection of any worker, of this kind if there is one.
-    fn any_idle(&self, worker: usize, kind: Fitting) -> Option<Connection> {
+    fn any_idle(&self, worker: usize, kind: Fitting) -> Option<Box<Connection>> {
         let fitting = self.find_idle(worker, |connection| kind.is_of(connection));
         fitting.or_else(|| self.find_idle(worker, |_| true))
     }
 
     /// An idle connection that is as `wanted`, of this worker or another.
-    fn find_idle(&self, worker: usize, wanted: impl Fn(&Connection) -> bool) -> Option<Connection> {
+    fn find_idle(
+        &self,
+        worker: usize,
+        wanted: impl Fn(&Connection) -> bool,
+    ) -> Option<Box<Connection>> {
         (0..self.idle.len()).find_map(|i| {
             let mut list = self.idle[(worker + i) % self.idle.len()].lock();
-            let at = list.iter().rposition(&wanted)?;
+            let at = list.iter().rposition(|c| wanted(c))?;
             Some(list.remove(at))
         })
     }
 
     /// A connection that another worker may have used, if it is of this profile; else it is closed.
-    fn adopted(connection: Connection, profile: Profile) -> Option<Connection> {
+    fn adopted(connection: Box<Connection>, profile: Profile) -> Option<Box<Connection>> {
         if connection.profile() != profile {
             return None;
         }
-        Self::alive(connection)?.adopt().ok()
+        Self::alive(connection)?.adopt().ok().map(Box::new)
     }
 
     /// Dials on a reserved slot, which is free again if that fails or is given up.
-    async fn dial(&self, slot: Slot<'_>, profile: Profile) -> Result<Connection, DialError> {
+    async fn dial(&self, slot: Slot<'_>, profile: Profile) -> Result<Box<Connection>, DialError> {
         match self.dial.connect(profile).await {
             Ok(connection) => {
                 std::mem::forget(slot);
                 self.line.note_made();
-                Ok(connection)
+                Ok(Box::new(connection))
             }
             Err(error) => {
                 self.line.note_failure(&error);
@@ -326,7 +341,7 @@ impl Pool {
         worker: usize,
         profile: Profile,
         wanted: &Aligned<'_>,
-    ) -> Option<Connection> {
+    ) -> Option<Box<Connection>> {
         let mut list = self.idle[worker].lock();
         let mut best: Option<(Fit, usize)> = None;
         for (at, connection) in list.iter().enumerate().rev() {
@@ -356,7 +371,7 @@ impl Pool {
     }
 
     /// An idle connection that the server closed, or that has something to say, is of no use.
-    fn alive(mut connection: Connection) -> Option<Connection> {
+    fn alive(mut connection: Box<Connection>) -> Option<Box<Connection>> {
         let quiet = connection.is_quiet(&mut Context::from_waker(Waker::noop()));
         (quiet && !connection.is_expiring()).then_some(connection)
     }
@@ -429,7 +444,7 @@ impl Drop for Slot<'_> {
 /// [`Lease::release`] gives it back, so that one in an unknown state is never used again.
 #[derive(Debug)]
 pub struct Lease {
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     pool: Arc<Pool>,
     worker: usize,
     holds_permit: bool,

@@ -103,7 +103,7 @@ impl Pool {
         let permit = self.permits.try_acquire().ok().filter(|_| self.line.is_empty())?;
         let connection = {
             let mut list = self.idle[worker].lock();
-            let at = list.iter().rposition(wanted)?;
+            let at = list.iter().rposition(|c| wanted(c))?;
             list.swap_remove(at)
         };
         let Some(connection) = Self::alive(connection) else {
