@@ -141,10 +141,7 @@ impl Session {
         };
         let first_sequence = first_answer_sequence(payload_len);
         self.attached[index].lease.expect(expect, first_sequence);
-        self.answer_end = end;
-        let exchanged = self.relay_once(index, first_sequence, kept).await;
-        self.answer_end = AnswerEnd::Forwarded;
-        let exchanged = exchanged?;
+        let exchanged = self.relay_once(index, first_sequence, kept, end).await?;
         if kept && !matches!(exchanged, Exchanged::Lost(_)) {
             self.consume(request);
         }
@@ -167,7 +164,7 @@ impl Session {
         index: Index,
         first_sequence: u8,
     ) -> Result<Option<Outcome>, End> {
-        match self.relay_once(index, first_sequence, false).await? {
+        match self.relay_once(index, first_sequence, false, AnswerEnd::Forwarded).await? {
             Exchanged::Outcome(outcome) => Ok(Some(outcome)),
             Exchanged::Told | Exchanged::Lost(_) => Ok(None),
         }
@@ -179,13 +176,14 @@ impl Session {
         index: Index,
         first_sequence: u8,
         kept: bool,
+        end: AnswerEnd,
     ) -> Result<Exchanged, End> {
         let place = Place {
             sequence_offset: self.sequence.wrapping_sub(first_sequence),
             more_follows: self.more_follows,
             state_marks: self.state_marks,
             rest: &self.rest,
-            end: self.answer_end,
+            end,
             ..Place::default()
         };
         let attached = &mut self.attached[index];

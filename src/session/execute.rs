@@ -7,6 +7,7 @@ use crate::backend::{
     Aligned, Exclusive, Failure, Fresh, Lease, Need, Owner, PrepareError, Settings, reading_key,
 };
 use crate::error::{SqlError, catalog};
+use crate::executor::relay::AnswerEnd;
 use crate::geo;
 use crate::net::Packet;
 use crate::sql::features::Features;
@@ -205,7 +206,8 @@ impl Session {
                 return Ok(Exchanged::Told);
             }
         };
-        let exchanged = self.relay_once(index, first_sequence, kept).await?;
+        let end = AnswerEnd::Forwarded;
+        let exchanged = self.relay_once(index, first_sequence, kept, end).await?;
         if kept && !matches!(exchanged, Exchanged::Lost(_)) {
             self.prepared.clear_long_data(id);
             self.client.framed.consume_packet(packet);

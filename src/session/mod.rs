@@ -76,7 +76,7 @@ use crate::backend::{Names, Profile, Settings, Stake};
 use crate::canary::HeldGeneration;
 use crate::error::{SqlError, catalog};
 use crate::executor::registry::Registered;
-use crate::executor::relay::{AnswerEnd, Client, StateMarks};
+use crate::executor::relay::{Client, StateMarks};
 use crate::geo::{self, Placement};
 use crate::sql::scan::Scan;
 use crate::topology::{ServerId, Topology};
@@ -130,8 +130,6 @@ pub struct Session {
     sequence: u8,
     /// Another answer to the same command follows.
     more_follows: bool,
-    /// When the client sees the end of the answer that is relayed.
-    answer_end: AnswerEnd,
     /// The beginning of what follows the statement in the client's command.
     rest: Vec<u8>,
     /// The last answer was an error.
@@ -227,7 +225,6 @@ impl Session {
             scan: Scan::new(),
             sequence: 0,
             more_follows: false,
-            answer_end: AnswerEnd::Forwarded,
             rest: Vec::new(),
             failed: false,
             tracked: Vec::new(),
