@@ -21,6 +21,7 @@ use crate::wire::session_track::SessionChange;
 
 use super::attached::Index;
 use super::exchange::Exchanged;
+use super::fill_in::asks_session;
 use super::hold::{StateChanged, Text};
 use super::planned::{OneShard, Statement};
 use super::several::{self, Split};
@@ -92,7 +93,7 @@ impl Session {
         kind: StatementKind,
         features: Features,
     ) -> Result<(), End> {
-        if !features.contains(Features::FOUND_ROWS) {
+        if !features.contains(Features::FOUND_ROWS) && !self.attached.is_empty() {
             self.drop_held().await;
         }
         self.go_to_counts(features);
@@ -205,15 +206,15 @@ impl Session {
         kind: StatementKind,
         features: Features,
     ) -> Result<(), End> {
-        let Some(shard) = self.services.topology().single_server() else {
-            let request = if features.contains(Features::SYSTEM_VARIABLE) {
-                self.filled_request(request, features).await
-            } else {
-                request
-            };
+        let single = self.services.topology().single_server();
+        let fills = match single {
+            Some(_) => asks_session(features),
+            None => features.contains(Features::SYSTEM_VARIABLE),
+        };
+        let request = if fills { self.filled_request(request, features).await } else { request };
+        let Some(shard) = single else {
             return self.route_statement(request, kind, features).await;
         };
-        let request = self.filled_request(request, features).await;
         self.tally.query.route = Route::PassThrough;
         let hints = match self.hints(self.text(&request), features) {
             Ok(hints) => hints,
