@@ -120,7 +120,7 @@ impl Session {
         }
         let server = placement.server();
         let found = self.attached.iter().position(|a| a.placement.server() == server);
-        match found {
+        let mut index = match found {
             Some(index) if !self.attached[index].lease.is_current() => {
                 return Err(self.lose(index, &Outdated::Ended));
             }
@@ -128,21 +128,21 @@ impl Session {
                 let attached = &mut self.attached[index];
                 attached.lease.set_stake(self.stake);
                 attached.may_have_written |= self.stake >= Stake::Write;
+                index
             }
-            None => {
-                self.borrow(placement, database).await?;
-            }
-        }
+            None => self.borrow(placement, database).await?,
+        };
         // The only connection of the session knows it by itself.
         let wants_insert_id = wants_insert_id
             && !matches!(&self.attached[..], [only] if only.insert_id_unknown && found.is_some());
         if wants_insert_id {
             self.learn_insert_id().await;
+            let left = self.attached.iter().position(|a| a.placement.server() == server);
+            index = left.ok_or_else(|| {
+                let shard = self.services.topology().shard_name(placement.shard());
+                catalog::TRANSACTION_LOST.with(&[&shard])
+            })?;
         }
-        let Some(index) = self.attached.iter().position(|a| a.placement.server() == server) else {
-            let shard = self.services.topology().shard_name(placement.shard());
-            return Err(catalog::TRANSACTION_LOST.with(&[&shard]));
-        };
         let wanted = Aligned {
             settings: &self.state.settings,
             database,
