@@ -91,15 +91,19 @@ impl Session {
         expect: Expect,
         end: AnswerEnd,
     ) -> Result<Exchanged, End> {
-        let attached = &mut self.attached[index];
-        let execution = match request {
+        let kept = match request {
+            Request::Packet(packet) => packet.len <= KEPT_MAX && self.may_run_again(index),
+            Request::Payload(_) | Request::Execution(_) => self.may_run_again(index),
+        };
+        let lease = &mut self.attached[index].lease;
+        let sent = match request {
             Request::Execution(Execution { text, need }) => {
-                match attached.lease.prepare(text, need, text).await {
+                match lease.prepare(text, need, text).await {
                     Ok(statement) => {
                         let mut payload = Vec::new();
                         let attributes = self.client.sends_attributes().then_some(&self.attributes);
                         encode_execute(&mut payload, statement.id, CURSOR_NONE, &[], attributes);
-                        payload
+                        lease.send_statement(&payload, &self.attributes).await
                     }
                     Err(error) => {
                         let error = self.fail_prepare(index, error).await;
@@ -108,15 +112,6 @@ impl Session {
                     }
                 }
             }
-            Request::Packet(_) | Request::Payload(_) => Vec::new(),
-        };
-        let kept = match request {
-            Request::Packet(packet) => packet.len <= KEPT_MAX && self.may_run_again(index),
-            Request::Payload(_) | Request::Execution(_) => self.may_run_again(index),
-        };
-        let lease = &mut self.attached[index].lease;
-        let sent = match request {
-            Request::Execution(_) => lease.send_statement(&execution, &self.attributes).await,
             Request::Packet(packet) if packet.len < MAX_PAYLOAD => {
                 let framed = self.client.framed.framed(*packet);
                 lease.send(framed).await.map(|()| packet.len)
