@@ -19,6 +19,7 @@ use smallvec::SmallVec;
 use texts::{bytes_kind, text_kind, told_apart};
 
 use super::server_kind::{Product, ServerKind};
+use super::statements::Arrival;
 use crate::sql::null_places::NullPlace;
 use crate::wire::binary_value::{BinaryType, Sign, content};
 use crate::wire::column_type::ColumnType;
@@ -58,6 +59,8 @@ pub struct Need {
 pub enum Fresh {
     /// It is.
     WillDo,
+    /// It is as good for this execution, but the other one knows more for later ones.
+    AtWorst,
     /// Only that very statement knows how to read the values.
     WillNotDo,
 }
@@ -132,24 +135,64 @@ pub struct BoundTypes {
     own: Option<u64>,
     /// The state of those that only this one binds NULLs to that may tell what was bound before.
     for_nulls: u64,
-    /// The last execution and what it needs in this state.
+    /// The last execution, what it needs in this state, and the state after it.
     last: ValueKinds,
     need: Need,
+    next: State,
+    /// How many executions in a row have bound the same.
+    alike: u8,
 }
+
+/// After so many executions in a row with values of the same kinds a client shares a state that it
+/// has brought its statement into. Sharing has a price: who binds something else then may have to
+/// prepare anew, because another client has moved on.
+const ALIKE: u8 = 16;
 
 /// The state that one server alone would have the statement in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     /// Nothing was bound that changed it since it was prepared.
     AsPrepared,
-    /// It was prepared again for values that did not fit.
-    Rebound {
+    /// It was prepared again for values of these kinds, as one that is just prepared is by them,
+    /// whoever binds them: clients share it.
+    Shared(ValueKinds),
+    /// It was prepared again for values that did not fit, for this client alone.
+    Own {
         /// Which server statements are in that state.
         number: u64,
         /// The kinds of those values, if one that is just prepared comes into the same state by
         /// them.
         first: Option<ValueKinds>,
     },
+    /// An execution has failed that was to bring it from that of PREPARE into the one of these
+    /// kinds. Only the server knows in which of the two it is.
+    Failed {
+        /// Which server statement it is, if it was this client's alone.
+        number: u64,
+        /// The kinds of its values.
+        first: ValueKinds,
+    },
+}
+
+impl State {
+    /// That of server statements, if it is another than that of PREPARE.
+    fn rebound(&self) -> Option<Variant> {
+        match self {
+            Self::AsPrepared => None,
+            Self::Shared(kinds) => Some(Variant::Bound(kinds.clone())),
+            Self::Own { number, .. } | Self::Failed { number, .. } => Some(Variant::Own(*number)),
+        }
+    }
+
+    /// The values by which one that is just prepared comes into it.
+    fn first(&self) -> Option<&ValueKinds> {
+        match self {
+            Self::AsPrepared => None,
+            Self::Shared(first) => Some(first),
+            Self::Own { first, .. } => first.as_ref(),
+            Self::Failed { first, .. } => Some(first),
+        }
+    }
 }
 
 impl BoundTypes {
@@ -161,9 +204,21 @@ impl BoundTypes {
         let (state, last, need) = (State::AsPrepared, ValueKinds::new(), Need::AS_PREPARED);
         let servers = Servers::One;
         let (places, for_nulls) = (SmallVec::new(), next_number());
-        let mut types =
-            Self { memory, servers, derived, places, state, own, for_nulls, last, need };
-        types.need = types.need_of(&types.last);
+        let (next, alike) = (State::AsPrepared, 0);
+        let mut types = Self {
+            memory,
+            servers,
+            derived,
+            places,
+            state,
+            own,
+            for_nulls,
+            last,
+            need,
+            next,
+            alike,
+        };
+        types.enter(ValueKinds::new());
         types
     }
 
@@ -183,16 +238,17 @@ impl BoundTypes {
     pub fn stop_sharing(&mut self) {
         if self.own.is_none() {
             self.own = Some(next_number());
-            self.need = self.need_of(&self.last);
+            self.enter(self.last.clone());
         }
     }
 
     /// The state of server statements is another one after the next execution, which no other is
     /// brought into: what else they remember has changed.
     pub fn leave_state(&mut self) {
-        let after = Variant::Own(next_number());
-        let before = self.need.before.clone();
-        self.need = Need { before, after, fresh: Fresh::WillNotDo };
+        let number = next_number();
+        self.need.after = Variant::Own(number);
+        self.need.fresh = Fresh::WillNotDo;
+        self.next = State::Own { number, first: None };
     }
 
     /// What an execution with these parameters needs. `long_data` gives what came by
@@ -246,7 +302,8 @@ impl BoundTypes {
     /// Whether the execution that was bound last runs on the server statement in the state that
     /// later ones may need.
     pub fn runs_in_its_state(&self) -> bool {
-        !self.is_rebound() || matches!(self.need.before, Variant::Own(_))
+        let runs_in = |state| self.need.before == state || self.need.after == state;
+        self.state.rebound().is_none_or(runs_in) || self.next != self.state
     }
 
     /// What the execution needs that was bound last.
@@ -256,48 +313,83 @@ impl BoundTypes {
 
     /// Notes that a server has run the execution that was bound last.
     pub fn note_executed(&mut self) {
-        if !self.need.changes() {
-            return;
+        match (self.memory, &self.need.after) {
+            (TypeMemory::Sticky, _) if self.next == self.state => {
+                self.alike = self.alike.saturating_add(1);
+                if self.alike != ALIKE {
+                    return;
+                }
+            }
+            (TypeMemory::Sticky, _) => self.state = self.next.clone(),
+            (_, Variant::Own(number)) if self.need.changes() => self.own = Some(*number),
+            _ => return,
         }
-        let kinds = self.told_apart(&self.last);
-        let is_odd = kinds.iter().any(|kind| is_odd(*kind));
-        self.note((self.need.fresh == Fresh::WillDo && !is_odd).then_some(kinds));
+        self.enter(self.last.clone());
     }
 
     /// Notes that it has answered with an error, perhaps before it prepared the statement again.
-    pub fn note_failed(&mut self) {
-        self.note(None);
+    /// Gives the state that the server statement must be taken to be in if it may not be in the one
+    /// that it is counted as.
+    pub fn note_failed(&mut self, arrival: Arrival) -> Option<Variant> {
+        if self.memory != TypeMemory::Sticky {
+            if let (true, Variant::Own(number)) = (self.need.changes(), &self.need.after) {
+                self.own = Some(*number);
+                self.enter(self.last.clone());
+            }
+            return None;
+        }
+        let is_doubtful = match (&self.need.after, arrival) {
+            (Variant::AsPrepared, _) | (_, Arrival::There) => false,
+            (Variant::Bound(_), Arrival::Moved | Arrival::Fresh) => true,
+            (Variant::Own(_), Arrival::Moved) => false,
+            (Variant::Own(_), Arrival::Fresh) => self.state != State::AsPrepared,
+        };
+        self.state = self.after_failure(is_doubtful);
+        self.enter(self.last.clone());
+        is_doubtful.then(|| Variant::Own(next_number()))
     }
 
-    fn note(&mut self, first: Option<ValueKinds>) {
-        let Variant::Own(number) = self.need.after else { return };
-        if !self.need.changes() {
-            return;
+    fn after_failure(&self, is_doubtful: bool) -> State {
+        match (&self.state, &self.next) {
+            (state, next) if state == next => state.clone(),
+            // There is one, in whatever state it was brought into.
+            (_, next @ State::Own { first: None, .. }) => next.clone(),
+            (State::AsPrepared, State::Own { number, first: Some(first) }) => {
+                State::Failed { number: *number, first: first.clone() }
+            }
+            (State::Failed { .. }, State::Own { number, first: Some(first) }) => {
+                let number = if is_doubtful { next_number() } else { *number };
+                State::Failed { number, first: first.clone() }
+            }
+            (State::Shared(_), next @ State::Own { .. }) if !is_doubtful => next.clone(),
+            (state, _) => state.clone(),
         }
-        match self.memory {
-            TypeMemory::Sticky => self.state = State::Rebound { number, first },
-            TypeMemory::Traces | TypeMemory::Unknown => self.own = Some(number),
-        }
-        self.need = self.need_of(&self.last);
     }
 
     fn enter(&mut self, kinds: ValueKinds) {
-        self.need = self.need_of(&kinds);
+        if kinds != self.last {
+            self.alike = 0;
+        }
+        (self.need, self.next) = self.step(&kinds);
         self.last = kinds;
     }
 
-    fn need_of(&self, kinds: &ValueKinds) -> Need {
+    /// What an execution of these kinds needs, and the state after it.
+    fn step(&self, kinds: &ValueKinds) -> (Need, State) {
         match self.memory {
-            TypeMemory::Traces if kinds.is_empty() || self.own.is_some() => self.unchanged(),
+            TypeMemory::Traces if kinds.is_empty() || self.own.is_some() => {
+                (self.unchanged(), State::AsPrepared)
+            }
             TypeMemory::Traces => {
                 let after = Variant::Bound(kinds.clone());
-                Need { before: Variant::AsPrepared, after, fresh: Fresh::WillDo }
+                let need = Need { before: Variant::AsPrepared, after, fresh: Fresh::WillDo };
+                (need, State::AsPrepared)
             }
-            TypeMemory::Unknown => self.unchanged(),
+            TypeMemory::Unknown => (self.unchanged(), State::AsPrepared),
             TypeMemory::Sticky if self.servers == Servers::Several && self.own.is_none() => {
-                self.need_of_kinds(kinds)
+                (self.need_of_kinds(kinds), State::AsPrepared)
             }
-            TypeMemory::Sticky => self.sticky_need(kinds),
+            TypeMemory::Sticky => self.sticky_step(kinds),
         }
     }
 
@@ -352,29 +444,93 @@ impl BoundTypes {
         kinds.iter().enumerate().all(fits)
     }
 
-    fn sticky_need(&self, kinds: &ValueKinds) -> Need {
-        match &self.state {
-            State::AsPrepared => self.first_need(kinds),
-            State::Rebound { number, first } => {
-                let before = Variant::Own(*number);
-                let (after, fresh) = match first {
-                    Some(first) if *first == self.told_apart(kinds) => {
-                        (before.clone(), Fresh::WillDo)
-                    }
-                    Some(first) if self.nulls_are_all_the_same(first, kinds) => {
-                        return self.need_of_kinds(kinds);
-                    }
-                    // What the server derived at first does not count any more.
-                    Some(first) if kinds.iter().zip(first).all(|(k, f)| covers(*f, *k)) => {
-                        (before.clone(), Fresh::WillNotDo)
-                    }
-                    Some(_) => (Variant::Own(next_number()), Fresh::WillNotDo),
-                    // There is one, and it is in whatever state this brings it into.
-                    None => (before.clone(), Fresh::WillNotDo),
-                };
-                Need { before, after, fresh }
+    fn sticky_step(&self, kinds: &ValueKinds) -> (Need, State) {
+        let Some(before) = self.state.rebound() else { return self.first_step(kinds) };
+        let stays = |fresh| {
+            let need = Need { before: before.clone(), after: before.clone(), fresh };
+            (need, self.state.clone())
+        };
+        let shares = self.own.is_none();
+        if let State::Failed { number, first } = &self.state {
+            if shares && *first == self.told_apart(kinds) {
+                // It comes to the same from both states.
+                let number = next_number();
+                let need = Need { before, after: Variant::Own(number), fresh: Fresh::AtWorst };
+                return (need, State::Own { number, first: Some(first.clone()) });
             }
+            let need = Need { before: before.clone(), after: before, fresh: Fresh::WillNotDo };
+            return (need, State::Own { number: *number, first: None });
         }
+        let (mut need, mut next) = match self.state.first() {
+            Some(first) if *first == self.told_apart(kinds) => {
+                let is_own = matches!(self.state, State::Own { .. });
+                if shares && is_own && self.alike >= ALIKE && self.knows_places(kinds.len()) {
+                    let after = Variant::Bound(first.clone());
+                    let need = Need { before, after, fresh: Fresh::WillDo };
+                    return (need, State::Shared(first.clone()));
+                }
+                stays(Fresh::WillDo)
+            }
+            Some(first) if shares && self.nulls_are_all_the_same(first, kinds) => {
+                return (self.need_of_kinds(kinds), self.state.clone());
+            }
+            // What the server derived at first does not count any more.
+            Some(first) if kinds.iter().zip(first).all(|(k, f)| covers(*f, *k)) => {
+                stays(Fresh::WillNotDo)
+            }
+            Some(first) if shares && self.is_prepared_anew(first, kinds) => {
+                return self.first_step(kinds);
+            }
+            Some(_) => {
+                let number = next_number();
+                let after = Variant::Own(number);
+                let need = Need { before, after, fresh: Fresh::WillNotDo };
+                (need, State::Own { number, first: None })
+            }
+            // There is one, and it is in whatever state this brings it into.
+            None => stays(Fresh::WillNotDo),
+        };
+        if let (false, State::Shared(first)) = (shares, &next) {
+            // From now on it is not shared.
+            let number = next_number();
+            need.after = Variant::Own(number);
+            if need.fresh == Fresh::WillDo {
+                need.before = need.after.clone();
+            }
+            next = State::Own { number, first: Some(first.clone()) };
+        }
+        (need, next)
+    }
+
+    /// The first execution whose values may not fit.
+    fn first_step(&self, kinds: &ValueKinds) -> (Need, State) {
+        let need = self.first_need(kinds);
+        let Variant::Own(number) = need.after else { return (need, State::AsPrepared) };
+        if !need.changes() {
+            return (need, State::AsPrepared);
+        }
+        let told = self.told_apart(kinds);
+        let is_known = !told.iter().any(|kind| is_odd(*kind));
+        (need, State::Own { number, first: is_known.then_some(told) })
+    }
+
+    /// Whether no NULL that is bound later can tell what was bound before.
+    fn knows_places(&self, parameters: usize) -> bool {
+        (0..parameters).all(|at| self.place(at) != NullPlace::Other)
+    }
+
+    /// Whether a server prepares a statement again for these kinds that was prepared again for
+    /// `first`, into the state into which they bring one that is just prepared.
+    fn is_prepared_anew(&self, first: &ValueKinds, kinds: &ValueKinds) -> bool {
+        let is_text = |at| self.derived_type(at).is_some_and(|of| kind_of(of) == ValueKind::Text);
+        let told = self.told_apart(kinds);
+        let is_plain = |(at, (kind, first)): (usize, (&ValueKind, &ValueKind))| match kind {
+            ValueKind::Text => *first == ValueKind::Text && is_text(at),
+            kind => kind.is_number() && first.is_number(),
+        };
+        told.len() == first.len()
+            && told.iter().zip(first).enumerate().all(is_plain)
+            && !self.all_fit(kinds)
     }
 
     /// Whether an execution does on a statement that was just prepared what it does on one that was
@@ -511,7 +667,20 @@ fn covers(first: ValueKind, kind: ValueKind) -> bool {
     match kind {
         Kind::Null => true,
         kind if kind.may_be_another_number() => matches!(first, Kind::Text | Kind::Bytes),
+        kind if kind.is_number() => fits(kind, type_of_number(first)),
         kind => kind.is_text() || kind == first,
+    }
+}
+
+/// The type of a parameter for which a statement was prepared again with a number.
+fn type_of_number(kind: ValueKind) -> Option<BinaryType> {
+    let of = |kind, sign| Some(BinaryType { kind, sign });
+    match kind {
+        ValueKind::Signed => of(ColumnType::LongLong, Sign::Signed),
+        ValueKind::Unsigned => of(ColumnType::LongLong, Sign::Unsigned),
+        ValueKind::Decimal => of(ColumnType::NewDecimal, Sign::Signed),
+        ValueKind::Double => of(ColumnType::Double, Sign::Signed),
+        _ => None,
     }
 }
 

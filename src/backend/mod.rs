@@ -43,6 +43,6 @@ pub use profile::Profile;
 pub use server_kind::{Product, ServerKind, server_identity};
 pub use settings::{Names, RESULTSET_METADATA, Settings};
 pub use several::Several;
-pub use statements::{Exclusive, Owner, ServerStatement, Statements};
+pub use statements::{Arrival, Exclusive, Keeper, Owner, ServerStatement, Statements};
 pub use term::{Outdated, Term};
 pub use variable_kinds::{VariableKind, VariableKinds};

@@ -16,10 +16,48 @@ use super::bound_types::{Need, Variant};
 use super::server_kind::Product;
 
 /// A statement prepared on a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ServerStatement {
     /// The server's id of it, valid on that connection only.
     pub id: u32,
+    /// Whether it is in the state already that the execution leaves it in.
+    pub arrival: Arrival,
+    /// What keeps it while a client needs that state; `None` where any will do that is just
+    /// prepared.
+    pub keeper: Option<Keeper>,
+}
+
+/// How a server statement comes into the state that an execution leaves it in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It was in it before.
+    There,
+    /// The execution brings it into it, unless it fails.
+    Moved,
+    /// The same of one that was prepared for it.
+    Fresh,
+}
+
+/// Keeps a server statement from being closed or pushed out while a client has it: another that is
+/// just prepared could not read what the client binds.
+#[derive(Clone, Debug, Default)]
+pub struct Keeper(Arc<()>);
+
+impl Keeper {
+    /// For a statement in this state.
+    fn of(variant: &Variant, product: Product) -> Option<Self> {
+        let is_state = match variant {
+            Variant::AsPrepared => false,
+            Variant::Bound(_) => product == Product::MySql,
+            Variant::Own(_) => true,
+        };
+        is_state.then(Self::default)
+    }
+
+    /// Whether a client has it too.
+    fn is_held(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
 }
 
 /// The text of a client's prepared statement, for which a server was asked to prepare something.
@@ -27,10 +65,14 @@ pub type Owner = Arc<[u8]>;
 
 /// A statement that was taken out of the cache, because a cursor is open on it: nobody else may
 /// execute it, and it is not pushed out.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Exclusive {
     /// The server's id of it.
     pub id: u32,
+    /// Whether it is in the state already that the execution leaves it in.
+    pub arrival: Arrival,
+    /// What keeps it while a client needs that state.
+    pub keeper: Option<Keeper>,
     text: Arc<[u8]>,
     reading: Vec<u8>,
     variant: Variant,
@@ -74,8 +116,9 @@ struct Reading {
 
 #[derive(Debug)]
 struct Entry {
-    statement: ServerStatement,
+    id: u32,
     variant: Variant,
+    keeper: Option<Keeper>,
     used: u64,
     owner: Weak<[u8]>,
     /// `None` as long as it was only prepared.
@@ -83,9 +126,14 @@ struct Entry {
 }
 
 impl Exclusive {
-    /// Whether it is in a state that only one client's statement has brought it into.
-    pub fn is_of_one_client(&self) -> bool {
-        matches!(self.variant, Variant::Own(_))
+    /// Whether a client has it open that cannot have it prepared anew.
+    pub fn is_needed(&self) -> bool {
+        self.keeper.as_ref().is_some_and(Keeper::is_held)
+    }
+
+    /// Notes that it is in another state than was expected.
+    pub fn note_state(&mut self, variant: Variant) {
+        (self.variant, self.keeper) = (variant, None);
     }
 }
 
@@ -152,14 +200,24 @@ impl Statements {
         let entry = &mut entries[at];
         entry.used = self.clock;
         entry.first_run.get_or_insert(Run::Plain);
-        if entry.variant != need.after {
+        let arrival = if entry.variant == need.after { Arrival::There } else { Arrival::Moved };
+        if arrival == Arrival::Moved {
             entry.variant = entry.variant.after(need, self.product);
+            entry.keeper = Keeper::of(&entry.variant, self.product);
         }
         // One's own must not go with whoever had it prepared.
         if entry.owner.strong_count() == 0 || matches!(entry.variant, Variant::Own(_)) {
             entry.owner = Arc::downgrade(owner);
         }
-        Some(entry.statement)
+        Some(ServerStatement { id: entry.id, arrival, keeper: entry.keeper.clone() })
+    }
+
+    /// Notes that a statement is in another state than was expected.
+    pub fn note_state(&mut self, id: u32, variant: Variant) {
+        let mut entries = self.readings.iter_mut().flat_map(|r| r.by_text.values_mut().flatten());
+        if let Some(entry) = entries.find(|entry| entry.id == id) {
+            (entry.variant, entry.keeper) = (variant, None);
+        }
     }
 
     /// One that is in the state that is needed afterwards is taken before one that is brought into
@@ -183,10 +241,22 @@ impl Statements {
         owner: &Owner,
         first_run: Option<Run>,
     ) -> (ServerStatement, Option<u32>) {
+        let keeper = Keeper::of(&variant, self.product);
+        self.insert_kept(text, id, (variant, keeper), owner, first_run)
+    }
+
+    fn insert_kept(
+        &mut self,
+        text: &[u8],
+        id: u32,
+        (variant, keeper): (Variant, Option<Keeper>),
+        owner: &Owner,
+        first_run: Option<Run>,
+    ) -> (ServerStatement, Option<u32>) {
         self.clock += 1;
-        let statement = ServerStatement { id };
+        let statement = ServerStatement { id, arrival: Arrival::Fresh, keeper: keeper.clone() };
         let owner = Arc::downgrade(owner);
-        let entry = Entry { statement, variant, used: self.clock, owner, first_run };
+        let entry = Entry { id, variant, keeper, used: self.clock, owner, first_run };
         let reading = self.current.and_then(|place| self.readings.get_mut(place));
         let Some(reading) = reading else { return (statement, None) };
         let entries = match reading.by_text.get_mut(text) {
@@ -194,8 +264,17 @@ impl Statements {
             None => reading.by_text.entry(text.into()).or_default(),
         };
         if let Some(same) = entries.iter_mut().find(|known| known.variant == entry.variant) {
+            if entry.first_run == Some(Run::Cursor) && same.first_run != Some(Run::Cursor) {
+                // That one serves more.
+                return (statement, Some(entry.id));
+            }
             let old = std::mem::replace(same, entry);
-            return (statement, Some(old.statement.id));
+            if old.keeper.as_ref().is_some_and(Keeper::is_held) {
+                // Whoever needs the old one is as well off with this one.
+                same.keeper = old.keeper;
+            }
+            let statement = ServerStatement { keeper: same.keeper.clone(), ..statement };
+            return (statement, Some(old.id));
         }
         entries.push(entry);
         self.len += 1;
@@ -214,16 +293,23 @@ impl Statements {
         reading.by_text.retain(|_, entries| !entries.is_empty());
         self.len -= 1;
         let variant = entry.variant.after(need, self.product);
-        let (id, reading) = (entry.statement.id, reading.key.clone());
+        let (arrival, keeper) = if entry.variant == need.after {
+            (Arrival::There, entry.keeper)
+        } else {
+            (Arrival::Moved, Keeper::of(&variant, self.product))
+        };
+        let (id, reading) = (entry.id, reading.key.clone());
         let first_run = entry.first_run.or(Some(Run::Cursor));
-        Some(Exclusive { id, text, reading, variant, first_run })
+        Some(Exclusive { id, arrival, keeper, text, reading, variant, first_run })
     }
 
     /// A statement that was just prepared under the present reading and is not in the cache.
     pub fn exclusive(&self, text: &[u8], id: u32, variant: Variant) -> Exclusive {
         let reading = self.current.and_then(|place| self.readings.get(place));
         let reading = reading.map_or(Vec::new(), |reading| reading.key.clone());
-        Exclusive { id, text: text.into(), reading, variant, first_run: Some(Run::Cursor) }
+        let (arrival, keeper) = (Arrival::Fresh, Keeper::of(&variant, self.product));
+        let (text, first_run) = (text.into(), Some(Run::Cursor));
+        Exclusive { id, arrival, keeper, text, reading, variant, first_run }
     }
 
     /// Puts a statement back. Gives the id that must be closed, as [`Statements::insert`] does.
@@ -235,8 +321,8 @@ impl Statements {
             self.readings.push(Reading { key: exclusive.reading, by_text: HashMap::new() });
             self.readings.len() - 1
         }));
-        let Exclusive { id, text, variant, first_run, .. } = exclusive;
-        let (_, closed) = self.insert(&text, id, variant, owner, first_run);
+        let Exclusive { id, keeper, text, variant, first_run, .. } = exclusive;
+        let (_, closed) = self.insert_kept(&text, id, (variant, keeper), owner, first_run);
         self.current = current;
         closed
     }
@@ -251,8 +337,7 @@ impl Statements {
     pub fn remove_orphans(&mut self) -> Vec<u32> {
         let mut orphans = Vec::new();
         for reading in &mut self.readings {
-            let is_orphan = |entry: &Entry| entry.owner.strong_count() == 0;
-            reading.remove_if(is_orphan, |entry| orphans.push(entry.statement.id));
+            reading.remove_if(Entry::is_orphan, |entry| orphans.push(entry.id));
         }
         self.len -= orphans.len();
         orphans
@@ -261,12 +346,12 @@ impl Statements {
     /// Pushes one out, but not the one that has just come and is about to be executed.
     fn evict(&mut self, newest: u32) -> Option<u32> {
         let entries = self.readings.iter().flat_map(|reading| reading.by_text.values().flatten());
-        let entries = entries.filter(|entry| entry.statement.id != newest);
+        let entries = entries.filter(|entry| entry.id != newest);
         // Last of all one that cannot be prepared anew.
         let loss = |entry: &&Entry| (entry.is_needed(), entry.used);
-        let oldest = entries.min_by_key(loss)?.statement.id;
+        let oldest = entries.min_by_key(loss)?.id;
         for reading in &mut self.readings {
-            self.len -= reading.remove_if(|entry| entry.statement.id == oldest, |_| {});
+            self.len -= reading.remove_if(|entry| entry.id == oldest, |_| {});
         }
         Some(oldest)
     }
@@ -297,7 +382,12 @@ impl Entry {
 
     /// Whether a client has it open that cannot have it prepared anew.
     fn is_needed(&self) -> bool {
-        matches!(self.variant, Variant::Own(_)) && self.owner.strong_count() > 0
+        self.keeper.as_ref().is_some_and(Keeper::is_held)
+    }
+
+    /// Whether no client has it open.
+    fn is_orphan(&self) -> bool {
+        self.owner.strong_count() == 0 && !self.is_needed()
     }
 }
 
@@ -327,7 +417,11 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::bound_types::Fresh;
+    use crate::backend::bound_types::{Fresh, ValueKind};
+
+    fn id(found: Option<ServerStatement>) -> Option<u32> {
+        found.map(|statement| statement.id)
+    }
 
     #[test]
     fn the_least_recently_used_one_leaves() {
@@ -336,12 +430,9 @@ mod tests {
         statements.enter(b"db".to_vec());
         assert_eq!(statements.insert(b"a", 1, Variant::AsPrepared, &owner, None).1, None);
         assert_eq!(statements.insert(b"b", 2, Variant::AsPrepared, &owner, None).1, None);
-        assert_eq!(
-            statements.find(b"a", &Need::AS_PREPARED, &owner),
-            Some(ServerStatement { id: 1 })
-        );
+        assert_eq!(id(statements.find(b"a", &Need::AS_PREPARED, &owner)), Some(1));
         assert_eq!(statements.insert(b"c", 3, Variant::AsPrepared, &owner, None).1, Some(2));
-        assert_eq!(statements.find(b"b", &Need::AS_PREPARED, &owner), None);
+        assert_eq!(id(statements.find(b"b", &Need::AS_PREPARED, &owner)), None);
         assert_eq!(statements.insert(b"c", 4, Variant::AsPrepared, &owner, None).1, Some(3));
         assert_eq!(statements.len(), 2);
     }
@@ -351,8 +442,10 @@ mod tests {
         let owner: Owner = b"text"[..].into();
         let mut statements = Statements::new(Product::MySql, 2);
         statements.enter(b"db".to_vec());
-        assert_eq!(statements.insert(b"a", 1, Variant::Own(1), &owner, None).1, None);
-        assert_eq!(statements.insert(b"b", 2, Variant::Own(2), &owner, None).1, None);
+        let (_kept, evicted) = statements.insert(b"a", 1, Variant::Own(1), &owner, None);
+        assert_eq!(evicted, None);
+        let (_kept_too, evicted) = statements.insert(b"b", 2, Variant::Own(2), &owner, None);
+        assert_eq!(evicted, None);
         assert_eq!(statements.insert(b"c", 3, Variant::AsPrepared, &owner, None).1, Some(1));
         assert_eq!(statements.insert(b"d", 4, Variant::AsPrepared, &owner, None).1, Some(3));
         assert_eq!(statements.len(), 2);
@@ -385,15 +478,12 @@ mod tests {
         statements.enter(b"a".to_vec());
         assert_eq!(statements.insert(b"t", 1, Variant::AsPrepared, &owner, None).1, None);
         statements.leave();
-        assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &owner), None);
+        assert_eq!(id(statements.find(b"t", &Need::AS_PREPARED, &owner)), None);
         statements.enter(b"b".to_vec());
-        assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &owner), None);
+        assert_eq!(id(statements.find(b"t", &Need::AS_PREPARED, &owner)), None);
         assert_eq!(statements.insert(b"t", 2, Variant::AsPrepared, &owner, None).1, None);
         statements.enter(b"a".to_vec());
-        assert_eq!(
-            statements.find(b"t", &Need::AS_PREPARED, &owner),
-            Some(ServerStatement { id: 1 })
-        );
+        assert_eq!(id(statements.find(b"t", &Need::AS_PREPARED, &owner)), Some(1));
         assert_eq!(statements.insert(b"u", 3, Variant::AsPrepared, &owner, None).1, Some(2));
     }
 
@@ -423,10 +513,29 @@ mod tests {
         statements.insert(b"t", 1, Variant::AsPrepared, &one, None);
         let after = Variant::Own(7);
         let need = Need { before: Variant::AsPrepared, after, fresh: Fresh::WillDo };
-        assert_eq!(statements.find(b"t", &need, &two), Some(ServerStatement { id: 1 }));
+        let found = statements.find(b"t", &need, &two).unwrap();
+        assert_eq!(found.id, 1);
         drop(one);
         assert!(statements.remove_orphans().is_empty() && statements.hold_states());
-        assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &two), None);
+        assert_eq!(id(statements.find(b"t", &Need::AS_PREPARED, &two)), None);
+    }
+
+    #[test]
+    fn a_state_stays_as_long_as_any_client_is_in_it() {
+        let (one, two): (Owner, Owner) = (b"one"[..].into(), b"two"[..].into());
+        let mut statements = Statements::new(Product::MySql, 1);
+        statements.enter(b"a".to_vec());
+        let after = Variant::Bound([ValueKind::Double].into_iter().collect());
+        let need = Need { before: Variant::AsPrepared, after, fresh: Fresh::WillDo };
+        statements.insert(b"t", 1, need.after.clone(), &one, Some(Run::Plain));
+        let found = statements.find(b"t", &need, &two).unwrap();
+        assert_eq!((found.id, found.arrival), (1, Arrival::There));
+        drop(one);
+        assert!(statements.remove_orphans().is_empty() && statements.hold_states());
+        // It is the last to be pushed out.
+        assert_eq!(statements.insert(b"u", 2, Variant::AsPrepared, &two, None).1, Some(1));
+        drop(found);
+        assert!(!statements.hold_states());
     }
 
     #[test]
@@ -436,11 +545,11 @@ mod tests {
         statements.enter(b"a".to_vec());
         statements.insert(b"t", 1, Variant::AsPrepared, &owner, None);
         let taken = statements.take(b"t", &Need::AS_PREPARED).unwrap();
-        assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &owner), None);
+        assert_eq!(id(statements.find(b"t", &Need::AS_PREPARED, &owner)), None);
         statements.enter(b"b".to_vec());
         assert_eq!(statements.restore(taken, &owner), None);
-        assert_eq!(statements.find(b"t", &Need::AS_PREPARED, &owner), None);
+        assert_eq!(id(statements.find(b"t", &Need::AS_PREPARED, &owner)), None);
         let found = statements.find_under(b"a", b"t", &Need::AS_PREPARED, &owner);
-        assert_eq!(found, Some(ServerStatement { id: 1 }));
+        assert_eq!(id(found), Some(1));
     }
 }

@@ -338,7 +338,7 @@ impl Session {
         let owner = self.prepared.get(id).map(|statement| statement.text());
         let told = match (reuse, owner) {
             (Reuse::Yes, Some(owner)) => attached.lease.give_back(cursor.statement, &owner).await,
-            (Reuse::No, Some(owner)) if cursor.statement.is_of_one_client() => {
+            (Reuse::No, Some(owner)) if cursor.statement.is_needed() => {
                 attached.lease.give_back_open(cursor.statement, &owner).await
             }
             _ => attached.lease.close_statement(cursor.statement.id).await,

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use crate::backend::{
-    Aligned, Exclusive, Failure, Fresh, Lease, Need, Owner, PrepareError, Settings, reading_key,
+    Aligned, Arrival, Exclusive, Failure, Fresh, Keeper, Lease, Need, Owner, PrepareError,
+    ServerStatement, Settings, reading_key,
 };
 use crate::error::{SqlError, catalog};
 use crate::executor::relay::AnswerEnd;
@@ -21,6 +22,10 @@ use super::exchange::{Exchanged, KEPT_MAX, LostRead};
 use super::planned::OneShard;
 use super::remembered::{Found, ReadingNow};
 use super::{End, Session};
+
+/// Errors that only rows can cause, so that the server has taken the parameters before: keys that
+/// are there already, and foreign keys.
+const OF_ROWS: [u16; 7] = [1022, 1062, 1216, 1217, 1451, 1452, 1586];
 
 /// What the execution of a client's prepared statement needs of a server.
 #[derive(Clone, Debug)]
@@ -72,7 +77,7 @@ impl Session {
             self.learn_all_user_variables().await;
         }
         let wanted = self.wanted(id);
-        if wanted.need.fresh == Fresh::WillNotDo {
+        if wanted.need.fresh != Fresh::WillDo {
             self.go_to_remembered(id).await;
         }
         let text = self.filled_text(&text, features).await.unwrap_or(text);
@@ -108,7 +113,7 @@ impl Session {
             && !wants_cursor
             && let Some(known) = self.attached[index].lease.known(&text, &wanted.need, &text)
         {
-            return Ok((index, Handle::Shared(known.id)));
+            return Ok((index, Handle::Shared(known)));
         }
         match self.server_statement(index, &text, &text, &wanted, &database, wants_cursor).await {
             Ok(handle) => Ok((index, handle)),
@@ -136,7 +141,7 @@ impl Session {
         if !wants_cursor
             && let Some(known) = lease.statements.find_under(&key, text, &wanted.need, owner)
         {
-            return Ok(Handle::Shared(known.id));
+            return Ok(Handle::Shared(known));
         }
         if wanted.need.fresh == Fresh::WillNotDo {
             return Err(PrepareError::TypesLost);
@@ -161,8 +166,9 @@ impl Session {
         }
     }
 
-    /// Goes to the connection that has the server statement which alone knows how to read the
-    /// parameters. Where that is not possible the execution finds nothing there and is refused.
+    /// Goes to the connection that has the server statement which knows best how to read the
+    /// parameters. Where that is not possible the execution finds nothing there, and is refused if
+    /// no other will do.
     async fn go_to_remembered(&mut self, id: u32) {
         let home = self.prepared.get(id).and_then(|statement| statement.remembered.home());
         if let Some(home) = home {
@@ -171,13 +177,25 @@ impl Session {
     }
 
     /// Notes what a server remembers of an execution.
-    pub(super) fn note_remembered(&mut self, index: Index, id: u32, outcome: &Outcome) {
+    pub(super) fn note_remembered(
+        &mut self,
+        index: Index,
+        id: u32,
+        handle: &mut Handle,
+        outcome: &Outcome,
+    ) {
         let home = self.attached[index].home();
         let Some(statement) = self.prepared.get_mut(id) else { return };
-        if outcome.is_error() {
-            statement.remembered.note_failed(home);
-        } else {
-            statement.remembered.note_executed(home);
+        if outcome.error.is_none_or(|number| OF_ROWS.contains(&number)) {
+            return statement.remembered.note_executed(home, handle.keeper());
+        }
+        let (arrival, keeper) = (handle.arrival(), handle.keeper());
+        let Some(state) = statement.remembered.note_failed(home, arrival, keeper) else { return };
+        match handle {
+            Handle::Shared(statement) => {
+                self.attached[index].lease.statements.note_state(statement.id, state);
+            }
+            Handle::Exclusive(statement) => statement.note_state(state),
         }
     }
 
@@ -285,15 +303,15 @@ async fn prepared(
     Ok(if wants_cursor {
         Handle::Exclusive(lease.prepare_exclusive(text, need).await?)
     } else {
-        Handle::Shared(lease.prepare(text, need, owner).await?.id)
+        Handle::Shared(lease.prepare(text, need, owner).await?)
     })
 }
 
 /// A statement prepared on a connection.
 #[derive(Debug)]
 pub(super) enum Handle {
-    /// By its number; others may execute it too.
-    Shared(u32),
+    /// Others may execute it too.
+    Shared(ServerStatement),
     /// For one cursor.
     Exclusive(Exclusive),
 }
@@ -301,8 +319,22 @@ pub(super) enum Handle {
 impl Handle {
     pub(super) fn id(&self) -> u32 {
         match self {
-            Self::Shared(id) => *id,
+            Self::Shared(statement) => statement.id,
             Self::Exclusive(statement) => statement.id,
+        }
+    }
+
+    fn arrival(&self) -> Arrival {
+        match self {
+            Self::Shared(statement) => statement.arrival,
+            Self::Exclusive(statement) => statement.arrival,
+        }
+    }
+
+    fn keeper(&self) -> Option<&Keeper> {
+        match self {
+            Self::Shared(statement) => statement.keeper.as_ref(),
+            Self::Exclusive(statement) => statement.keeper.as_ref(),
         }
     }
 }

@@ -111,9 +111,10 @@ impl Session {
             }
             Product::MariaDb => None,
         };
-        let remembered = Remembered::new(types, variables, Some(home));
+        let mut remembered = Remembered::new(types, variables, Some(home));
         let variant = remembered.prepared_as();
-        lease.note_prepared(text, prepared.statement_id, variant, owner).await?;
+        let statement = lease.note_prepared(text, prepared.statement_id, variant, owner).await?;
+        remembered.keep(statement.keeper);
         Ok(Judged { answer, params: prepared.params, remembered })
     }
 }

@@ -376,7 +376,7 @@ impl Session {
         let wants_cursor = execute.header.flags & CURSOR_MASK != 0;
         let request = Request::Packet(packet);
         let mut tries = Tries::default();
-        let (index, handle, outcome) = loop {
+        let (index, mut handle, outcome) = loop {
             let attached = self.attach_for_execute(id, found.as_ref(), wants_cursor).await;
             let (index, handle) = match attached {
                 Ok(prepared) => prepared,
@@ -396,7 +396,7 @@ impl Session {
                 }
             }
         };
-        self.note_remembered(index, id, &outcome);
+        self.note_remembered(index, id, &mut handle, &outcome);
         if let Handle::Exclusive(statement) = handle {
             let cursor = self.open_server_cursor(index, statement);
             self.keep_cursor(id, cursor, &outcome).await;

@@ -12,7 +12,9 @@
 //! Where a server statement that was just prepared will not do, the one that the client's last
 //! execution ran on must; if that cannot be had, the execution is refused by name.
 
-use crate::backend::{BoundTypes, Fresh, Need, Settings, ValueKinds, VariableKinds, Variant};
+use crate::backend::{
+    Arrival, BoundTypes, Fresh, Keeper, Need, Settings, ValueKinds, VariableKinds, Variant,
+};
 use crate::wire::statement::Param;
 
 use super::diagnostics::Home;
@@ -26,6 +28,8 @@ pub(super) struct Remembered {
     moved: Option<Moved>,
     /// The connection of the last execution, or of PREPARE.
     home: Option<Home>,
+    /// What keeps the server statement there.
+    keeper: Option<Keeper>,
 }
 
 /// The statement has run under other settings than those of its PREPARE.
@@ -67,7 +71,12 @@ impl Remembered {
         if variables.is_some() {
             types.stop_sharing();
         }
-        Self { types, variables, moved: None, home }
+        Self { types, variables, moved: None, home, keeper: None }
+    }
+
+    /// Notes what keeps the server statement that was prepared for the client.
+    pub(super) fn keep(&mut self, keeper: Option<Keeper>) {
+        self.keeper = keeper;
     }
 
     /// The state that the server statement is in which was just prepared.
@@ -122,10 +131,12 @@ impl Remembered {
         self.home
     }
 
-    /// Notes that a server has run the execution that was bound last, on this connection.
-    pub(super) fn note_executed(&mut self, home: Home) {
+    /// Notes that a server has run the execution that was bound last, on this connection, with
+    /// what keeps its server statement.
+    pub(super) fn note_executed(&mut self, home: Home, keeper: Option<&Keeper>) {
         if self.types.runs_in_its_state() {
             self.home = Some(home);
+            self.keeper = keeper.cloned();
         }
         self.types.note_executed();
     }
@@ -135,11 +146,19 @@ impl Remembered {
         self.types.note_executed();
     }
 
-    /// Notes that it answered with an error.
-    pub(super) fn note_failed(&mut self, home: Home) {
+    /// Notes that it answered with an error, on a server statement that came into its state so.
+    /// Gives the state that this must be taken to be in if it may not be in the one that it is
+    /// counted as.
+    pub(super) fn note_failed(
+        &mut self,
+        home: Home,
+        arrival: Arrival,
+        keeper: Option<&Keeper>,
+    ) -> Option<Variant> {
         if self.types.runs_in_its_state() {
             self.home = Some(home);
+            self.keeper = keeper.cloned();
         }
-        self.types.note_failed();
+        self.types.note_failed(arrival)
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::backend::{
-    Aligned, BoundTypes, Fresh, Need, Owner, Product, ServerKind, ValueKind, VariableKinds,
+    Aligned, Arrival, BoundTypes, Fresh, Need, Owner, Product, ServerKind, ValueKind, VariableKinds,
 };
 use crate::error::{Origin, SqlError, catalog};
 use crate::geo;
@@ -135,9 +135,9 @@ impl Session {
     ) -> Result<(), End> {
         let need = self.need_of_named(&command, named, using).await;
         let mut at_server = self.name_at_server(name, named);
-        if at_server.is_none() && need.fresh == Fresh::WillNotDo {
+        if at_server.is_none() && need.fresh != Fresh::WillDo {
             at_server = self.wait_for_name(name, named).await;
-            if at_server.is_none() {
+            if at_server.is_none() && need.fresh == Fresh::WillNotDo {
                 return self.reply_error(catalog::STATEMENT_LOST.error()).await;
             }
         }
@@ -460,9 +460,9 @@ impl Named {
     pub(super) fn note_executed(&self, home: Home, outcome: &Outcome) {
         let mut remembered = self.remembered.lock();
         if outcome.is_error() {
-            remembered.note_failed(home);
+            remembered.note_failed(home, Arrival::Moved, None);
         } else {
-            remembered.note_executed(home);
+            remembered.note_executed(home, None);
         }
     }
 

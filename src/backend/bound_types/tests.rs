@@ -82,9 +82,79 @@ fn a_value_of_another_type_stays_with_the_statement() {
             "prepared > own 1, fresh",
             "own 1 > own 1, fresh",
             "own 1 > own 1, home",
-            "own 1 > own 2, home",
+            "prepared > own 2, fresh",
         ]
     );
+}
+
+#[test]
+fn clients_whose_values_have_the_same_types_share_a_statement() {
+    use ValueKind as Kind;
+    let of = |derived: ColumnType| {
+        let derived = [BinaryType::signed(derived)].to_vec().into_boxed_slice();
+        let types = BoundTypes::new(&mysql(), Some(derived));
+        types.with_places([NullPlace::Compared].into_iter().collect())
+    };
+    let executions: [&[Kind]; 6] = [
+        &[Kind::Double],
+        &[Kind::Double],
+        // Whoever has bound a DOUBLE reads integers and texts as one.
+        &[Kind::Signed],
+        &[Kind::NegativeText],
+        &[Kind::Date],
+        &[Kind::Double],
+    ];
+    let alike = vec![&[Kind::Double][..]; usize::from(ALIKE) + 1];
+    let needs_then = |derived, executions: &[&[Kind]]| {
+        let executions = [&alike[..], executions].concat();
+        needs(of(derived), &executions).split_off(alike.len())
+    };
+    assert_eq!(
+        needs_then(ColumnType::LongLong, &executions),
+        [
+            "own 1 > [Double], fresh",
+            "[Double] > [Double], fresh",
+            "[Double] > [Double], home",
+            "[Double] > own 2, home",
+            "own 2 > own 2, home",
+            "own 2 > own 2, home",
+        ]
+    );
+    // An integer is prepared again for a larger type, whatever was bound before.
+    let executions: [&[Kind]; 4] =
+        [&[Kind::Signed], &[Kind::Decimal], &[Kind::Double], &[Kind::Unsigned]];
+    assert_eq!(
+        needs(of(ColumnType::VarString), &executions),
+        [
+            "prepared > own 1, fresh",
+            "prepared > own 2, fresh",
+            "prepared > own 3, fresh",
+            "own 3 > own 3, home",
+        ]
+    );
+}
+
+#[test]
+fn a_statement_that_is_not_shared_any_more_leaves_the_shared_state() {
+    use ValueKind as Kind;
+    let kinds = |kind: Kind| -> ValueKinds { [kind].into_iter().collect() };
+    for (kind, fresh) in [(Kind::Double, Fresh::WillDo), (Kind::Null, Fresh::WillNotDo)] {
+        let types = BoundTypes::new(&mysql(), integer_parameter());
+        let mut types = types.with_places([NullPlace::Compared].into_iter().collect());
+        for _ in 0..ALIKE + 2 {
+            types.bind_kinds(kinds(Kind::Double));
+            types.note_executed();
+        }
+        assert!(matches!(types.need().before, Variant::Bound(_)));
+        types.stop_sharing();
+        let need = types.bind_kinds(kinds(kind)).clone();
+        assert_eq!(need.fresh, fresh);
+        assert!(matches!(need.after, Variant::Own(_)), "{need:?}");
+        let shared = Variant::Bound(kinds(Kind::Double));
+        assert_eq!(shared.serves(&need, Product::MySql), fresh == Fresh::WillNotDo);
+        types.note_executed();
+        assert_eq!(types.need().before, need.after);
+    }
 }
 
 #[test]
@@ -164,12 +234,33 @@ fn an_unknown_server_shares_nothing() {
 
 #[test]
 fn a_failed_execution_leaves_a_state_that_only_the_server_knows() {
+    use ValueKind as Kind;
+    let kinds = |kind: Kind| -> ValueKinds { [kind].into_iter().collect() };
     let mut types = BoundTypes::new(&mysql(), text_parameter());
-    let kinds = || [ValueKind::Signed].into_iter().collect();
-    let after = types.bind_kinds(kinds()).after.clone();
-    types.note_failed();
-    let need = types.bind_kinds(kinds());
-    assert_eq!((&need.before, need.fresh), (&after, Fresh::WillNotDo));
+    let state = types.bind_kinds(kinds(Kind::Signed)).after.clone();
+    assert_eq!(types.note_failed(Arrival::Fresh), None);
+    // Values of the same kind come to the same from both states.
+    let need = types.bind_kinds(kinds(Kind::Signed));
+    assert_eq!((&need.before, need.fresh), (&state, Fresh::AtWorst));
+    let need = types.bind_kinds(kinds(Kind::Text));
+    assert_eq!((&need.before, need.fresh), (&state, Fresh::WillNotDo));
+    types.note_executed();
+    let need = types.bind_kinds(kinds(Kind::Signed));
+    assert_eq!((&need.before, need.fresh), (&state, Fresh::WillNotDo));
+}
+
+#[test]
+fn a_fresh_statement_whose_execution_fails_is_in_an_unknown_state() {
+    use ValueKind as Kind;
+    let signed: ValueKinds = [Kind::Signed].into_iter().collect();
+    let mut types = BoundTypes::new(&mysql(), text_parameter());
+    types.bind_kinds(signed.clone());
+    types.note_executed();
+    let state = types.bind_kinds(signed.clone()).before.clone();
+    assert_eq!(types.note_failed(Arrival::There), None);
+    let other = types.note_failed(Arrival::Fresh).expect("it may be as it was prepared");
+    assert_ne!(other, state);
+    assert_eq!(types.bind_kinds(signed).before, state);
 }
 
 #[test]
