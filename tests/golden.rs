@@ -143,7 +143,7 @@ fn literal_table() -> String {
                 |purpose| match decide(kind, input, purpose, ClientCharset::Utf8, value.clone()) {
                     Decision::Use(value) => format!("use {}", shown(&value)),
                     Decision::NoRow => "no row".to_owned(),
-                    Decision::Unusable(why) => why.to_owned(),
+                    Decision::Unusable(unroutable) => unroutable.why.to_owned(),
                 };
             let (compared, stored) = (decision(Purpose::Compare), decision(Purpose::Store));
             let stored = if stored == compared { "the same".to_owned() } else { stored };

@@ -3,6 +3,7 @@
 //! would then lie where its value before that belongs. So it would with AUTO_INCREMENT's number in
 //! the place of 0.
 
+use crate::engine::literal::Unroutable;
 use crate::error::{SqlError, catalog};
 use crate::sql::value::Value;
 
@@ -59,7 +60,6 @@ impl Capacity {
         if self.zero == Zero::Numbered && matches!(value, Value::Int(0) | Value::UInt(0)) {
             return Some(catalog::NUMBERED_ELSEWHERE.error());
         }
-        let unroutable = |why: &str| Some(catalog::UNROUTABLE_VALUE.with(&[&why]));
         let (Value::Text(bytes) | Value::Bytes(bytes)) = value else { return None };
         let text = || std::str::from_utf8(bytes).unwrap_or_default().chars();
         let fits = match self.length {
@@ -68,7 +68,7 @@ impl Capacity {
             Length::Characters(most) => bytes.len() <= most || text().count() <= most,
         };
         if !fits {
-            return unroutable("the value is longer than its column");
+            return Some(Unroutable::TOO_LONG.error());
         }
         let has = |character: char| match self.characters {
             Characters::All => true,
@@ -80,7 +80,7 @@ impl Capacity {
         if kept {
             return None;
         }
-        unroutable("the column's character set may not have all characters of the value")
+        Some(Unroutable::CHARACTERS.error())
     }
 }
 

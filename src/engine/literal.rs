@@ -6,6 +6,7 @@
 //! [`Decision::Unusable`]: a read then asks every shard, a write is refused. A wrong decision here
 //! is a wrong row. `tests/golden/literal_to_shard.txt` prints the table.
 
+use crate::error::{SqlError, catalog};
 use crate::sql::value::Value;
 
 use super::plan::ClientCharset;
@@ -86,10 +87,101 @@ pub enum Decision<'a> {
     /// No row can have it (`= NULL`).
     NoRow,
     /// It cannot be routed by, and why.
-    Unusable(&'static str),
+    Unusable(Unroutable),
 }
 
 use Decision::{NoRow, Unusable, Use};
+
+/// Why a value cannot be routed by, and what to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unroutable {
+    /// Why.
+    pub why: &'static str,
+    advice: &'static str,
+}
+
+impl Unroutable {
+    const NULL_HAS_NO_SHARD: Self =
+        Self::new("NULL has no shard", "give the sharding column a value");
+    const SEVERAL_SHARDS: Self = Self::new(
+        "texts that the column's collation calls equal have several shards",
+        "shard by a vindex of the column's collation, such as unicode_loose_xxhash, or give the column a binary collation",
+    );
+    const NOT_FULL_LENGTH: Self = Self::new(
+        "a BINARY value must be given in full length",
+        "write all bytes of the column, the zeros at its end too",
+    );
+    const LENGTH_UNKNOWN: Self = Self::new(
+        "the length of the BINARY column is not known",
+        "give the column's type with its length in the VSchema",
+    );
+    const INEXACT: Self = Self::new(
+        "equal values of the column's type have several texts",
+        "shard by an integer, text or binary column",
+    );
+    const OTHER_TYPE: Self = Self::new(
+        "the vindex does not fit the column's type",
+        "choose a vindex in the VSchema that takes the column's type",
+    );
+    const NUMBER_TOO_LARGE: Self = Self::new(
+        "the number is out of the column's range or too large to be exact",
+        "write an integer that the column can hold",
+    );
+    const NOT_AN_INTEGER: Self = Self::new(
+        "the value is not an integer in its plain form",
+        "write the value as a whole number, without spaces, a plus, or zeros before it",
+    );
+    const NOT_A_TEXT: Self = Self::new(
+        "a value that is not text is compared with text by conversion",
+        "write the value in quotes, or bind it as a text",
+    );
+    const NOT_UTF8: Self =
+        Self::new("the text is not valid UTF-8", "SET NAMES utf8mb4 and send the value in UTF-8");
+    const EQUAL_TO_OTHERS: Self = Self::new(
+        "the column's collation may call other texts equal to this one",
+        "give the column a collation that the vindex follows: a binary one, or for the unicode_loose vindexes one of Unicode",
+    );
+    const NOT_BYTES: Self = Self::new(
+        "a value that is not text is compared with bytes by conversion",
+        "write the value in quotes, or bind it as bytes",
+    );
+    const FOUR_BYTES: Self = Self::new(
+        "the client's character set has no characters of four bytes",
+        "SET NAMES utf8mb4",
+    );
+    const CLIENT_NOT_UTF8: Self = Self::new(
+        "the client's character set is not UTF-8",
+        "SET NAMES utf8mb4 and send the value in UTF-8",
+    );
+    const CLIENT_NOT_ASCII: Self = Self::new(
+        "the client's character set does not agree with ASCII",
+        "SET NAMES utf8mb4 and send the value in UTF-8",
+    );
+    const NOT_A_PLAIN_DATE: Self = Self::new(
+        "the date is not in its plain form",
+        "write a date that exists as '2024-01-31', with its time as '2024-01-31 23:59:59'",
+    );
+    /// A minus before something that is no small number.
+    pub const NEGATED: Self =
+        Self::new("a minus before text or a large number", "write the negative number itself");
+    /// A text is longer than its column, which would store less or nothing.
+    pub const TOO_LONG: Self =
+        Self::new("the value is longer than its column", "write a value that the column can hold");
+    /// A text has characters that its column may not have.
+    pub const CHARACTERS: Self = Self::new(
+        "the column's character set may not have all characters of the value",
+        "write characters of the column's character set, or give the column utf8mb4",
+    );
+
+    const fn new(why: &'static str, advice: &'static str) -> Self {
+        Self { why, advice }
+    }
+
+    /// The refusal of a statement for it.
+    pub fn error(self) -> SqlError {
+        catalog::UNROUTABLE_VALUE.advising(&[&self.why], self.advice)
+    }
+}
 
 /// The table.
 pub fn decide(
@@ -103,7 +195,7 @@ pub fn decide(
         return match purpose {
             Purpose::Compare => NoRow,
             Purpose::Store if kind == ColumnKind::AsVitess => Use(value),
-            Purpose::Store => Unusable("NULL has no shard"),
+            Purpose::Store => Unusable(Unroutable::NULL_HAS_NO_SHARD),
         };
     }
     if input == VindexInput::Nothing || kind == ColumnKind::AsVitess {
@@ -116,9 +208,7 @@ pub fn decide(
         (ColumnKind::Text(equality), VindexInput::Bytes) => match equality {
             TextEquality::Exact => text(value, charset, ascii_too),
             TextEquality::ExactUnpadded => text(value, charset, |text| !text.ends_with(b" ")),
-            TextEquality::Unicode | TextEquality::Other => {
-                Unusable("texts that the column's collation calls equal have several shards")
-            }
+            TextEquality::Unicode | TextEquality::Other => Unusable(Unroutable::SEVERAL_SHARDS),
         },
         (ColumnKind::Text(TextEquality::Other), VindexInput::Weights) => {
             text(value, charset, |text| text.is_ascii())
@@ -132,13 +222,11 @@ pub fn decide(
                 Use(Value::Bytes(bytes)) if bytes.len() == length as usize => {
                     Use(Value::Bytes(bytes))
                 }
-                Use(_) => Unusable("a BINARY value must be given in full length"),
+                Use(_) => Unusable(Unroutable::NOT_FULL_LENGTH),
                 other => other,
             }
         }
-        (ColumnKind::FixedBinary { length: None }, _) => {
-            Unusable("the length of the BINARY column is not known")
-        }
+        (ColumnKind::FixedBinary { length: None }, _) => Unusable(Unroutable::LENGTH_UNKNOWN),
         (ColumnKind::Date, VindexInput::Bytes) => match purpose {
             Purpose::Compare => canonical_temporal(value, is_date),
             Purpose::Store => canonical_temporal(value, is_stored_date),
@@ -147,10 +235,8 @@ pub fn decide(
             Purpose::Compare => canonical_temporal(value, is_datetime),
             Purpose::Store => canonical_temporal(value, is_stored_datetime),
         },
-        (ColumnKind::Inexact, _) => {
-            Unusable("equal values of the column's type have several texts")
-        }
-        _ => Unusable("the vindex does not fit the column's type"),
+        (ColumnKind::Inexact, _) => Unusable(Unroutable::INEXACT),
+        _ => Unusable(Unroutable::OTHER_TYPE),
     }
 }
 
@@ -203,13 +289,13 @@ fn integer(value: Value<'_>, min: i128, max: i128) -> Decision<'static> {
     };
     match number {
         Some(number) if number.abs() >= limit || number < min || number > max => {
-            Unusable("the number is out of the column's range or too large to be exact")
+            Unusable(Unroutable::NUMBER_TOO_LARGE)
         }
         Some(number) => match i64::try_from(number) {
             Ok(number) => Use(Value::Int(number)),
             Err(_) => Use(Value::UInt(number as u64)),
         },
-        None => Unusable("the value is not an integer in its plain form"),
+        None => Unusable(Unroutable::NOT_AN_INTEGER),
     }
 }
 
@@ -245,19 +331,15 @@ fn ascii_too(_: &[u8]) -> bool {
 /// number: '1', '01' and '1abc' are all equal to it.
 fn text(value: Value<'_>, charset: ClientCharset, fits: impl Fn(&[u8]) -> bool) -> Decision<'_> {
     let Value::Text(text) = value else {
-        return Unusable("a value that is not text is compared with text by conversion");
+        return Unusable(Unroutable::NOT_A_TEXT);
     };
     if let Err(reason) = keeps(charset, &text) {
         return Unusable(reason);
     }
     if std::str::from_utf8(&text).is_err() {
-        return Unusable("the text is not valid UTF-8");
+        return Unusable(Unroutable::NOT_UTF8);
     }
-    if fits(&text) {
-        Use(Value::Text(text))
-    } else {
-        Unusable("the column's collation may call other texts equal to this one")
-    }
+    if fits(&text) { Use(Value::Text(text)) } else { Unusable(Unroutable::EQUAL_TO_OTHERS) }
 }
 
 fn binary(value: Value<'_>, charset: ClientCharset) -> Decision<'_> {
@@ -267,28 +349,26 @@ fn binary(value: Value<'_>, charset: ClientCharset) -> Decision<'_> {
             Ok(()) => Use(Value::Bytes(text)),
             Err(reason) => Unusable(reason),
         },
-        _ => Unusable("a value that is not text is compared with bytes by conversion"),
+        _ => Unusable(Unroutable::NOT_BYTES),
     }
 }
 
 /// Whether a text from the client is that text in UTF-8 to a server, too.
-fn keeps(charset: ClientCharset, text: &[u8]) -> Result<(), &'static str> {
+fn keeps(charset: ClientCharset, text: &[u8]) -> Result<(), Unroutable> {
     match charset {
         ClientCharset::Utf8 => Ok(()),
         ClientCharset::Utf8ThreeBytes if text.iter().all(|byte| *byte < 0xf0) => Ok(()),
-        ClientCharset::Utf8ThreeBytes => {
-            Err("the client's character set has no characters of four bytes")
-        }
+        ClientCharset::Utf8ThreeBytes => Err(Unroutable::FOUR_BYTES),
         ClientCharset::Ascii if text.is_ascii() => Ok(()),
-        ClientCharset::Ascii => Err("the client's character set is not UTF-8"),
-        ClientCharset::Unknown => Err("the client's character set does not agree with ASCII"),
+        ClientCharset::Ascii => Err(Unroutable::CLIENT_NOT_UTF8),
+        ClientCharset::Unknown => Err(Unroutable::CLIENT_NOT_ASCII),
     }
 }
 
 fn canonical_temporal(value: Value<'_>, is_plain: impl Fn(&[u8]) -> bool) -> Decision<'_> {
     match value {
         Value::Text(text) | Value::Temporal(text) if is_plain(&text) => Use(Value::Text(text)),
-        _ => Unusable("the date is not in its plain form"),
+        _ => Unusable(Unroutable::NOT_A_PLAIN_DATE),
     }
 }
 

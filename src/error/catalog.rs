@@ -119,7 +119,7 @@ catalog! {
 
     // 09: precondition failed
     UNROUTABLE_VALUE = "GG09010", 1235, b"42000", Client,
-        "cannot choose a shard by this value: {}", "write the value in the plain form of the column's type, and give the column's type in the VSchema";
+        "cannot choose a shard by this value: {}", "route by a value that the vindex maps to a shard";
     BAD_HANDSHAKE = "GG03009", 1043, b"08S01", Client,
         "bad handshake: {}", "check the client library, and that it uses TLS only where it is offered";
     OLD_CLIENT = "GG09004", 1251, b"08004", Client,

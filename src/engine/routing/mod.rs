@@ -16,7 +16,7 @@ use crate::vschema::NamedVindex;
 use crate::vschema::vindex::{Mapping, Vindex};
 
 use crate::engine::capacity::Capacity;
-use crate::engine::literal::{ColumnKind, Decision, Purpose, VindexInput, decide};
+use crate::engine::literal::{ColumnKind, Decision, Purpose, Unroutable, VindexInput, decide};
 use crate::engine::plan::{Bindings, Resolution, ShardPart};
 
 mod within;
@@ -427,9 +427,7 @@ impl<'a, B: Bindings> Mapper<'a, B> {
                 Some(error) => Err(Failure::Unusable(error)),
             },
             Decision::NoRow => Ok(None),
-            Decision::Unusable(why) => {
-                Err(Failure::Unusable(catalog::UNROUTABLE_VALUE.with(&[&why])))
-            }
+            Decision::Unusable(why) => Err(Failure::Unusable(why.error())),
         }
     }
 
@@ -523,10 +521,7 @@ fn negated(value: Value<'_>) -> Result<Value<'static>, Failure> {
         },
         Value::UInt(number) if number == i64::MIN.unsigned_abs() => Value::Int(i64::MIN),
         Value::Float(number) => Value::Float(-number),
-        _ => {
-            let why = "a minus before text or a large number";
-            return Err(Failure::Unusable(catalog::UNROUTABLE_VALUE.with(&[&why])));
-        }
+        _ => return Err(Failure::Unusable(Unroutable::NEGATED.error())),
     })
 }
 
