@@ -31,6 +31,7 @@ use crate::observe::Metrics;
 use crate::session::accounts::Accounts;
 use crate::session::region::Geography;
 use crate::session::{Collations, Services, gauges};
+use crate::sql::STACK_BYTES;
 use crate::topology::{self, Topology};
 use crate::vschema::store::StateFolder;
 use crate::wire::auth::caching_sha2::RsaKey;
@@ -65,6 +66,11 @@ pub struct App {
     monitors: tokio::runtime::Runtime,
 }
 
+/// A thread that reads statements.
+fn reader(name: String) -> std::thread::Builder {
+    std::thread::Builder::new().name(name).stack_size(STACK_BYTES)
+}
+
 impl App {
     /// Builds all parts and starts to accept clients.
     pub fn start(config: &Config) -> Result<Self, StartError> {
@@ -76,6 +82,7 @@ impl App {
         let monitors = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("monitor")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|e| StartError(format!("cannot start the monitors: {e}")))?;
@@ -116,11 +123,11 @@ impl App {
                 services: Arc::clone(&services),
                 stopped: stopped.clone(),
             };
-            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+            let thread = reader(format!("worker-{number}"));
             let thread = thread.spawn(move || worker.run(listeners, inbox));
             workers.push(thread.map_err(|e| StartError(format!("cannot start a thread: {e}")))?);
         }
-        let thread = std::thread::Builder::new().name("control".to_owned());
+        let thread = reader("control".to_owned());
         let thread = thread.spawn(move || control.run());
         workers.push(thread.map_err(|e| StartError(format!("cannot start a thread: {e}")))?);
         Ok(Self { services, workers, stop, address, control_address, monitors })

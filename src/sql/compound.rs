@@ -30,7 +30,7 @@ pub(super) struct Compound {
     open: SmallVec<[Block; 8]>,
     /// Before the body, where its first word may come after any other.
     in_header: bool,
-    /// In the parentheses of the header.
+    /// In so many parentheses, where no statement begins.
     depth: u32,
     /// A statement of the body can begin here.
     at_start: bool,
@@ -87,12 +87,12 @@ impl Compound {
             self.enter(Block::Expression, false);
         } else if is(b"while")
             || is(b"for") && (at_start || may_begin && is_loop(rest.clone(), text))
-            || is(b"if") && !is_function(rest.clone(), text)
+            || is(b"if") && self.depth == 0 && !is_function(rest.clone(), text)
         {
             self.enter(Block::Statements, false);
         } else if is(b"loop") {
             self.enter(Block::Statements, true);
-        } else if is(b"repeat") && !is_function(rest.clone(), text) {
+        } else if is(b"repeat") && self.depth == 0 && !is_function(rest.clone(), text) {
             self.enter(Block::Repeat, true);
         } else if is(b"until") {
             if let Some(block @ Block::Repeat) = self.open.last_mut() {

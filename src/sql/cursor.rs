@@ -1,11 +1,14 @@
 //! The significant tokens of one statement, and a place in them: what parsers read from.
 
+use std::cell::OnceCell;
+
 use smallvec::SmallVec;
 
 use super::ast::{HoleId, Ident, Span};
 use super::lexer::Lexer;
 use super::mode::LexMode;
 use super::scan::{Hole, Scan};
+use super::steps::step;
 use super::token::{LexError, LexProblem, Token, TokenKind};
 
 /// A statement as tokens without comments. The frames of version comments are left out too, so
@@ -17,6 +20,17 @@ pub(crate) struct Cursor<'a> {
     tokens: SmallVec<[Significant; 24]>,
     holes: SmallVec<[Hole; 16]>,
     at: usize,
+    /// For each token that opens a parenthesis, as soon as somebody asks.
+    parentheses: OnceCell<Box<[Parenthesis]>>,
+}
+
+/// What an opening parenthesis stands before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parenthesis {
+    /// The number of the token that closes it; 0 if none does.
+    close: u32,
+    /// The number of the first token in it that opens no other.
+    inside: u32,
 }
 
 /// A token, and the number of the hole that it is.
@@ -55,18 +69,21 @@ impl<'a> Cursor<'a> {
             tokens.push(Significant { token, hole });
             if token.kind == TokenKind::End {
                 let holes = scan.holes().iter().copied().collect();
-                return Ok(Self { text, mode, tokens, holes, at: 0 });
+                let parentheses = OnceCell::new();
+                return Ok(Self { text, mode, tokens, holes, at: 0, parentheses });
             }
         }
     }
 
     /// The current token.
     pub(crate) fn peek(&self) -> Token {
+        step();
         self.tokens[self.at].token
     }
 
     /// The token `ahead` tokens after the current one.
     pub(crate) fn peek_at(&self, ahead: usize) -> Token {
+        step();
         self.tokens[(self.at + ahead).min(self.tokens.len() - 1)].token
     }
 
@@ -212,11 +229,63 @@ impl<'a> Cursor<'a> {
         Some(ident)
     }
 
+    /// How far ahead the `)` is that closes the `(` which is `ahead` tokens on.
+    pub(crate) fn closing(&self, ahead: usize) -> Option<usize> {
+        let close = self.parenthesis(ahead).close as usize;
+        (close > 0).then(|| close - self.at)
+    }
+
+    /// How far ahead the first token is that is no `(`, if the current one is one.
+    pub(crate) fn behind_openings(&self) -> usize {
+        (self.parenthesis(0).inside as usize).saturating_sub(self.at)
+    }
+
+    fn parenthesis(&self, ahead: usize) -> Parenthesis {
+        let all = self.parentheses.get_or_init(|| self.pair_parentheses());
+        all.get(self.at + ahead).copied().unwrap_or_default()
+    }
+
+    fn pair_parentheses(&self) -> Box<[Parenthesis]> {
+        let mut all = vec![Parenthesis::default(); self.tokens.len()].into_boxed_slice();
+        let mut open = Vec::new();
+        for (at, significant) in self.tokens.iter().enumerate() {
+            step();
+            if significant.token.kind != TokenKind::Symbol {
+                continue;
+            }
+            match self.bytes(significant.token) {
+                b"(" => open.push(at),
+                b")" => {
+                    if let Some(opened) = open.pop() {
+                        all[opened].close = at as u32;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut inside = self.tokens.len();
+        for (at, significant) in self.tokens.iter().enumerate().rev() {
+            let opens = significant.token.kind == TokenKind::Symbol
+                && self.bytes(significant.token) == b"(";
+            if opens {
+                all[at].inside = inside as u32;
+            } else {
+                inside = at;
+            }
+        }
+        all
+    }
+
     /// Moves to the end of a balanced pair of parentheses, whose opening one is the current token.
     /// `false` if the closing one is missing.
     pub(crate) fn skip_parentheses(&mut self) -> bool {
-        let mut depth = 0u32;
-        while !self.at_end() {
+        self.skip_parentheses_within(usize::MAX)
+    }
+
+    /// The same; also `false` if more tokens than `limit` are in them.
+    pub(crate) fn skip_parentheses_within(&mut self, limit: usize) -> bool {
+        let (mut depth, end) = (0u32, self.at.saturating_add(limit));
+        while !self.at_end() && self.at < end {
             if self.at_symbol("(") {
                 depth += 1;
             } else if self.at_symbol(")") {

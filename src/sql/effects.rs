@@ -7,6 +7,8 @@
 
 mod routine;
 
+use std::collections::HashSet;
+
 use super::ast::Ident;
 use super::builtin::is_builtin;
 use super::control::set::{Scope, SetItem};
@@ -21,7 +23,7 @@ use super::token::TokenKind;
 pub use routine::{effects_of_body, effects_of_routine};
 
 /// One thing that a statement may leave behind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// A user variable may have another value; its name in lower case, without `@`.
     UserVariable(String),
@@ -66,7 +68,7 @@ pub enum Effect {
 }
 
 /// A name that may have a database before it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name {
     /// The database, if written.
     pub database: Option<String>,
@@ -113,7 +115,7 @@ pub fn effects(text: &[u8], mode: LexMode, scan: &Scan) -> Vec<Effect> {
     if kind == Kind::Compound {
         return effects_of_body(text, mode);
     }
-    let mut found = Vec::new();
+    let mut found = Found::default();
     match kind {
         Kind::Drop | Kind::Alter | Kind::Rename => found.push(Effect::LooksAtTables),
         Kind::LockTables if cursor.word_at(1, "INSTANCE") => {
@@ -145,7 +147,43 @@ pub fn effects(text: &[u8], mode: LexMode, scan: &Scan) -> Vec<Effect> {
             Kind::Call | Kind::Execute | Kind::LoadData | Kind::Diagnostics | Kind::Other
         );
     words(&mut cursor, kind, assigns, &mut found);
-    found
+    found.list
+}
+
+/// The effects that were found, each once.
+#[derive(Default)]
+struct Found {
+    list: Vec<Effect>,
+    /// The same, as soon as they are many.
+    seen: HashSet<Effect>,
+    /// All variables before this token are in the list.
+    read: usize,
+}
+
+impl Extend<Effect> for Found {
+    fn extend<T: IntoIterator<Item = Effect>>(&mut self, effects: T) {
+        for effect in effects {
+            self.push(effect);
+        }
+    }
+}
+
+impl Found {
+    fn push(&mut self, effect: Effect) {
+        const MANY: usize = 16;
+        if self.list.len() < MANY {
+            if !self.list.contains(&effect) {
+                self.list.push(effect);
+            }
+            return;
+        }
+        if self.seen.is_empty() {
+            self.seen.extend(self.list.iter().cloned());
+        }
+        if self.seen.insert(effect.clone()) {
+            self.list.push(effect);
+        }
+    }
 }
 
 /// Statements without a kind of their own that leave nothing but values of user variables.
@@ -174,7 +212,7 @@ fn set_by_parameters(cursor: &mut Cursor<'_>) -> Vec<Effect> {
 const UNREAD: Effect = Effect::Unknown("a name that is not understood");
 
 /// Walks over all words: variables and functions, wherever they stand.
-fn words(cursor: &mut Cursor<'_>, kind: Kind, assigns: bool, found: &mut Vec<Effect>) {
+fn words(cursor: &mut Cursor<'_>, kind: Kind, assigns: bool, found: &mut Found) {
     // The name after these is a table's, whose columns may stand in parentheses.
     let names_table = |cursor: &Cursor<'_>| cursor.at_any_word(&["INTO", "TABLE", "REFERENCES"]);
     let mut placeholders = 0;
@@ -185,10 +223,7 @@ fn words(cursor: &mut Cursor<'_>, kind: Kind, assigns: bool, found: &mut Vec<Eff
             TokenKind::Placeholder => placeholders += 1,
             TokenKind::UserVariable if assigns => {
                 let name = super::control::set::user_variable_name(cursor.bytes(token));
-                let effect = Effect::UserVariable(name);
-                if !found.contains(&effect) {
-                    found.push(effect);
-                }
+                found.push(Effect::UserVariable(name));
             }
             TokenKind::Word | TokenKind::QuotedIdentifier => {
                 if std::mem::take(&mut called_procedure) {
@@ -206,7 +241,7 @@ fn words(cursor: &mut Cursor<'_>, kind: Kind, assigns: bool, found: &mut Vec<Eff
                 if let Some(name) = eat_called(cursor) {
                     if kind == Kind::Set && !is_lock(&name.name) {
                         // Outside of queries a stored function may give values back (OUT).
-                        routine::all_variables(cursor.clone(), found);
+                        routine::variables_in_parentheses(cursor, found);
                     }
                     function(cursor, name, placeholders, found);
                     continue;
@@ -241,27 +276,36 @@ fn is_lock(name: &str) -> bool {
 }
 
 /// A called function; the cursor is at its parenthesis.
-fn function(cursor: &Cursor<'_>, name: Name, placeholders: usize, found: &mut Vec<Effect>) {
+fn function(cursor: &mut Cursor<'_>, name: Name, placeholders: usize, found: &mut Found) {
     let effect = match name.name.to_ascii_lowercase().as_str() {
-        "get_lock" if name.database.is_none() => lock_name(&mut cursor.clone(), placeholders),
+        "get_lock" if name.database.is_none() => {
+            let mark = cursor.mark();
+            let effect = lock_name(cursor, placeholders);
+            cursor.reset(mark);
+            effect
+        }
         "release_lock" if name.database.is_none() => Effect::ReleasesLock,
         "release_all_locks" if name.database.is_none() => Effect::ReleasesAllLocks,
         _ => Effect::Function(name),
     };
-    if !found.contains(&effect) {
-        found.push(effect);
-    }
+    found.push(effect);
 }
+
+/// The name of a lock that is computed by more tokens than this is not computed again.
+const LOCK_NAME_MAX: usize = 256;
 
 /// The first argument of GET_LOCK(), if it can be computed once more by itself.
 fn lock_name(cursor: &mut Cursor<'_>, placeholders: usize) -> Effect {
     let unknown = Effect::UnknownLocks;
     cursor.advance();
-    let start = cursor.start();
+    let (start, begin) = (cursor.start(), cursor.mark());
     if cursor.peek().kind == TokenKind::Placeholder && cursor.symbol_at(1, ",") {
         return Effect::NamedLockOfParameter(placeholders);
     }
     while !cursor.at_end() && !cursor.at_symbol(",") {
+        if cursor.mark() > begin + LOCK_NAME_MAX {
+            return unknown;
+        }
         let token = cursor.peek();
         let fine = match token.kind {
             // A word may be a column, unless it is called.
@@ -294,7 +338,7 @@ fn lock_name(cursor: &mut Cursor<'_>, placeholders: usize) -> Effect {
 /// Moves over parentheses; `false` if anything but literals, variables and calls is in them.
 fn arguments_are_plain(cursor: &mut Cursor<'_>) -> bool {
     let begin = cursor.mark();
-    if !cursor.skip_parentheses() {
+    if !cursor.skip_parentheses_within(LOCK_NAME_MAX) {
         return false;
     }
     let end = cursor.mark();

@@ -8,6 +8,7 @@ use memchr::{memchr, memchr2, memmem};
 use super::byte_class::{self, SPACE, WORD, WORD_START};
 use super::charset::is_charset;
 use super::mode::{Backslash, DoubleQuote, LexMode, VersionComment};
+use super::steps::step;
 use super::token::{LexError, LexProblem, Token, TokenKind};
 
 /// Splits a statement text into tokens, comments included.
@@ -18,6 +19,8 @@ pub struct Lexer<'a> {
     class: &'static [u8; 256],
     at: usize,
     in_version_comment: bool,
+    /// Where the next comment ends, as far as it was looked for: no other end is before it.
+    next_close: usize,
     /// End of the last token if that was an identifier: `a.5` has a column `5`, `.5` is a number.
     identifier_end: usize,
     /// The next token is the name after a dot, so digits do not make a number.
@@ -38,6 +41,7 @@ impl<'a> Lexer<'a> {
             class: byte_class::of(mode.charset),
             at: at as usize,
             in_version_comment: false,
+            next_close: 0,
             identifier_end: usize::MAX,
             after_dot: false,
         }
@@ -46,6 +50,7 @@ impl<'a> Lexer<'a> {
     /// The next token; [`TokenKind::End`] at the end, as often as it is asked.
     #[inline]
     pub fn token(&mut self) -> Result<Token, LexError> {
+        step();
         while let Some(byte) = self.text.get(self.at)
             && self.class[*byte as usize] & SPACE != 0
         {
@@ -380,9 +385,11 @@ impl<'a> Lexer<'a> {
             false => versions.of_comment(number, digits),
         };
         // One with another comment in it ends where the inner one does on some servers only.
-        let rest = &self.text[at..];
-        let end = memmem::find(rest, b"*/").unwrap_or(rest.len());
-        let nests = memmem::find(&rest[..end], b"/*").is_some();
+        if self.next_close < at {
+            let rest = &self.text[at..];
+            self.next_close = at + memmem::find(rest, b"*/").unwrap_or(rest.len());
+        }
+        let nests = memmem::find(&self.text[at..self.next_close], b"/*").is_some();
         self.at = at + digits;
         match comment {
             VersionComment::Code => Some(TokenKind::VersionOpen),

@@ -7,6 +7,10 @@
 //!
 //! This module must not know VSchemas, shards or sockets.
 
+/// The stack of a thread that reads statements, in bytes: a tree may be some thousand nodes high,
+/// and builds that are not optimised take about a kilobyte for each.
+pub const STACK_BYTES: usize = 8 << 20;
+
 pub mod ast;
 pub mod control;
 pub mod effects;
@@ -23,6 +27,7 @@ pub mod scan;
 pub mod sequence_use;
 pub mod splice;
 pub mod statement_kind;
+pub mod steps;
 pub mod stored_programs;
 pub mod system_variable;
 pub mod token;

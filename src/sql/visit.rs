@@ -5,6 +5,8 @@ use super::ast::{
     SetExpr, Statement, TableFactor, TableRef, With,
 };
 
+use super::steps::step;
+
 /// What a walk calls. Each method returns whether the walk goes on inside.
 pub trait Visitor {
     /// An expression.
@@ -143,6 +145,7 @@ fn walk_exprs<'a, V: Visitor>(visitor: &mut V, exprs: impl IntoIterator<Item = &
 
 /// Visits an expression and what is in it, subqueries included.
 pub fn walk_expr<V: Visitor>(visitor: &mut V, expr: &Expr) {
+    step();
     if visitor.expr(expr) == Walk::Past {
         return;
     }

@@ -1,7 +1,7 @@
 //! What a stored routine or a trigger may leave behind, from its text. Variables that it only reads
 //! are left out, because many triggers ask one whether they are to do nothing.
 
-use super::{Effect, eat_called, eat_name, function, is_lock, temporary_name};
+use super::{Effect, Found, eat_called, eat_name, function, is_lock, temporary_name};
 use crate::sql::control::set::{self, Scope, SetItem};
 use crate::sql::cursor::Cursor;
 use crate::sql::mode::LexMode;
@@ -33,7 +33,7 @@ fn effects_behind(text: &[u8], mode: LexMode, skip_head: fn(&mut Cursor<'_>)) ->
     }
     let Ok(mut cursor) = Cursor::new(text, mode, &scan) else { return vec![UNREAD] };
     skip_head(&mut cursor);
-    let mut found = Vec::new();
+    let mut found = Found::default();
     let mut begins = false;
     // Whether a SET can be the body by itself.
     let mut is_head = true;
@@ -64,28 +64,27 @@ fn effects_behind(text: &[u8], mode: LexMode, skip_head: fn(&mut Cursor<'_>)) ->
         cursor.advance();
     }
     // The names of locks depend on the routine's own variables.
-    for effect in &mut found {
+    for effect in &mut found.list {
         if matches!(effect, Effect::NamedLock(_) | Effect::NamedLockOfParameter(_)) {
             *effect = Effect::UnknownLocks;
         }
     }
-    found
-}
-
-fn push(found: &mut Vec<Effect>, effect: Effect) {
-    if !found.contains(&effect) {
-        found.push(effect);
-    }
+    found.list
 }
 
 /// The variable that the cursor is at.
-fn variable(cursor: &Cursor<'_>, found: &mut Vec<Effect>) {
+fn variable(cursor: &Cursor<'_>, found: &mut Found) {
     let name = set::user_variable_name(cursor.bytes(cursor.peek()));
-    push(found, Effect::UserVariable(name));
+    found.push(Effect::UserVariable(name));
 }
 
-/// All variables up to the end of the parentheses that the cursor is at, or of the statement.
-pub(super) fn all_variables(mut cursor: Cursor<'_>, found: &mut Vec<Effect>) {
+/// All variables up to the end of the parentheses that the cursor is at, which stays there.
+pub(super) fn variables_in_parentheses(cursor: &mut Cursor<'_>, found: &mut Found) {
+    let mark = cursor.mark();
+    if mark < found.read {
+        // They are in others, which have been read.
+        return;
+    }
     let mut depth = 0;
     while !cursor.at_end() && !cursor.at_symbol(";") {
         if cursor.at_symbol("(") {
@@ -93,57 +92,75 @@ pub(super) fn all_variables(mut cursor: Cursor<'_>, found: &mut Vec<Effect>) {
         } else if cursor.at_symbol(")") {
             depth -= 1;
             if depth == 0 {
-                return;
+                break;
             }
         } else if cursor.peek().kind == TokenKind::UserVariable {
-            variable(&cursor, found);
+            variable(cursor, found);
         }
         cursor.advance();
     }
+    found.read = cursor.mark();
+    cursor.reset(mark);
+}
+
+/// All variables up to the end of the statement that the cursor is in, which stays where it is.
+fn all_variables(cursor: &mut Cursor<'_>, found: &mut Found) {
+    let mark = cursor.mark();
+    if mark < found.read {
+        cursor.reset(found.read);
+    }
+    while !cursor.at_end() && !cursor.at_symbol(";") {
+        if cursor.peek().kind == TokenKind::UserVariable {
+            variable(cursor, found);
+        }
+        cursor.advance();
+    }
+    found.read = cursor.mark();
+    cursor.reset(mark);
 }
 
 /// Moves over the name of a function that is called; its arguments may be given back (OUT).
-fn called(cursor: &mut Cursor<'_>, found: &mut Vec<Effect>) -> bool {
+fn called(cursor: &mut Cursor<'_>, found: &mut Found) -> bool {
     let Some(name) = eat_called(cursor) else { return false };
     if !is_lock(&name.name) {
-        all_variables(cursor.clone(), found);
+        variables_in_parentheses(cursor, found);
     }
     function(cursor, name, 0, found);
     true
 }
 
 /// A word of the body; moves over it.
-fn word(cursor: &mut Cursor<'_>, found: &mut Vec<Effect>) {
+fn word(cursor: &mut Cursor<'_>, found: &mut Found) {
     if cursor.eat_word("CALL") {
         let effect = eat_name(cursor).map_or(super::UNREAD, Effect::Procedure);
-        push(found, effect);
+        found.push(effect);
         if cursor.at_symbol("(") {
-            all_variables(cursor.clone(), found);
+            variables_in_parentheses(cursor, found);
         }
     } else if cursor.eat_word("INTO") {
         into(cursor, found);
     } else if cursor.at_word("GET") {
-        all_variables(cursor.clone(), found);
+        all_variables(cursor, found);
         cursor.advance();
     } else if cursor.eat_word("SET") {
         // Not at the start of a statement that was recognised, or one of UPDATE's.
         if cursor.peek().kind == TokenKind::UserVariable {
-            all_variables(cursor.clone(), found);
+            all_variables(cursor, found);
         }
     } else if cursor.eat_word("TEMPORARY") {
         // DROP TEMPORARY is found too, and does no harm: the table is looked for afterwards.
         if let Some(name) = temporary_name(cursor) {
-            push(found, Effect::TemporaryTable(name));
+            found.push(Effect::TemporaryTable(name));
         }
     } else if cursor.at_any_word(&["PREPARE", "EXECUTE"]) {
-        push(found, Effect::Unknown("statements that a stored routine makes up"));
+        found.push(Effect::Unknown("statements that a stored routine makes up"));
         cursor.advance();
     } else if cursor.at_any_word(&["XA", "HANDLER", "FLUSH"])
         && cursor.peek_at(1).kind == TokenKind::Word
     {
         // HANDLER FOR declares what is done after an error.
         if !cursor.word_at(1, "FOR") {
-            push(found, Effect::Unknown("XA, HANDLER or FLUSH in a stored routine"));
+            found.push(Effect::Unknown("XA, HANDLER or FLUSH in a stored routine"));
         }
         cursor.advance();
     } else {
@@ -152,7 +169,7 @@ fn word(cursor: &mut Cursor<'_>, found: &mut Vec<Effect>) {
 }
 
 /// The targets of SELECT .. INTO and FETCH .. INTO, or a table's name.
-fn into(cursor: &mut Cursor<'_>, found: &mut Vec<Effect>) {
+fn into(cursor: &mut Cursor<'_>, found: &mut Found) {
     loop {
         if cursor.peek().kind == TokenKind::UserVariable {
             variable(cursor, found);
@@ -167,7 +184,7 @@ fn into(cursor: &mut Cursor<'_>, found: &mut Vec<Effect>) {
 }
 
 /// SET .. up to the semicolon.
-fn assignments(cursor: &mut Cursor<'_>, mode: LexMode, found: &mut Vec<Effect>) {
+fn assignments(cursor: &mut Cursor<'_>, mode: LexMode, found: &mut Found) {
     let start = cursor.start() as usize;
     let mut begins = false;
     while !cursor.at_end() && !cursor.at_symbol(";") {
@@ -187,27 +204,27 @@ fn assignments(cursor: &mut Cursor<'_>, mode: LexMode, found: &mut Vec<Effect>) 
         .ok()
         .and_then(|()| Cursor::new(text, mode, &scan).ok())
         .and_then(|mut inner| set::parse(&mut inner).ok());
-    let Some(parsed) = parsed else { return push(found, UNREAD_SET) };
+    let Some(parsed) = parsed else { return found.push(UNREAD_SET) };
     for item in parsed.items {
         match item {
             SetItem::System { scope: Scope::Session | Scope::Unscoped, name, .. } => {
                 let name = system_variable::modern_name(&name);
                 if system_variable::keeping(name).is_some() {
-                    push(found, Effect::SystemVariable(name.to_owned()));
+                    found.push(Effect::SystemVariable(name.to_owned()));
                 }
             }
             SetItem::System { .. } | SetItem::User { .. } => {}
             SetItem::Names { .. } | SetItem::CharacterSet(_) => {
                 for name in CHARSETS {
-                    push(found, Effect::SystemVariable((*name).to_owned()));
+                    found.push(Effect::SystemVariable((*name).to_owned()));
                 }
             }
             SetItem::Transaction { .. } => {
                 for name in ["transaction_isolation", "transaction_read_only"] {
-                    push(found, Effect::SystemVariable(name.to_owned()));
+                    found.push(Effect::SystemVariable(name.to_owned()));
                 }
             }
-            SetItem::CanaryPercent(_) | SetItem::Other(_) => push(found, UNREAD_SET),
+            SetItem::CanaryPercent(_) | SetItem::Other(_) => found.push(UNREAD_SET),
         }
     }
 }

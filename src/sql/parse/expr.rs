@@ -1,7 +1,7 @@
 //! Operators, from OR down to the arithmetic ones, in the levels of MySQL's grammar: expr,
 //! bool_pri, predicate, bit_expr. What stands below is in `primary.rs`.
 
-use super::{CHAIN_MAX, Gap, Parsed, Parser};
+use super::{Gap, Parsed, Parser};
 use crate::sql::ast::{Comparison, Expr, ExprKind, Span};
 
 impl Parser<'_> {
@@ -58,12 +58,17 @@ impl Parser<'_> {
 
     /// bool_pri, and IS TRUE around it.
     fn comparison(&mut self) -> Parsed<Expr> {
+        self.chain(Self::comparisons)
+    }
+
+    fn comparisons(&mut self) -> Parsed<Expr> {
         let start = self.cursor.start();
         let mut left = self.predicate()?;
-        for _ in 0..CHAIN_MAX {
+        loop {
             if self.cursor.eat_word("IS") {
                 let negated = self.cursor.eat_word("NOT");
                 if self.cursor.eat_word("NULL") {
+                    self.link()?;
                     left = self.node(start, ExprKind::IsNull { expr: Box::new(left), negated });
                     continue;
                 }
@@ -74,6 +79,7 @@ impl Parser<'_> {
                 return self.syntax("NULL, TRUE, FALSE or UNKNOWN");
             }
             let Some(operator) = self.eat_comparison() else { return Ok(left) };
+            self.link()?;
             let quantified =
                 self.cursor.at_any_word(&["ANY", "SOME", "ALL"]) && self.cursor.symbol_at(1, "(");
             let expr = Box::new(left);
@@ -86,7 +92,6 @@ impl Parser<'_> {
             };
             left = self.node(start, kind);
         }
-        self.unsupported(&Gap("so many comparisons in a row", "write fewer in a row"))
     }
 
     fn eat_comparison(&mut self) -> Option<Comparison> {
@@ -214,16 +219,15 @@ impl Parser<'_> {
         if !self.cursor.symbol_at(1, "(") {
             return false;
         }
-        let Some(close) = self.closing_parenthesis(2) else { return false };
-        let mut depth = 0u32;
-        (2..close).any(|at| {
-            if self.cursor.symbol_at(at, "(") {
-                depth += 1;
-            } else if self.cursor.symbol_at(at, ")") {
-                depth -= 1;
+        let Some(close) = self.cursor.closing(1) else { return false };
+        let mut at = 2;
+        while at < close {
+            if self.cursor.symbol_at(at, ",") {
+                return true;
             }
-            depth == 0 && self.cursor.symbol_at(at, ",")
-        })
+            at = self.cursor.closing(at).unwrap_or(at) + 1;
+        }
+        false
     }
 
     /// DAY, MINUTE_SECOND, ...

@@ -42,7 +42,7 @@ impl Parser<'_> {
             "get_format" => Some(self.get_format()?),
             "timestampadd" | "timestampdiff" => Some(self.timestamp_arithmetic()?),
             "position" => {
-                call.args.push(self.arithmetic()?);
+                call.args.push(self.deeper(Self::arithmetic)?);
                 self.expect_word("IN")?;
                 call.args.push(self.expr()?);
                 None
@@ -258,7 +258,7 @@ impl Parser<'_> {
         self.expect_word("AGAINST")?;
         self.expect_symbol("(")?;
         // Not a whole expression: IN would be taken for the operator.
-        children.push(self.arithmetic()?);
+        children.push(self.deeper(Self::arithmetic)?);
         self.skip_to_close()?;
         self.expect_symbol(")")?;
         Ok(self.node(start, ExprKind::Other(children)))

@@ -69,7 +69,7 @@ pub fn parse(text: &[u8], mode: LexMode, scan: &Scan) -> Result<Statement, Parse
         );
         return Err(ParseError::Unsupported { gap, offset: 0 });
     }
-    let mut parser = Parser { cursor: Cursor::new(text, mode, scan)?, depth: 0 };
+    let mut parser = Parser { cursor: Cursor::new(text, mode, scan)?, depth: 0, height: 0 };
     let statement = parser.statement(scan.kind())?;
     if !parser.cursor.at_end() {
         return parser.syntax("the end of the statement");
@@ -81,14 +81,20 @@ pub fn parse(text: &[u8], mode: LexMode, scan: &Scan) -> Result<Statement, Parse
 struct Parser<'a> {
     cursor: Cursor<'a>,
     depth: u32,
+    /// How high the highest tree is that was read at this depth, see [`Parser::link`].
+    height: u32,
 }
 
 /// Parentheses, subqueries and prefix operators may nest this deep, so that no text overflows the
 /// stack.
 const DEPTH_MAX: u32 = 64;
 
-/// Left-deep chains (joins, unions, comparisons) may be this long, for the same reason.
+/// Left-deep chains (joins, unions) may be this long, for the same reason.
 const CHAIN_MAX: usize = 256;
+
+/// And chains inside of each other together, nesting counted in: whoever walks over a tree, or
+/// drops it, goes as deep.
+const HEIGHT_MAX: u32 = 320;
 
 impl Parser<'_> {
     fn statement(&mut self, kind: Kind) -> Parsed<Statement> {
@@ -157,9 +163,29 @@ impl Parser<'_> {
                 .unsupported(&Gap("expressions nested this deeply", "nest them less deeply"));
         }
         self.depth += 1;
-        let result = inner(self);
+        let result = self.chain(inner);
         self.depth -= 1;
         result
+    }
+
+    /// Reads what may be a left-deep chain, each part of which calls [`Parser::link`].
+    fn chain<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        let beside = std::mem::take(&mut self.height);
+        let result = inner(self);
+        self.height = beside.max(self.height);
+        result
+    }
+
+    /// Puts another node upon the tree that was read last.
+    fn link(&mut self) -> Parsed<()> {
+        self.height += 1;
+        if self.height > HEIGHT_MAX {
+            return self.unsupported(&Gap(
+                "so many joins, UNIONs or comparisons in a row, or inside of each other",
+                "send them as several statements",
+            ));
+        }
+        Ok(())
     }
 
     fn expect_word(&mut self, word: &'static str) -> Parsed<()> {
@@ -256,49 +282,27 @@ impl Parser<'_> {
     /// `((SELECT 1) AS t JOIN u)` do not.
     fn parenthesis_is_query(&self) -> bool {
         let cursor = &self.cursor;
-        let mut level = 0;
-        while cursor.symbol_at(level, "(") {
-            level += 1;
-        }
-        let mut at = level;
-        let begins = cursor.word_at(at, "SELECT")
-            || (cursor.word_at(at, "WITH") && !cursor.symbol_at(at + 1, "("))
-            || (cursor.word_at(at, "VALUES") && cursor.word_at(at + 1, "ROW"));
-        if !begins || level == 0 {
+        let level = cursor.behind_openings();
+        let begins = cursor.word_at(level, "SELECT")
+            || (cursor.word_at(level, "WITH") && !cursor.symbol_at(level + 1, "("))
+            || (cursor.word_at(level, "VALUES") && cursor.word_at(level + 1, "ROW"));
+        if !begins {
             return false;
         }
-        loop {
-            let Some(close) = self.closing_parenthesis(at) else { return false };
-            level -= 1;
-            if level == 0 {
+        // From the inside out: is what follows each `)` a part of a query?
+        for opening in (0..level).rev() {
+            let Some(close) = cursor.closing(opening) else { return false };
+            if opening == 0 {
                 return true;
             }
-            at = close + 1;
             const GOES_ON: [&str; 6] = ["UNION", "EXCEPT", "INTERSECT", "ORDER", "LIMIT", "FOR"];
-            let goes_on =
-                cursor.symbol_at(at, ")") || GOES_ON.iter().any(|word| cursor.word_at(at, word));
+            let goes_on = cursor.symbol_at(close + 1, ")")
+                || GOES_ON.iter().any(|word| cursor.word_at(close + 1, word));
             if !goes_on {
                 return false;
             }
         }
-    }
-
-    /// How far ahead the `)` is that closes the parenthesis around the token at `ahead`.
-    fn closing_parenthesis(&self, ahead: usize) -> Option<usize> {
-        let mut depth = 0u32;
-        for at in ahead.. {
-            if self.cursor.symbol_at(at, "(") {
-                depth += 1;
-            } else if self.cursor.symbol_at(at, ")") {
-                match depth.checked_sub(1) {
-                    Some(less) => depth = less,
-                    None => return Some(at),
-                }
-            } else if self.cursor.peek_at(at).kind == TokenKind::End {
-                return None;
-            }
-        }
-        None
+        false
     }
 
     fn span_from(&self, start: u32) -> Span {

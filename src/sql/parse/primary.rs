@@ -8,13 +8,16 @@ use crate::sql::token::TokenKind;
 impl Parser<'_> {
     /// simple_expr, with COLLATE behind it.
     pub(super) fn simple(&mut self) -> Parsed<Expr> {
-        let start = self.cursor.start();
-        let mut expr = self.prefixed()?;
-        while self.cursor.eat_word("COLLATE") {
-            let collation = self.name_or_string()?;
-            expr = self.node(start, ExprKind::Collate { expr: Box::new(expr), collation });
-        }
-        Ok(expr)
+        self.chain(|parser| {
+            let start = parser.cursor.start();
+            let mut expr = parser.prefixed()?;
+            while parser.cursor.eat_word("COLLATE") {
+                parser.link()?;
+                let collation = parser.name_or_string()?;
+                expr = parser.node(start, ExprKind::Collate { expr: Box::new(expr), collation });
+            }
+            Ok(expr)
+        })
     }
 
     /// A name that may be written as a string: an alias after AS, a collation.

@@ -74,6 +74,10 @@ impl Parser<'_> {
 
     /// SELECTs combined by UNION and EXCEPT; the flag tells whether one has INTO.
     fn set_expr(&mut self) -> Parsed<(SetExpr, bool)> {
+        self.chain(Self::set_operations)
+    }
+
+    fn set_operations(&mut self) -> Parsed<(SetExpr, bool)> {
         let start = self.cursor.start();
         let (mut left, mut into) = self.intersection()?;
         for _ in 0..CHAIN_MAX {
@@ -84,6 +88,7 @@ impl Parser<'_> {
             } else {
                 return Ok((left, into));
             };
+            self.link()?;
             let all = self.eat_all();
             let (right, right_into) = self.intersection()?;
             into |= right_into;
@@ -100,6 +105,7 @@ impl Parser<'_> {
             if !self.cursor.eat_word("INTERSECT") {
                 return Ok((left, into));
             }
+            self.link()?;
             let all = self.eat_all();
             let (right, right_into) = self.query_term()?;
             into |= right_into;

@@ -24,15 +24,18 @@ impl Parser<'_> {
     }
 
     fn table_reference(&mut self) -> Parsed<TableRef> {
-        let start = self.cursor.start();
-        let first = self.table_factor()?;
-        self.joins(start, first)
+        self.chain(|parser| {
+            let start = parser.cursor.start();
+            let first = parser.table_factor()?;
+            parser.joins(start, first)
+        })
     }
 
     /// The joins that follow `left`, which begins at `start`.
     fn joins(&mut self, start: u32, mut left: TableRef) -> Parsed<TableRef> {
         for _ in 0..CHAIN_MAX {
             let Some(words) = self.eat_join_words()? else { return Ok(left) };
+            self.link()?;
             let right_start = self.cursor.start();
             let mut right = self.table_factor()?;
             let outer = matches!(words.kind, JoinKind::Left | JoinKind::Right);
@@ -59,6 +62,7 @@ impl Parser<'_> {
                 return Ok(left);
             }
             let Some(words) = self.eat_join_words()? else { return self.syntax("ON or USING") };
+            self.link()?;
             let right_start = self.cursor.start();
             let mut right = self.table_factor()?;
             if !words.natural && !self.at_join_condition() {
