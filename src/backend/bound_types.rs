@@ -26,68 +26,12 @@ use crate::wire::column_type::ColumnType;
 use crate::wire::statement::{Param, ParamPlace};
 
 mod kinds;
+mod need;
 mod texts;
 
+use kinds::{ODD, is_integer, is_odd, kind_of};
 pub use kinds::{ValueKind, ValueKinds};
-use kinds::{is_integer, kind_of};
-
-/// The state that a server statement was brought into by its executions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Variant {
-    /// Nothing was bound that changed it since it was prepared.
-    AsPrepared,
-    /// Values of these kinds were bound; on MariaDB NULL where nothing else was.
-    Bound(ValueKinds),
-    /// A state that a single client's statement has brought it into, by a number of that state.
-    Own(u64),
-}
-
-/// What a server statement must be like to run an execution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Need {
-    /// The state in which it may be found.
-    pub before: Variant,
-    /// The state in which the execution leaves it.
-    pub after: Variant,
-    /// Whether one that has just been prepared will do.
-    pub fresh: Fresh,
-}
-
-/// Whether a server statement that has just been prepared is as good as the one that the client's
-/// earlier executions ran on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fresh {
-    /// It is.
-    WillDo,
-    /// It is as good for this execution, but the other one knows more for later ones.
-    AtWorst,
-    /// Only that very statement knows how to read the values.
-    WillNotDo,
-}
-
-impl Need {
-    /// What executions without parameters need.
-    pub const AS_PREPARED: Self =
-        Self { before: Variant::AsPrepared, after: Variant::AsPrepared, fresh: Fresh::WillDo };
-
-    /// Whether the execution changes the server statement for later ones.
-    pub fn changes(&self) -> bool {
-        self.before != self.after
-    }
-
-    /// The same for a part of the statement that has only these of its parameters.
-    #[must_use]
-    pub fn of_parameters(&self, parameters: &[usize]) -> Self {
-        let part = |variant: &Variant| match variant {
-            Variant::Bound(kinds) => {
-                let kind = |at: &usize| kinds.get(*at).copied().unwrap_or(ValueKind::Null);
-                Variant::Bound(parameters.iter().map(kind).collect())
-            }
-            other => other.clone(),
-        };
-        Self { before: part(&self.before), after: part(&self.after), fresh: self.fresh }
-    }
-}
+pub use need::{Fresh, Need, Variant};
 
 /// How a server remembers types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +109,7 @@ enum State {
         first: Option<ValueKinds>,
     },
     /// An execution has failed that was to bring it from that of PREPARE into the one of these
-    /// kinds. Only the server knows in which of the two it is.
+    /// kinds, or tables have changed since it was there. Only the server knows in which it is.
     Failed {
         /// Which server statement it is, if it was this client's alone.
         number: u64,
@@ -240,6 +184,16 @@ impl BoundTypes {
             self.own = Some(next_number());
             self.enter(self.last.clone());
         }
+    }
+
+    /// Notes that tables may have changed: the types of PREPARE may not be those that the server
+    /// derives now, and statements that are shared may have been prepared again for others.
+    pub fn note_definition(&mut self) {
+        self.derived = None;
+        if let State::Shared(first) = &self.state {
+            self.state = State::Failed { number: next_number(), first: first.clone() };
+        }
+        self.enter(self.last.clone());
     }
 
     /// The state of server statements is another one after the next execution, which no other is
@@ -580,53 +534,6 @@ impl BoundTypes {
     }
 }
 
-impl Variant {
-    /// Whether a server statement in this state serves a MariaDB execution of these kinds: whatever
-    /// was bound was of the same kinds, or NULL on one of the two sides.
-    fn fits(&self, kinds: &ValueKinds) -> bool {
-        match self {
-            Self::AsPrepared => true,
-            Self::Bound(known) => {
-                let same = |(a, b): (&ValueKind, &ValueKind)| {
-                    a == b || *a == ValueKind::Null || *b == ValueKind::Null
-                };
-                known.len() == kinds.len() && known.iter().zip(kinds).all(same)
-            }
-            Self::Own(_) => false,
-        }
-    }
-
-    /// Whether a server statement in this state may run what is needed.
-    pub(super) fn serves(&self, need: &Need, product: Product) -> bool {
-        match (&need.after, product) {
-            (Variant::Bound(kinds), Product::MariaDb) => self.fits(kinds),
-            (after, _) => {
-                let is_there = need.fresh == Fresh::WillDo && self == after && !after.is_odd();
-                *self == need.before || is_there
-            }
-        }
-    }
-
-    /// Whether two server statements in this state may still differ.
-    fn is_odd(&self) -> bool {
-        matches!(self, Self::Bound(kinds) if kinds.iter().any(|kind| is_odd(*kind)))
-    }
-
-    /// The state after running what is needed.
-    pub(super) fn after(&self, need: &Need, product: Product) -> Variant {
-        match (self, &need.after, product) {
-            (Variant::Bound(known), Variant::Bound(kinds), Product::MariaDb) => {
-                let merged = known.iter().zip(kinds).map(|(known, kind)| match known {
-                    ValueKind::Null => *kind,
-                    known => *known,
-                });
-                Variant::Bound(merged.collect())
-            }
-            (_, after, _) => after.clone(),
-        }
-    }
-}
-
 /// A number that no state of a server statement has yet.
 fn next_number() -> u64 {
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
@@ -638,12 +545,16 @@ fn next_number() -> u64 {
 fn fits(kind: ValueKind, derived: Option<BinaryType>) -> bool {
     use ColumnType as Of;
     use ValueKind as Kind;
-    if kind == Kind::Null || kind.is_text() && !kind.may_be_another_number() {
+    if kind == Kind::Null {
         return true;
     }
-    let Some(derived) = derived else { return false };
+    let Some(derived) = derived else { return matches!(kind, Kind::Text | Kind::Bytes) };
     if kind.is_text() {
-        return !is_integer(derived.kind);
+        return match derived.kind {
+            // A text with a time makes a DATETIME of it.
+            Of::Date => matches!(kind, Kind::Text | Kind::Bytes | Kind::DateText),
+            of => !is_integer(of) || !kind.may_be_another_number(),
+        };
     }
     match derived.kind {
         Of::Year => matches!(kind, Kind::Signed | Kind::Unsigned),
@@ -682,14 +593,6 @@ fn type_of_number(kind: ValueKind) -> Option<BinaryType> {
         ValueKind::Double => of(ColumnType::Double, Sign::Signed),
         _ => None,
     }
-}
-
-/// A kind of values of which only the server knows what a parameter becomes with them.
-const ODD: ValueKind = ValueKind::NumberText;
-
-/// Whether only the server knows what an integer parameter becomes with such a value.
-fn is_odd(kind: ValueKind) -> bool {
-    matches!(kind, ValueKind::NumberText | ValueKind::NumberBytes)
 }
 
 #[cfg(test)]

@@ -202,6 +202,7 @@ impl Statements {
         entry.first_run.get_or_insert(Run::Plain);
         let arrival = if entry.variant == need.after { Arrival::There } else { Arrival::Moved };
         if arrival == Arrival::Moved {
+            entry.first_run = Some(Run::Plain);
             entry.variant = entry.variant.after(need, self.product);
             entry.keeper = Keeper::of(&entry.variant, self.product);
         }
@@ -212,10 +213,13 @@ impl Statements {
         Some(ServerStatement { id: entry.id, arrival, keeper: entry.keeper.clone() })
     }
 
-    /// Notes that a statement is in another state than was expected.
-    pub fn note_state(&mut self, id: u32, variant: Variant) {
+    /// Notes that a plain execution of a statement has failed, perhaps before it ran, so that the
+    /// next one may be the first; and that it is in another state than was expected.
+    pub fn note_failed(&mut self, id: u32, other_state: Option<Variant>) {
         let mut entries = self.readings.iter_mut().flat_map(|r| r.by_text.values_mut().flatten());
-        if let Some(entry) = entries.find(|entry| entry.id == id) {
+        let Some(entry) = entries.find(|entry| entry.id == id) else { return };
+        entry.first_run = None;
+        if let Some(variant) = other_state {
             (entry.variant, entry.keeper) = (variant, None);
         }
     }
@@ -263,11 +267,11 @@ impl Statements {
             Some(entries) => entries,
             None => reading.by_text.entry(text.into()).or_default(),
         };
-        if let Some(same) = entries.iter_mut().find(|known| known.variant == entry.variant) {
-            if entry.first_run == Some(Run::Cursor) && same.first_run != Some(Run::Cursor) {
-                // That one serves more.
-                return (statement, Some(entry.id));
-            }
+        let is_same = |known: &&mut Entry| {
+            let for_cursors = |entry: &Entry| entry.first_run == Some(Run::Cursor);
+            known.variant == entry.variant && for_cursors(known) == for_cursors(&entry)
+        };
+        if let Some(same) = entries.iter_mut().find(is_same) {
             let old = std::mem::replace(same, entry);
             if old.keeper.as_ref().is_some_and(Keeper::is_held) {
                 // Whoever needs the old one is as well off with this one.
@@ -299,7 +303,10 @@ impl Statements {
             (Arrival::Moved, Keeper::of(&variant, self.product))
         };
         let (id, reading) = (entry.id, reading.key.clone());
-        let first_run = entry.first_run.or(Some(Run::Cursor));
+        let first_run = match entry.first_run {
+            Some(run) if arrival == Arrival::There => Some(run),
+            _ => Some(Run::Cursor),
+        };
         Some(Exclusive { id, arrival, keeper, text, reading, variant, first_run })
     }
 
@@ -375,9 +382,17 @@ impl Statements {
 }
 
 impl Entry {
-    /// Whether it answers such an execution as one that was just prepared would.
+    /// Whether it answers such an execution as one that was just prepared would. One that others
+    /// execute too serves either cursors or plain executions: after a definition the server
+    /// prepares it again, and then its first execution may be one with a cursor.
     fn answers(&self, run: Run, product: Product) -> bool {
-        product != Product::MySql || run == Run::Cursor || self.first_run != Some(Run::Cursor)
+        let is_own = matches!(self.variant, Variant::Own(_));
+        match (self.first_run, run) {
+            _ if product != Product::MySql => true,
+            (None, _) | (Some(Run::Plain), Run::Plain) | (Some(Run::Cursor), Run::Cursor) => true,
+            (Some(Run::Plain), Run::Cursor) => is_own,
+            (Some(Run::Cursor), Run::Plain) => false,
+        }
     }
 
     /// Whether a client has it open that cannot have it prepared anew.
@@ -452,23 +467,43 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_that_began_with_a_cursor_serves_cursors_only() {
+    fn a_shared_statement_serves_cursors_or_plain_executions() {
         let owner: Owner = b"text"[..].into();
-        for (product, serves) in [(Product::MySql, false), (Product::MariaDb, true)] {
+        let need = &Need::AS_PREPARED;
+        for (product, mixes) in [(Product::MySql, false), (Product::MariaDb, true)] {
             let mut statements = Statements::new(product, 9);
             statements.enter(b"db".to_vec());
             statements.insert(b"t", 1, Variant::AsPrepared, &owner, None);
-            let taken = statements.take(b"t", &Need::AS_PREPARED).unwrap();
+            let taken = statements.take(b"t", need).unwrap();
             assert_eq!(statements.restore(taken, &owner), None);
-            let found = statements.find(b"t", &Need::AS_PREPARED, &owner);
-            assert_eq!(found.is_some(), serves);
-            assert!(statements.take(b"t", &Need::AS_PREPARED).is_some());
-            // One that began without serves both.
+            assert_eq!(statements.find(b"t", need, &owner).is_some(), mixes);
+            assert!(statements.take(b"t", need).is_some());
+            // The same for one that began without.
             statements.insert(b"t", 2, Variant::AsPrepared, &owner, Some(Run::Plain));
-            let taken = statements.take(b"t", &Need::AS_PREPARED).unwrap();
-            assert_eq!(statements.restore(taken, &owner), None);
-            assert!(statements.find(b"t", &Need::AS_PREPARED, &owner).is_some());
+            assert_eq!(id(statements.find(b"t", need, &owner)), Some(2));
+            assert_eq!(statements.take(b"t", need).is_some(), mixes);
+            // Perhaps that execution has not begun.
+            statements.note_failed(2, None);
+            assert_eq!(statements.take(b"t", need).is_some(), !mixes);
         }
+    }
+
+    #[test]
+    fn whoever_prepares_it_again_decides_how_it_answers() {
+        let owner: Owner = b"text"[..].into();
+        let mut statements = Statements::new(Product::MySql, 9);
+        statements.enter(b"db".to_vec());
+        let (before, after) = (Variant::Own(1), Variant::Own(2));
+        let own = Need { before: before.clone(), after: before, fresh: Fresh::WillDo };
+        let moves = Need { after, ..own.clone() };
+        statements.insert(b"t", 1, Variant::Own(1), &owner, Some(Run::Plain));
+        let taken = statements.take(b"t", &own).expect("a client's own serves both");
+        assert_eq!(statements.restore(taken, &owner), None);
+        assert!(statements.find(b"t", &own, &owner).is_some());
+        let taken = statements.take(b"t", &moves).expect("it is moved");
+        assert_eq!(statements.restore(taken, &owner), None);
+        let there = Need { before: Variant::Own(2), ..moves };
+        assert!(statements.find(b"t", &there, &owner).is_none());
     }
 
     #[test]

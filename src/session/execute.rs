@@ -190,12 +190,13 @@ impl Session {
             return statement.remembered.note_executed(home, handle.keeper());
         }
         let (arrival, keeper) = (handle.arrival(), handle.keeper());
-        let Some(state) = statement.remembered.note_failed(home, arrival, keeper) else { return };
-        match handle {
-            Handle::Shared(statement) => {
-                self.attached[index].lease.statements.note_state(statement.id, state);
+        let state = statement.remembered.note_failed(home, arrival, keeper);
+        match (handle, state) {
+            (Handle::Shared(statement), state) => {
+                self.attached[index].lease.statements.note_failed(statement.id, state);
             }
-            Handle::Exclusive(statement) => statement.note_state(state),
+            (Handle::Exclusive(statement), Some(state)) => statement.note_state(state),
+            (Handle::Exclusive(_), None) => {}
         }
     }
 

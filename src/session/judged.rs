@@ -87,6 +87,7 @@ impl Session {
         owner: &Owner,
     ) -> Result<Judged, Failure> {
         let home = self.attached[index].home();
+        let definitions = self.services.definitions();
         let lease = &mut self.attached[index].lease;
         let answer = lease.answer(code::STMT_PREPARE, text, Expect::Prepare).await?;
         let prepared = lease.outcome().prepared;
@@ -111,7 +112,7 @@ impl Session {
             }
             Product::MariaDb => None,
         };
-        let mut remembered = Remembered::new(types, variables, Some(home));
+        let mut remembered = Remembered::new(types, variables, definitions, Some(home));
         let variant = remembered.prepared_as();
         let statement = lease.note_prepared(text, prepared.statement_id, variant, owner).await?;
         remembered.keep(statement.keeper);

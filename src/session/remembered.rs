@@ -26,6 +26,8 @@ pub(super) struct Remembered {
     /// The user variables in the text with their types at PREPARE, where those are remembered.
     variables: Option<VariableKinds>,
     moved: Option<Moved>,
+    /// How many definitions had come at PREPARE, or when it was executed last.
+    definitions: u32,
     /// The connection of the last execution, or of PREPARE.
     home: Option<Home>,
     /// What keeps the server statement there.
@@ -66,12 +68,13 @@ impl Remembered {
     pub(super) fn new(
         mut types: BoundTypes,
         variables: Option<VariableKinds>,
+        definitions: u32,
         home: Option<Home>,
     ) -> Self {
         if variables.is_some() {
             types.stop_sharing();
         }
-        Self { types, variables, moved: None, home, keeper: None }
+        Self { types, variables, moved: None, definitions, home, keeper: None }
     }
 
     /// Notes what keeps the server statement that was prepared for the client.
@@ -101,6 +104,10 @@ impl Remembered {
 
     /// What the execution needs that was bound last.
     pub(super) fn need(&mut self, found: Found<'_>) -> Need {
+        if found.definitions != self.definitions {
+            self.definitions = found.definitions;
+            self.types.note_definition();
+        }
         if found.reading == ReadingNow::Other && self.moved.is_none() {
             let definitions = found.definitions;
             self.moved = Some(Moved { definitions, fresh: Fresh::WillDo });

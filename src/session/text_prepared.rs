@@ -223,7 +223,8 @@ impl Session {
             Product::MySql => VariableKinds::of_text(&text, mode, &self.state.settings),
             Product::MariaDb => None,
         };
-        let remembered = Mutex::new(Remembered::new(types, variables, None));
+        let remembered =
+            Mutex::new(Remembered::new(types, variables, self.services.definitions(), None));
         Named { text, scan, kind, features, params, home: None, mode, under, remembered }
     }
 

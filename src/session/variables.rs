@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::backend::{Names, Settings};
+use crate::backend::{Failure, Names, Settings};
 use crate::error::{SqlError, catalog};
 use crate::executor::relay::StateMarks;
 use crate::geo::Placement;
@@ -28,6 +28,9 @@ use super::hold::{Hold, ascii};
 use super::query::Request;
 use super::transaction::Transaction;
 use super::{End, Judges, Session};
+
+/// ER_UNSUPPORTED_PS: no statement of this kind can be prepared.
+const NOT_PREPARED: u16 = 1295;
 
 impl Session {
     /// SET.
@@ -150,22 +153,17 @@ impl Session {
             Ok(index) => index,
             Err(error) => return error,
         };
-        let in_transaction = self.in_transaction();
-        let lease = &mut self.attached[index].lease;
-        match lease.execute(text).await {
-            Ok(_) if in_transaction => {
-                // The server has taken what the session must not have: the way back is a reset.
-                self.lose(index, &"a SET that cannot be mirrored")
-            }
-            Ok(_) => {
-                lease.taint();
-                self.settle_quietly(index).await;
-                let what = "SET of a variable that cannot be kept equal on several servers";
-                catalog::UNSUPPORTED
-                    .advising(&[&what], "set it in the configuration of the servers")
-            }
-            Err(failure) => self.fail(index, failure).await,
+        // It is not run: what it computes might change rows.
+        let checked = self.attached[index].lease.check(text).await;
+        match checked {
+            // It cannot be read without being run.
+            Err(Failure::Server(error)) if error.errno == NOT_PREPARED => {}
+            Err(failure) => return self.fail(index, failure).await,
+            Ok(()) => {}
         }
+        self.settle_quietly(index).await;
+        let what = "SET of a variable that cannot be kept equal on several servers";
+        catalog::UNSUPPORTED.advising(&[&what], "set it in the configuration of the servers")
     }
 
     /// SET TRANSACTION without SESSION or GLOBAL: for the next transaction only.

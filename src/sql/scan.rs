@@ -457,12 +457,20 @@ impl Context {
     }
 }
 
-/// The token after the first one; empty at the end.
+/// The token after the first one that is no comment, and no frame of one with code in it; empty at
+/// the end.
 fn next_token<'a>(mut lexer: Lexer<'_>, text: &'a [u8]) -> &'a [u8] {
     loop {
         match lexer.token() {
-            Ok(token) if token.kind == TokenKind::Comment => {}
-            Ok(token) => return token.text(text),
+            Ok(token) => match token.kind {
+                TokenKind::Comment
+                | TokenKind::Directive
+                | TokenKind::OptimizerHint
+                | TokenKind::VersionOpen
+                | TokenKind::ServerSpecificOpen
+                | TokenKind::VersionClose => {}
+                _ => return token.text(text),
+            },
             Err(_) => return b"?",
         }
     }

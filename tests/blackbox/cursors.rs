@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::client::{Client, Error, Login, Parameter, Prepared, capability};
 use crate::packet::{Column, Reader, lenenc};
 use crate::server::wait_until;
+use crate::shared_statements::{execute, fixed};
 use crate::shop::{SHOP, scratch_table};
 use crate::single::{self, SINGLE};
 use crate::software::SOFTWARE;
@@ -34,7 +35,16 @@ impl Looking {
 
     /// Executes with a read-only cursor: the columns and the status behind them.
     fn open(&mut self, statement: &Prepared) -> Result<(Vec<Column>, u16), Error> {
-        let body = [&statement.id.to_le_bytes()[..], &[1, 1, 0, 0, 0]].concat();
+        self.open_with(statement, &[])
+    }
+
+    /// The same with what follows the head of the command.
+    fn open_with(
+        &mut self,
+        statement: &Prepared,
+        parameters: &[u8],
+    ) -> Result<(Vec<Column>, u16), Error> {
+        let body = [&statement.id.to_le_bytes()[..], &[1, 1, 0, 0, 0], parameters].concat();
         self.client.command(0x17, &body)?;
         let count = self.client.read_reply()?[0];
         let columns = (0..count).map(|_| Ok(Column::read(&self.client.read_packet()?)?));
@@ -218,6 +228,54 @@ fn cursors_of_others() {
             let rows = two.client.execute(&second, &[]).expect("rows").texts();
             assert_eq!(rows.concat(), numbers(1..=3));
         }
+    }
+}
+
+/// Goal: who executes with a cursor does not change how others are answered, whatever has the server
+/// prepare the statement again: other types, or a definition.
+#[test]
+fn cursors_and_plain_executions_share_nothing() {
+    let _cluster = SINGLE.watched();
+    let mut owner = SINGLE.shards[0].primary.client("app");
+    owner.query("CREATE TABLE mixed (n INT PRIMARY KEY)").expect("a table");
+    owner.query("INSERT INTO mixed VALUES (1), (2), (3)").expect("rows");
+    let limits = "[limits]\nserver_connections_max = 1\n";
+    let proxy = SINGLE.another_proxy("cursors-plain", limits);
+    let new = || Looking::new(proxy.socket_address(), "app", 0);
+    let [mut one, mut two] = [new(), new()];
+    let sql = "SELECT n FROM mixed WHERE n < ? ORDER BY n";
+    let [first, second] =
+        [&mut one, &mut two].map(|of| of.client.prepare(sql).expect("a statement"));
+    let nine = fixed("DOUBLE", 5, &9.0_f64.to_le_bytes());
+    // No NULL, types follow, a DOUBLE.
+    let double = [&[0, 1, 5, 0][..], &9.0_f64.to_le_bytes()].concat();
+    let with_cursor = |of: &mut Looking, statement: &Prepared| {
+        let (columns, _) = of.open_with(statement, &double).expect("a cursor");
+        let fetched = of.fetch(statement, &columns, 9).expect("rows");
+        assert_eq!(fetched, (numbers(1..=3), LAST_ROW_SENT));
+    };
+    let plain = |of: &mut Looking, statement: &Prepared| {
+        execute(&mut of.client, statement, &[&nine]).expect("it is read");
+        assert_eq!(of.client.read_answer(true).expect("rows").rows.len(), 3);
+    };
+    plain(&mut one, &first);
+    for round in 0..2 {
+        for _ in 0..20 {
+            with_cursor(&mut two, &second);
+        }
+        for _ in 0..20 {
+            plain(&mut one, &first);
+        }
+        let alter = format!("ALTER TABLE mixed ADD COLUMN c{round} INT");
+        proxy.client("app").query(alter).expect("ok");
+        with_cursor(&mut two, &second);
+        plain(&mut one, &first);
+        owner.query("RENAME TABLE mixed TO mixed_away").expect("ok");
+        execute(&mut one.client, &first, &[&nine]).expect("it is read");
+        one.client.read_answer(true).expect_err("no table");
+        owner.query("RENAME TABLE mixed_away TO mixed").expect("ok");
+        with_cursor(&mut two, &second);
+        plain(&mut one, &first);
     }
 }
 

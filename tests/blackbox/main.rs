@@ -62,6 +62,7 @@ mod several_statements;
 mod shard_targets;
 mod shared_settings;
 mod shared_statements;
+mod shared_states;
 mod shop;
 mod single;
 mod software;

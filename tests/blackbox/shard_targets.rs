@@ -52,6 +52,8 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
         "CREATE TABLE nation (code CHAR(2) PRIMARY KEY, name VARCHAR(20))",
         "CREATE VIEW unread_view AS SELECT id, v FROM unread",
         "CREATE PROCEDURE fill() INSERT INTO unread VALUES (1, 'call')",
+        "CREATE FUNCTION filled() RETURNS INT DETERMINISTIC MODIFIES SQL DATA BEGIN \
+         INSERT INTO unread VALUES (1, 'function'); RETURN 1; END",
     ];
     tables.extend(others.map(str::to_owned));
     cluster.on_primaries("shop", &tables);
@@ -246,6 +248,8 @@ fn what_cannot_be_read_is_refused() {
         "UPDATE unread u JOIN unread w ON u.id = w.id SET u.id = w.id + 1",
         "INSERT INTO unread VALUES (1, 'own') ON DUPLICATE KEY UPDATE id = id + 1",
         "CALL fill()",
+        "SET @x = (SELECT filled())",
+        "SET timestamp = (SELECT filled())",
         "LOAD DATA LOCAL INFILE 'x' INTO TABLE unread",
         "CREATE TABLE unread2 AS SELECT * FROM unread",
         "INSERT INTO base.plain VALUES (1, 'x')",
@@ -254,6 +258,8 @@ fn what_cannot_be_read_is_refused() {
     if !SOFTWARE.is_mysql() {
         statements.extend([
             "SET STATEMENT max_statement_time = 5 FOR INSERT INTO unread VALUES (1, 'x')",
+            "SET /*!*/ STATEMENT max_statement_time = 5 FOR INSERT INTO unread VALUES (1, 'x')",
+            "/*! SET */ STATEMENT max_statement_time = 5 FOR UPDATE unread SET id = 1",
             "ANALYZE UPDATE unread SET id = 1",
             "BEGIN NOT ATOMIC INSERT INTO unread VALUES (1, 'x'); END",
         ]);

@@ -2,7 +2,6 @@
 //! connection: types of parameters and of user variables. Every packet is compared with that of a
 //! session of its own at the server.
 
-use std::sync::Barrier;
 use std::thread;
 
 use crate::client::{Client, Error, Login, Prepared};
@@ -31,7 +30,7 @@ pub(crate) fn text(name: &'static str, kind: u8, text: &str) -> Bound {
 }
 
 /// Values of every kind that servers tell apart, and texts that look like them.
-fn values() -> Vec<Bound> {
+pub(crate) fn values() -> Vec<Bound> {
     vec![
         fixed("BIGINT 7", 8, &7_i64.to_le_bytes()),
         fixed("BIGINT -7", 8, &(-7_i64).to_le_bytes()),
@@ -59,7 +58,11 @@ fn values() -> Vec<Bound> {
     ]
 }
 
-fn execute(client: &mut Client, statement: &Prepared, params: &[&Bound]) -> Result<(), Error> {
+pub(crate) fn execute(
+    client: &mut Client,
+    statement: &Prepared,
+    params: &[&Bound],
+) -> Result<(), Error> {
     let mut body = statement.id.to_le_bytes().to_vec();
     body.extend_from_slice(&[0, 1, 0, 0, 0]);
     let mut nulls = vec![0_u8; params.len().div_ceil(8)];
@@ -440,62 +443,6 @@ fn values_of_others() {
         run(&mut one, &ours, &of_one);
         let found = run(&mut two, &theirs, &of_two);
         assert_eq!(found, run(&mut direct, &alone, &of_two), "{sql}");
-    }
-}
-
-/// Goal: sessions that bind the same types have nothing prepared for each of them alone, also where
-/// the types are not those of the columns, and where an execution fails.
-#[test]
-fn sessions_that_bind_alike_share() {
-    const CLIENTS: usize = 16;
-    const CONNECTIONS: u32 = 4;
-    // The server counts what is prepared by whoever it is.
-    let config =
-        format!("[limits]\nserver_connections_max = {CONNECTIONS}\nmonitor_timeout_ms = 20000\n");
-    let cluster = crate::single::start("alike", &config);
-    let cluster = cluster.watched();
-    let proxy = cluster.proxy();
-    let mut direct = cluster.shards[0].primary.client("app");
-    let table = "CREATE TABLE alike (id INT PRIMARY KEY, k VARCHAR(20), d DECIMAL(10,2))";
-    direct.query(table).expect("a table");
-    direct.query("INSERT INTO alike VALUES (7, '7', 7)").expect("a row");
-    let double = |value: f64| fixed("DOUBLE", 5, &value.to_le_bytes());
-    let (seven, number) = (double(7.0), fixed("BIGINT", 8, &7_i64.to_le_bytes()));
-    for (sql, params) in [
-        ("SELECT id FROM alike WHERE id = ?", vec![&seven]),
-        ("SELECT id FROM alike WHERE k = ? AND d = ?", vec![&number, &seven]),
-        ("INSERT INTO alike (id, k, d) VALUES (?, ?, ?)", vec![&seven, &number, &seven]),
-    ] {
-        let prepared = |direct: &mut Client| -> u32 {
-            let status = "SHOW GLOBAL STATUS LIKE 'Com_stmt_prepare'";
-            direct.query(status).expect("a row").texts()[0][1].parse().expect("a number")
-        };
-        let (warm, counted) = (Barrier::new(CLIENTS + 1), Barrier::new(CLIENTS + 1));
-        let before = thread::scope(|scope| {
-            for _ in 0..CLIENTS {
-                scope.spawn(|| {
-                    let mut client = proxy.client("app");
-                    let statement = client.prepare(sql).expect("a statement");
-                    for step in 0..60 {
-                        if step == 20 {
-                            warm.wait();
-                            counted.wait();
-                        }
-                        execute(&mut client, &statement, &params).expect("it is read");
-                        match client.read_answer(true) {
-                            Ok(answer) => assert_eq!(answer.scalar(), "7", "{sql}"),
-                            Err(error) => assert!(error.to_string().contains("1062"), "{error}"),
-                        }
-                    }
-                });
-            }
-            warm.wait();
-            let before = prepared(&mut direct);
-            counted.wait();
-            before
-        });
-        let more = prepared(&mut direct) - before;
-        assert!(more <= 2 * CONNECTIONS, "{more} were prepared: {sql}");
     }
 }
 

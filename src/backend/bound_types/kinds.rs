@@ -81,6 +81,14 @@ pub(super) fn kind_of(of: BinaryType) -> ValueKind {
     }
 }
 
+/// A kind of values of which only the server knows what a parameter becomes with them.
+pub(super) const ODD: ValueKind = ValueKind::NumberText;
+
+/// Whether only the server knows what an integer parameter becomes with such a value.
+pub(super) fn is_odd(kind: ValueKind) -> bool {
+    matches!(kind, ValueKind::NumberText | ValueKind::NumberBytes)
+}
+
 impl ValueKind {
     /// Whether it is a text or bytes.
     pub(super) fn is_text(self) -> bool {

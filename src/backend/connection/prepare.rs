@@ -35,6 +35,12 @@ impl Connection {
         Ok(self.enter_prepared(sql, id, need.after.clone(), owner, Some(Run::Plain)).await?)
     }
 
+    /// Has the server read a statement without running it.
+    pub async fn check(&mut self, sql: &[u8]) -> Result<(), Failure> {
+        let id = self.prepare_anew(sql).await?;
+        self.close_statement(id).await
+    }
+
     async fn prepare_anew(&mut self, sql: &[u8]) -> Result<u32, Failure> {
         let outcome = self.command(code::STMT_PREPARE, sql, Expect::Prepare).await?;
         let prepared = outcome.prepared.map(|prepared| prepared.statement_id);

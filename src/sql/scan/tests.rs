@@ -226,6 +226,22 @@ fn positions_survive_other_literals() {
 }
 
 #[test]
+fn version_comments_hide_no_kind() {
+    for (text, kind) in [
+        ("SET /*!*/ STATEMENT a = 1 FOR UPDATE t SET a = 1", StatementKind::Update),
+        ("/*! SET */ STATEMENT a = 1 FOR DELETE FROM t", StatementKind::Delete),
+        ("/*!50000 SET STATEMENT */ a = 1 FOR INSERT INTO t VALUES (1)", StatementKind::Insert),
+        ("BEGIN /*! */", StatementKind::Begin),
+        ("BEGIN /*! NOT */ ATOMIC SELECT 1; END", StatementKind::Compound),
+        ("/*! START */ TRANSACTION", StatementKind::StartTransaction),
+        ("LOAD /*!*/ DATA INFILE 'a' INTO TABLE t", StatementKind::LoadData),
+        ("ANALYZE /*! TABLE */ t", StatementKind::Maintain),
+    ] {
+        assert_eq!(scan(text.as_bytes()).kind(), kind, "{text}");
+    }
+}
+
+#[test]
 fn a_scan_that_failed_says_nothing_of_the_text_before() {
     let mode = LexMode::default();
     let mut scan = Scan::new();
