@@ -231,8 +231,8 @@ fn cursors_of_others() {
     }
 }
 
-/// Goal: who executes with a cursor does not change how others are answered, whatever has the server
-/// prepare the statement again: other types, or a definition.
+/// Goal: who executes with a cursor does not change how others are answered, whatever has the
+/// server prepare the statement again: other types, or a definition.
 #[test]
 fn cursors_and_plain_executions_share_nothing() {
     let _cluster = SINGLE.watched();
