@@ -105,6 +105,8 @@ fn says_itself(kind: StatementKind) -> bool {
 
 /// Stored routines that are read for one statement; more are not followed.
 const ROUTINES_MAX: usize = 32;
+/// Or until they do so much together.
+const EFFECTS_MAX: usize = 1024;
 
 impl Session {
     /// Reads what a statement may leave behind. It is done before it runs, because its text is gone
@@ -405,7 +407,7 @@ impl Session {
                 continue;
             }
             read += 1;
-            if read > ROUTINES_MAX {
+            if read > ROUTINES_MAX || all.len() > EFFECTS_MAX {
                 all.push(Effect::Unknown("too many stored routines"));
                 break;
             }

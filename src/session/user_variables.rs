@@ -16,6 +16,8 @@ use super::hold::{Hold, ascii};
 
 /// Variables that are asked for in one statement.
 const ASKED_AT_ONCE: usize = 32;
+/// So many may change before they are asked for.
+const LIVE_MAX: usize = 1024;
 /// Columns of the answer for each.
 const COLUMNS: usize = 4;
 
@@ -28,9 +30,13 @@ impl Session {
             return self.hold(index, Hold::Lasting("a user variable with a name beyond ASCII"));
         }
         let live = &mut self.attached[index].live;
-        if !live.contains(&name) {
-            live.push(name);
+        if live.contains(&name) {
+            return;
         }
+        if live.len() == LIVE_MAX {
+            return self.hold(index, Hold::Lasting("more user variables than are carried"));
+        }
+        live.push(name);
     }
 
     /// Reads the live variables of all connections.
