@@ -163,6 +163,8 @@ const REPEATED: &[Construct] = &[
     repeated("BEGIN NOT ATOMIC ", "CREATE TEMPORARY TABLE t# (a INT); ", "END"),
     repeated("BEGIN NOT ATOMIC ", "EXECUTE IMMEDIATE 'SET @a# = 1'; ", "END"),
     repeated("BEGIN NOT ATOMIC EXECUTE IMMEDIATE ", "'EXECUTE IMMEDIATE ' ", "; END"),
+    repeated("BEGIN NOT ATOMIC ", "DO SET ", "@a = 1; END"),
+    repeated("BEGIN NOT ATOMIC ", "DO SET PASSWORD FOR ", "a = 'a'; END"),
     repeated("IF 1 THEN ", "SELECT 1; ", "END IF"),
     repeated("IF 1 THEN ", "IF 1 THEN ", "END IF"),
     repeated("SET STATEMENT max_statement_time = 1", ", sql_mode = ''", " FOR SELECT 1"),

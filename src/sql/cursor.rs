@@ -13,7 +13,7 @@ use super::token::{LexError, LexProblem, Token, TokenKind};
 
 /// A statement as tokens without comments. The frames of version comments are left out too, so
 /// that their content reads as code; a statement with a server-specific one must be refused first.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Cursor<'a> {
     pub(crate) text: &'a [u8],
     pub(crate) mode: LexMode,
@@ -104,6 +104,14 @@ impl<'a> Cursor<'a> {
             self.at += 1;
         }
         token
+    }
+
+    /// Looks ahead from here, and comes back.
+    pub(crate) fn look<T>(&mut self, look: impl FnOnce(&mut Self) -> T) -> T {
+        let mark = self.at;
+        let found = look(self);
+        self.at = mark;
+        found
     }
 
     /// Where the cursor is, for [`Cursor::reset`].

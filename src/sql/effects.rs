@@ -123,23 +123,25 @@ pub fn effects(text: &[u8], mode: LexMode, scan: &Scan) -> Vec<Effect> {
         }
         Kind::LockTables => found.push(Effect::TableLocks),
         Kind::UnlockTables => found.push(Effect::UnlocksTables),
-        Kind::Flush => found.extend(flush(&mut cursor.clone())),
-        Kind::Handler => found.extend(handler(&mut cursor.clone())),
-        Kind::Xa => found.extend(xa(&mut cursor.clone())),
+        Kind::Flush => found.extend(cursor.look(flush)),
+        Kind::Handler => found.extend(cursor.look(handler)),
+        Kind::Xa => found.extend(cursor.look(xa)),
         Kind::Call => {
-            let mut call = cursor.clone();
-            call.advance();
-            found.push(eat_name(&mut call).map_or(UNREAD, Effect::Procedure));
+            let name = cursor.look(|call| {
+                call.advance();
+                eat_name(call)
+            });
+            found.push(name.map_or(UNREAD, Effect::Procedure));
         }
         Kind::Set if scan.features().contains(Features::PLACEHOLDER) => {
-            found.extend(set_by_parameters(&mut cursor.clone()));
+            found.extend(cursor.look(set_by_parameters));
         }
         Kind::Other if cursor.at_any_word(HARMLESS) => {}
         Kind::Other => found.push(Effect::Unknown("a statement that is not known")),
         _ => {}
     }
     if kind == Kind::Create && scan.features().contains(Features::TEMPORARY) {
-        found.push(created(&mut cursor.clone()).map_or(UNREAD, Effect::TemporaryTable));
+        found.push(cursor.look(created).map_or(UNREAD, Effect::TemporaryTable));
     }
     let assigns = scan.features().contains(Features::ASSIGNS_VARIABLE)
         || matches!(

@@ -29,9 +29,9 @@ pub fn changes_own_account(text: &[u8], mode: LexMode, scan: &Scan) -> bool {
             }
         }
     }
-    let mut begins = true;
+    let (mut begins, mut read) = (true, 0);
     while !cursor.at_end() {
-        if begins && begins_change(&mut cursor.clone(), names_itself) {
+        if begins && cursor.look(|cursor| begins_change(cursor, names_itself, &mut read)) {
             return true;
         }
         if scan.kind() != Kind::Compound {
@@ -50,10 +50,11 @@ pub fn changes_own_account(text: &[u8], mode: LexMode, scan: &Scan) -> bool {
 const BEFORE_STATEMENTS: &[&str] =
     &["BEGIN", "ATOMIC", "THEN", "ELSE", "DO", "LOOP", "REPEAT", "EXCEPTION"];
 
-/// Whether a statement that begins here is one; it may end before the text does.
-fn begins_change(cursor: &mut Cursor<'_>, names_itself: bool) -> bool {
+/// Whether a statement that begins here is one; it may end before the text does. `read` is the end
+/// of what was looked at for an earlier SET.
+fn begins_change(cursor: &mut Cursor<'_>, names_itself: bool, read: &mut usize) -> bool {
     if cursor.eat_word("SET") {
-        return sets_own(cursor, names_itself);
+        return sets_own(cursor, names_itself, read);
     }
     if cursor.at_any_word(&["GRANT", "REVOKE"]) {
         return names_itself;
@@ -67,7 +68,7 @@ fn begins_change(cursor: &mut Cursor<'_>, names_itself: bool) -> bool {
 }
 
 /// SET PASSWORD and SET DEFAULT ROLE, unless they are for a named account.
-fn sets_own(cursor: &mut Cursor<'_>, names_itself: bool) -> bool {
+fn sets_own(cursor: &mut Cursor<'_>, names_itself: bool, read: &mut usize) -> bool {
     let mut begins = true;
     while !cursor.at_end() && !cursor.at_symbol(";") {
         if begins && cursor.eat_word("PASSWORD") {
@@ -82,11 +83,15 @@ fn sets_own(cursor: &mut Cursor<'_>, names_itself: bool) -> bool {
             let is_own = cursor.at_end() || cursor.at_symbol(";");
             return is_own || names_itself && for_itself(cursor, |_| false);
         }
+        if cursor.mark() < *read {
+            cursor.reset(*read);
+        }
         begins = cursor.at_symbol(",");
         if !cursor.skip_parentheses() {
             cursor.advance();
         }
     }
+    *read = cursor.mark();
     false
 }
 
@@ -94,9 +99,16 @@ fn at_assignment(cursor: &Cursor<'_>) -> bool {
     cursor.at_symbol("=") || cursor.at_symbol(":=")
 }
 
+/// More tokens of accounts than this are not looked at.
+const ACCOUNTS_MAX: usize = 1024;
+
 /// Whether the accounts up to `ends` are those of whoever runs the statement.
 fn for_itself(cursor: &mut Cursor<'_>, ends: impl Fn(&Cursor<'_>) -> bool) -> bool {
+    let begin = cursor.mark();
     while !cursor.at_end() && !cursor.at_symbol(";") && !ends(cursor) {
+        if cursor.mark() > begin + ACCOUNTS_MAX {
+            return true;
+        }
         let is_call = cursor.at_any_word(&["USER", "SESSION_USER", "SYSTEM_USER"]);
         if cursor.at_word("CURRENT_USER") || is_call && cursor.symbol_at(1, "(") {
             return true;

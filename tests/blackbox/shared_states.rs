@@ -85,7 +85,9 @@ fn dates_and_definitions_under_statements_of_others() {
             "SELECT day = ? FROM texts ORDER BY id",
         ] {
             let mut pairs = [Pair::new(&proxy), Pair::new(&proxy)];
-            pairs.iter_mut().for_each(|pair| pair.prepare(PROBED, sql));
+            for pair in &mut pairs {
+                pair.prepare(PROBED, sql);
+            }
             for (who, value) in [(0, &time), (1, &date), (0, &number), (1, &number)] {
                 assert_eq!(pairs[who].step(0, &[value]), Ok(()), "{sql}");
             }
