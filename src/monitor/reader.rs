@@ -18,8 +18,6 @@ const INTERVAL_MIN: Duration = Duration::from_millis(100);
 pub(super) trait Look: Send + 'static {
     /// What it is, for the log: "cannot read ..".
     const WHAT: &'static str;
-    /// Whether a look counts that could not read everything: whoever waits need not wait for more.
-    const PARTS_COUNT: bool;
 
     /// Reads everything; what was read counts even if something else could not be.
     fn look(&mut self) -> impl Future<Output = Result<(), Unread>> + Send;
@@ -32,6 +30,8 @@ pub(super) struct Unread {
     pub(super) what: String,
     /// Why.
     pub(super) cause: String,
+    /// Whether enough was read all the same: whoever waits need not wait for more.
+    pub(super) counts: bool,
 }
 
 impl fmt::Display for Unread {
@@ -112,7 +112,7 @@ async fn run<L: Look>(
                 interval
             }
             Err(error) => {
-                if L::PARTS_COUNT {
+                if error.counts {
                     finished.send_replace(ticket);
                 }
                 if retry == RETRY {

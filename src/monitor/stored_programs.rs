@@ -121,8 +121,6 @@ impl StoredProgramLook {
 
 impl Look for StoredProgramLook {
     const WHAT: &'static str = "the triggers, routines and views of a server";
-    // A server that has just been defined at answers; others may be down for long.
-    const PARTS_COUNT: bool = true;
 
     async fn look(&mut self) -> Result<(), Unread> {
         let mut problem = None;
@@ -136,7 +134,8 @@ impl Look for StoredProgramLook {
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => format!("no answer within {LOOK:?}"),
             };
-            problem = Some(Unread { what: address.to_string(), cause });
+            // A server that has just been defined at answers; others may be down for long.
+            problem = Some(Unread { what: address.to_string(), cause, counts: true });
         }
         self.publish();
         problem.map_or(Ok(()), Err)

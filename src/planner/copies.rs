@@ -90,6 +90,11 @@ pub(super) fn source_of(input: &PlanInput<'_>, table: &Arc<Table>) -> Result<Arc
 
 /// The keyspaces whose shards have copies of a source.
 pub(super) fn keyspaces(input: &PlanInput<'_>, source: &Table) -> Result<Vec<Arc<str>>, SqlError> {
+    let strict = input.strictness == Strictness::Strict;
+    let differ = |table: &TableName| strict && input.columns.differences(table).is_some();
+    if differ(source.qualified_name()) {
+        return Refusal::CopiesColumns.refuse();
+    }
     if !is_kept(input) {
         return Ok(Vec::new());
     }
@@ -99,7 +104,7 @@ pub(super) fn keyspaces(input: &PlanInput<'_>, source: &Table) -> Result<Vec<Arc
             return Refusal::ReferenceWrite.refuse();
         }
         let copy = TableName { keyspace: keyspace.to_owned(), name: name.to_owned() };
-        if live(&copy) != live(source.qualified_name()) {
+        if differ(&copy) || live(&copy) != live(source.qualified_name()) {
             return Refusal::CopiesColumns.refuse();
         }
         Ok(keyspace.into())

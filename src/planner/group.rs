@@ -124,6 +124,9 @@ fn aggregate(
     if function.distinct && !extreme && !is_apart(builder, function) {
         return Refusal::AggregateFunction.refuse();
     }
+    if extreme {
+        builder.check_same(argument)?;
+    }
     let weight = |builder: &mut MergeBuilder<'_, '_>| match builder.sorting_of(expr) {
         Sorting::Value => Ok(None),
         _ => builder.hidden.weight(expr, Of::Row).map(Some),

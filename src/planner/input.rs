@@ -10,6 +10,8 @@ use crate::sql::position::SkeletonSpan;
 use crate::sql::scan::{HoleKind, Scan};
 use crate::vschema::{Column, Strictness, TableName, TabletType, VSchema};
 
+use super::live_columns::Differences;
+
 /// Everything a plan depends on but the tree.
 #[derive(Clone, Copy)]
 pub struct PlanInput<'a> {
@@ -45,7 +47,23 @@ pub struct Target {
 /// Live column definitions, as far as they are known.
 pub trait ColumnSource {
     /// All columns of a table, in order; `None` if the table has not been seen.
+    /// Where the shards differ, what is known of all of them.
     fn columns(&self, table: &TableName) -> Option<&[Column]>;
+
+    /// In what the shards of a keyspace define a table differently.
+    fn differences(&self, _table: &TableName) -> Option<&Differences> {
+        None
+    }
+
+    /// Whether a name is known to be that of a view.
+    fn is_view(&self, _name: &TableName) -> bool {
+        false
+    }
+
+    /// The views that may show rows of one of these tables, by whatever views between them.
+    fn views_over(&self, _tables: &[TableName]) -> Vec<TableName> {
+        Vec::new()
+    }
 }
 
 /// No live definitions: only what the VSchema says.

@@ -4,17 +4,28 @@
 //! new generations, because plans depend on it. Types that Geogate does not know (MariaDB's `uuid`,
 //! `inet6`, types of plugins) become [`SqlType::Unknown`], so nothing is routed by them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::vschema::{Column, Filling, SqlType, TableName};
 
+pub use self::shards::{Differences, SeenTables, ShardTables};
+pub use self::views::ViewRow;
+
+use self::shards::LiveTable;
+use self::views::Views;
 use super::input::ColumnSource;
+
+mod shards;
+mod views;
 
 /// What the servers said of all tables that were seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveColumns {
-    tables: HashMap<TableName, Arc<[Column]>>,
+    tables: HashMap<TableName, LiveTable>,
+    /// Keyspaces of which every shard was seen to have tables.
+    complete: HashSet<String>,
+    views: Views,
 }
 
 /// A row of `information_schema.columns`, in the terms of MySQL and MariaDB.
@@ -45,25 +56,37 @@ pub struct ColumnRow {
 }
 
 impl LiveColumns {
-    /// This snapshot with the tables of one keyspace replaced by what `rows` say.
+    /// This snapshot with the tables of one keyspace replaced by those of its only shard.
     #[must_use]
-    pub fn with_keyspace(&self, keyspace: &str, mut rows: Vec<ColumnRow>) -> Self {
-        rows.sort_by(|a, b| (&a.table, a.position).cmp(&(&b.table, b.position)));
-        let others = self.tables.iter().filter(|(table, _)| table.keyspace != keyspace);
-        let mut tables: HashMap<TableName, Arc<[Column]>> =
-            others.map(|(table, columns)| (table.clone(), Arc::clone(columns))).collect();
-        for own in rows.chunk_by(|a, b| a.table == b.table) {
-            let name = own[0].table.clone();
-            let table = TableName { keyspace: keyspace.to_owned(), name };
-            tables.insert(table, own.iter().map(column).collect());
-        }
-        Self { tables }
+    pub fn with_keyspace(&self, keyspace: &str, rows: Vec<ColumnRow>) -> Self {
+        let seen = Some(Arc::new(SeenTables::new(rows, Vec::new())));
+        self.with_shards(keyspace, keyspace, &[ShardTables { shard: "-".to_owned(), seen }])
     }
 
-    /// Whether the servers do not have a table: others of its keyspace were seen, it was not.
+    /// This snapshot with the tables of one keyspace, which is this database on its servers,
+    /// replaced by what its shards have.
+    #[must_use]
+    pub fn with_shards(&self, keyspace: &str, database: &str, shards: &[ShardTables]) -> Self {
+        let others = self.tables.iter().filter(|(table, _)| table.keyspace != keyspace);
+        let mut tables: HashMap<TableName, LiveTable> =
+            others.map(|(table, live)| (table.clone(), live.clone())).collect();
+        for (name, live) in shards::merged(shards) {
+            tables.insert(TableName { keyspace: keyspace.to_owned(), name }, live);
+        }
+        let mut complete = self.complete.clone();
+        complete.remove(keyspace);
+        if !shards.is_empty() && shards.iter().all(ShardTables::has_tables) {
+            complete.insert(keyspace.to_owned());
+        }
+        let seen = shards.iter().filter_map(|shard| shard.seen.as_deref());
+        let views = self.views.with_keyspace(keyspace, database, seen.flat_map(SeenTables::views));
+        Self { tables, complete, views }
+    }
+
+    /// Whether the servers do not have a table: every shard was seen to have others, and none has
+    /// it.
     pub fn lacks(&self, table: &TableName) -> bool {
-        !self.tables.contains_key(table)
-            && self.tables.keys().any(|other| other.keyspace == table.keyspace)
+        !self.tables.contains_key(table) && self.complete.contains(&table.keyspace)
     }
 
     /// How many tables there are.
@@ -79,7 +102,19 @@ impl LiveColumns {
 
 impl ColumnSource for LiveColumns {
     fn columns(&self, table: &TableName) -> Option<&[Column]> {
-        self.tables.get(table).map(|columns| &**columns)
+        self.tables.get(table).map(|live| &*live.columns)
+    }
+
+    fn differences(&self, table: &TableName) -> Option<&Differences> {
+        self.tables.get(table)?.differences.as_deref()
+    }
+
+    fn is_view(&self, name: &TableName) -> bool {
+        self.views.contains(name)
+    }
+
+    fn views_over(&self, tables: &[TableName]) -> Vec<TableName> {
+        self.views.over(tables)
     }
 }
 
@@ -90,18 +125,29 @@ fn column(row: &ColumnRow) -> Column {
         _ => Vec::new(),
     };
     let number = |number: Option<u64>| number.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+    let filling = filling(row);
+    let constant = |default: &str| (filling == Filling::Constant).then(|| constant(default))?;
     Column {
         name: row.name.clone(),
         sql_type,
         collation: row.collation.clone(),
-        default: None,
+        default: row.default.as_deref().and_then(constant),
         nullable: row.nullable.eq_ignore_ascii_case("YES"),
         invisible: has_word(&row.extra, "INVISIBLE"),
         size: number(row.length),
         scale: number(row.scale),
         values,
-        filling: filling(row),
+        filling,
         touched: has_word(&row.extra, "on") && has_word(&row.extra, "update"),
+    }
+}
+
+/// A default as MySQL prints it; MariaDB quotes texts and prints NULL.
+fn constant(default: &str) -> Option<String> {
+    let quoted = default.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    match quoted {
+        Some(text) => Some(text.replace("''", "'")),
+        None => (!default.eq_ignore_ascii_case("NULL")).then(|| default.to_owned()),
     }
 }
 

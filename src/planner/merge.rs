@@ -301,6 +301,7 @@ impl<'a, 'b> MergeBuilder<'a, 'b> {
         item: Option<usize>,
     ) -> Result<CompareKey, SqlError> {
         let expr = unnested(expr);
+        self.check_same(expr)?;
         let sorting = self.sorting_of(expr);
         let visible = item.and_then(|item| self.visible(item));
         Ok(match sorting {
@@ -329,6 +330,15 @@ impl<'a, 'b> MergeBuilder<'a, 'b> {
         let is_column = matches!(expr.kind, ExprKind::Column { .. });
         let made = !is_column && !is_aggregate(expr) && !contains_subquery(expr);
         if made && !self.select.group_by.is_empty() { Of::Group } else { Of::Row }
+    }
+
+    /// Refuses to compare what shards sort by different rules.
+    pub(super) fn check_same(&self, expr: &Expr) -> Result<(), SqlError> {
+        let column = self.analysis.column_of(expr, self.block);
+        match column.and_then(|column| self.analysis.difference(&column).map(str::to_owned)) {
+            Some(difference) => Err(Refusal::ShardsDifferSort.about(&difference)),
+            None => Ok(()),
+        }
     }
 
     /// How an expression's values sort, as far as its type is known.

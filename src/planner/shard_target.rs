@@ -101,9 +101,19 @@ pub(super) fn stored_columns(
             let strictness = analysis.input.strictness;
             let definition = analysis.definition(&column);
             vindex_column(definition, &vindex.vindex.vindex, position, strictness)
-                .ok_or_else(|| Refusal::UnknownTypeWrite.error())
+                .ok_or_else(|| unknown_type(analysis, &column))
         })
         .collect()
+}
+
+/// Why nothing can be written by a column that has no type.
+pub(super) fn unknown_type(analysis: &Analysis<'_>, column: &ColumnOf) -> SqlError {
+    let Some(difference) = analysis.difference(column) else {
+        return Refusal::UnknownTypeWrite.error();
+    };
+    let table = analysis.table(column.table).map(|table| table.qualified_name().to_string());
+    let name = format!("{}.{}", table.unwrap_or_default(), column.name);
+    Refusal::ShardsDiffer.about(&format!("{name} is {difference}"))
 }
 
 /// A statement that the parser cannot read, for a shard that the session is aimed at.

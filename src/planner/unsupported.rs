@@ -124,6 +124,11 @@ refusals! {
         "select the rows in a statement of its own";
     Rollup = "WITH ROLLUP over several shards",
         "leave WITH ROLLUP out and add the groups up";
+    ShardsDiffer = "a write by a sharding column that the shards define differently",
+        "give the column the same definition on every shard, each by USE keyspace:shard";
+    ShardsDifferSort = "sorting or grouping rows of several shards by a column that they define \
+        differently",
+        "give the column the same definition on every shard, each by USE keyspace:shard";
     SequenceShape = "a sequence together with anything else",
         "ask with SELECT NEXT VALUE FROM sequence, and nothing beside it";
     TargetColumns = "INSERT into a shard target without a column list, into a table whose columns \
@@ -190,6 +195,12 @@ impl Refusal {
     pub(super) fn error(self) -> SqlError {
         let (text, advice) = self.words();
         catalog::UNSUPPORTED.advising(&[&text], advice)
+    }
+
+    /// The same about something that only this statement has.
+    pub(super) fn about(self, what: &str) -> SqlError {
+        let (text, advice) = self.words();
+        catalog::UNSUPPORTED.advising(&[&format!("{text}: {what}")], advice)
     }
 
     /// The same as a failed result.

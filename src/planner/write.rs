@@ -12,13 +12,13 @@ use crate::sql::ast::{
 };
 use crate::vschema::Table;
 
-use super::analysis::{Analysis, BlockId, SourceKind, Strength, TableId};
+use super::analysis::{Analysis, BlockId, ColumnOf, SourceKind, Strength, TableId};
 use super::bypass::{check_write, plan_qualified};
 use super::copies;
 use super::input::PlanInput;
 use super::placement::{Narrowing, place};
 use super::server_set::{self, may_assign};
-use super::shard_target::{Misplaced, misplaced, stored_by_update};
+use super::shard_target::{Misplaced, misplaced, placing, stored_by_update, unknown_type};
 use super::unsupported::Refusal;
 
 /// The parts that UPDATE and DELETE share.
@@ -145,7 +145,7 @@ impl<'a> Write<'a> {
         let mut placement = place(&mut analysis, Narrowing::ByVindexes)?;
         if !placement.routing.is_single_shard() {
             if placement.unknown_type && placement.routing.opcode() == Opcode::Scatter {
-                return Refusal::UnknownTypeWrite.refuse();
+                return Err(untyped(&analysis));
             }
             let facts = &analysis.facts;
             let problem = [
@@ -176,6 +176,19 @@ impl<'a> Write<'a> {
 /// The keyspace of the first table; several are refused later.
 fn only_keyspace<'a>(analysis: &'a Analysis<'_>) -> Option<&'a str> {
     (0..analysis.instances.len()).find_map(|id| Some(analysis.table(id)?.keyspace()))
+}
+
+/// Why the rows of a write are not found by a sharding column.
+fn untyped(analysis: &Analysis<'_>) -> SqlError {
+    let tables = (0..analysis.instances.len()).filter_map(|id| Some((id, analysis.table(id)?)));
+    let mut columns = tables.flat_map(|(id, table)| {
+        let names = placing(table).flat_map(|vindex| &vindex.columns);
+        names.map(move |name| ColumnOf { table: id, name: name.to_lowercase() })
+    });
+    match columns.find(|column| analysis.difference(column).is_some()) {
+        Some(column) => unknown_type(analysis, &column),
+        None => Refusal::UnknownTypeWrite.error(),
+    }
 }
 
 /// The tables of the statement's own FROM.

@@ -293,6 +293,33 @@ fn no_way_in_activates_a_vschema_that_moves_rows() {
     }
 }
 
+/// Goal: a table that one shard still has keeps its home, whichever shard that is.
+#[test]
+fn a_table_that_one_shard_still_has_is_not_lacking() {
+    let proxy = SERVERS.another_proxy("one-shard", "");
+    let create = "CREATE TABLE u (id BIGINT NOT NULL PRIMARY KEY)".to_owned();
+    let listed = |function: &str| {
+        let u = format!(
+            r#""u": {{ "column_vindexes": [{{ "column": "id", "name": "{function}" }}] }}, "t": {{"#
+        );
+        let other = r#""other": { "type": "reverse_bits" }, "hash": {"#;
+        let text = KS.replacen(r#""t": {"#, &u, 1).replacen(r#""hash": {"#, other, 1);
+        body(&vec![("ks.json", text), ("main.json", MAIN.to_owned())])
+    };
+    for range in ["-80", "80-"] {
+        SERVERS.on_primaries("ks", &["DROP TABLE IF EXISTS u".to_owned(), create.clone()]);
+        api(&proxy, "PUT", "vschema", &listed("hash"), 200);
+        api(&proxy, "PUT", "vschema", &body(&base()), 200);
+        let mut one = proxy.client(&format!("ks:{range}"));
+        one.query("DROP TABLE u").expect("it is dropped");
+        refused(&proxy, "PUT", "vschema", &listed("other"), "moves_rows");
+        let other = if range == "-80" { "80-" } else { "-80" };
+        proxy.client(&format!("ks:{other}")).query("DROP TABLE u").expect("it is dropped");
+        api(&proxy, "PUT", "vschema", &listed("other"), 200);
+        api(&proxy, "PUT", "vschema", &body(&base()), 200);
+    }
+}
+
 /// Goal: the map that a parameter names is a part of the VSchema: `apply` sends it, another content
 /// is refused, and a restart goes on with what it said when it went live.
 #[test]

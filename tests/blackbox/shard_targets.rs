@@ -25,6 +25,7 @@ const VSCHEMA: &str = r#"{
     },
     "doubled": { "column_vindexes": [{ "column": "id", "name": "hash" }] },
     "seen": { "column_vindexes": [{ "column": "at", "name": "xxhash" }] },
+    "uneven": { "column_vindexes": [{ "column": "k", "name": "xxhash" }] },
     "numbered": { "column_vindexes": [{ "column": "id", "name": "hash" }] },
     "nation": { "type": "reference" }
   }
@@ -48,6 +49,7 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
         "CREATE TABLE doubled (id BIGINT AS (base * 2) STORED, base BIGINT, v VARCHAR(20) UNIQUE)",
         "CREATE TABLE seen (at DATETIME NOT NULL DEFAULT '2001-01-01' ON UPDATE CURRENT_TIMESTAMP, \
          v VARCHAR(20) UNIQUE)",
+        "CREATE TABLE uneven (k VARCHAR(10) COLLATE utf8mb4_bin NOT NULL, n INT)",
         "CREATE TABLE numbered (id BIGINT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(20))",
         "CREATE TABLE nation (code CHAR(2) PRIMARY KEY, name VARCHAR(20))",
         "CREATE VIEW unread_view AS SELECT id, v FROM unread",
@@ -85,7 +87,7 @@ fn rows(table: &str) -> Vec<Vec<Vec<String>>> {
         let rows = client.query(format!("SELECT * FROM {table} ORDER BY 1")).expect("it is there");
         for row in rows.texts() {
             let id = match table {
-                "badge" | "seen" => keyspace_id(Vindex::XxHash, row[0].as_bytes()),
+                "badge" | "seen" | "uneven" => keyspace_id(Vindex::XxHash, row[0].as_bytes()),
                 "ticket" => keyspace_id(Vindex::Hash, row[1].as_bytes()),
                 _ => keyspace_id(Vindex::Hash, row[0].as_bytes()),
             };
@@ -457,6 +459,54 @@ fn a_zero_is_not_routed_to_a_column_that_numbers_rows() {
     }
     assert_eq!(rows("numbered")[0].len(), 2);
     drop(cluster);
+}
+
+/// Goal: while shards define a sharding column differently, no row goes by the definition of
+/// another shard than its own, and every row is found.
+#[test]
+fn a_column_that_shards_define_differently_misleads_no_row() {
+    let cluster = CLUSTER.watched();
+    let mut client = cluster.proxy().client("shop");
+    client.query("SET sql_mode = ''").expect("ok");
+    let words: Vec<String> = ('a'..='j').map(|letter| letter.to_string().repeat(3)).collect();
+    let column = "COLLATE utf8mb4_bin NOT NULL";
+    for range in ["80-", "-80"] {
+        let mut one = aimed("use", range);
+        one.query("DELETE FROM uneven").expect("ok");
+        client.query("DELETE FROM uneven").expect("ok");
+        let alter = |to: &str| format!("ALTER TABLE uneven MODIFY k {to}");
+        one.query(alter(&format!("VARCHAR(3) {column}"))).expect("it is changed");
+        for (n, word) in words.iter().enumerate() {
+            let insert = |k: &str| format!("INSERT INTO uneven (k, n) VALUES ('{k}', {n})");
+            client.query(insert(&format!("{word}xyz"))).expect_err("too long for one shard");
+            client.query(insert(word)).expect("it fits everywhere");
+        }
+        assert_eq!(rows("uneven").concat().len(), words.len(), "{range}");
+        one.query(alter("VARBINARY(10) NOT NULL")).expect("it is changed");
+        for sql in [
+            "INSERT INTO uneven (k, n) VALUES ('abc', 1)",
+            "UPDATE uneven SET n = 1 WHERE k = 'abc'",
+            "DELETE FROM uneven WHERE k = 'abc'",
+        ] {
+            let error = client.query(sql).expect_err("it has no type");
+            let text = error.to_string();
+            for part in ["shop.uneven.k is ", "varbinary(10) on shop:", "varchar(10) utf8mb4_bin"] {
+                assert!(text.contains(part) && error.errno() == 1235, "{sql}: {text}");
+            }
+        }
+        refused(client.query("SELECT n FROM uneven ORDER BY k"), 1235, "ORDER BY");
+        for word in &words {
+            let found = client.query(format!("SELECT n FROM uneven WHERE k = '{word}'"));
+            assert_eq!(found.expect("all shards are asked").rows.len(), 1, "{word}");
+        }
+        one.query("ALTER TABLE uneven ADD COLUMN first INT FIRST").expect("it is changed");
+        one.query(alter(&format!("VARCHAR(10) {column}"))).expect("it is changed");
+        refused(client.query("INSERT INTO uneven VALUES ('abc', 1)"), 1235, "no list of columns");
+        refused(one.query("INSERT INTO uneven VALUES (1, 'abc', 1)"), 1235, "no list of columns");
+        one.query("ALTER TABLE uneven DROP COLUMN first").expect("it is changed");
+        client.query("INSERT INTO uneven VALUES ('abc', 1)").expect("the shards agree again");
+    }
+    rows("uneven");
 }
 
 /// Goal: the dump of one shard goes back through its target with the server's own tools.

@@ -11,7 +11,7 @@ use super::{Inner, Steward, StewardSettings};
 use crate::canary::change::{ChangeError, Refusal};
 use crate::canary::history::Version;
 use crate::planner::input::ColumnSource as _;
-use crate::planner::live_columns::LiveColumns;
+use crate::planner::live_columns::{Differences, LiveColumns};
 use crate::vschema::{
     Change, ChangeClass, Difference, NewNames, ReturnedName, ServerColumns, Strictness, Table,
     TableName, VSchema, diff, diff_table,
@@ -132,7 +132,11 @@ fn differences(
     stable: &VSchema,
     new: &VSchema,
 ) -> Vec<Difference> {
-    let read = |table: &TableName| columns.columns(table);
+    // Where the shards have other lists, nothing is at one place.
+    let read = |table: &TableName| {
+        let listed = !columns.differences(table).is_some_and(Differences::in_lists);
+        columns.columns(table).filter(|_| listed)
+    };
     let servers = match settings.topology.single_server() {
         Some(_) => ServerColumns::Immaterial,
         None => ServerColumns::Read(&read),

@@ -21,6 +21,7 @@ use crate::sql::ast::{Cte, Ident, Span};
 use crate::vschema::{Column, Strictness, Table};
 
 use super::input::PlanInput;
+use super::live_columns::Differences;
 use super::unsupported::Refusal;
 
 pub(super) use expr::{contains_subquery, has_hole, is_aggregate};
@@ -253,10 +254,20 @@ impl<'a> Analysis<'a> {
         live.iter().find(same).or_else(|| table.column(&column.name))
     }
 
-    /// All columns of a table in order, if they are known.
+    /// What the shards have instead of one type of a column, if they define it differently.
+    pub(super) fn difference(&self, column: &ColumnOf) -> Option<&str> {
+        let table = self.table(column.table)?;
+        self.input.columns.differences(table.qualified_name())?.of_column(&column.name)
+    }
+
+    /// All columns of a table in order, if they are known and the same on every shard.
     pub(super) fn all_columns(&self, id: TableId) -> Option<&[Column]> {
         let table = self.table(id)?;
-        let live = self.input.columns.columns(table.qualified_name());
+        let name = table.qualified_name();
+        if self.input.columns.differences(name).is_some_and(Differences::in_lists) {
+            return None;
+        }
+        let live = self.input.columns.columns(name);
         live.or_else(|| table.is_authoritative().then(|| table.columns()))
     }
 
@@ -365,7 +376,8 @@ impl<'a> Analysis<'a> {
 
     /// Whether a column decides, alone and uniquely, where its table's rows live.
     pub(super) fn is_unique_vindex_column(&self, column: &ColumnOf) -> bool {
-        self.table(column.table).is_some_and(|table| {
+        let table = self.table(column.table).filter(|_| self.difference(column).is_none());
+        table.is_some_and(|table| {
             table.column_vindexes().iter().any(|vindex| {
                 vindex.is_unique()
                     && !vindex.vindex.vindex.needs_lookup()
@@ -377,6 +389,9 @@ impl<'a> Analysis<'a> {
 
     /// Whether these columns together hold a full key of a unique vindex of one table.
     pub(super) fn cover_unique_vindex(&self, columns: &[ColumnOf]) -> bool {
+        if columns.iter().any(|column| self.difference(column).is_some()) {
+            return false;
+        }
         columns.iter().any(|column| {
             let Some(table) = self.table(column.table) else { return false };
             table.column_vindexes().iter().any(|vindex| {
