@@ -101,6 +101,7 @@ pub fn plan_unparsed(input: &PlanInput<'_>) -> Result<Plan, Unplanned> {
     let routing = match &input.target.destination {
         Some(destination) => {
             shard_target::check_unparsed(input).map_err(Unplanned::Refused)?;
+            copies::check_unparsed(input).map_err(Unplanned::Refused)?;
             Routing::destination(destination.clone())
         }
         None => {
@@ -108,7 +109,7 @@ pub fn plan_unparsed(input: &PlanInput<'_>) -> Result<Plan, Unplanned> {
             if keyspace.is_sharded() {
                 return Err(Unplanned::Unread);
             }
-            copies::check_unparsed(input, name).map_err(Unplanned::Refused)?;
+            copies::check_unparsed(input).map_err(Unplanned::Refused)?;
             Routing::unsharded()
         }
     };

@@ -13,14 +13,16 @@ use crate::sql::ast::{
     Assignment, Ddl, DdlKind, Delete, Expr, ExprKind, HoleId, Insert, TableRef, Update,
 };
 use crate::sql::cursor::Cursor;
-use crate::sql::statement_kind::StatementKind as Kind;
 use crate::sql::visit::{Visitor, Walk, walk_expr};
-use crate::vschema::{Column, Filling, SqlType, Strictness, Table, TableKind, TableName};
+use crate::vschema::{Column, Filling, SqlType, Strictness, Table, TableKind, TableName, VSchema};
 
 use super::analysis::Analysis;
 use super::input::PlanInput;
-use super::shard_target::stores_no_rows;
 use super::unsupported::Refusal;
+
+pub(super) use self::around::{check_name, check_unparsed};
+
+mod around;
 
 /// Functions whose value depends on their arguments alone.
 const PURE: &[&str] = &[
@@ -252,6 +254,25 @@ impl Visitor for Doubts {
     }
 }
 
+/// Whether a table is a source that has copies elsewhere, or such a copy.
+fn is_linked(table: &Table) -> bool {
+    matches!(table.kind(), TableKind::Reference { source: Some(_) })
+        || table.copies().next().is_some()
+}
+
+/// Refuses to drop a keyspace with tables whose copies, or whose sources, are in others.
+pub fn check_drop(
+    vschema: &VSchema,
+    copies: ReferenceCopies,
+    keyspace: &str,
+) -> Result<(), SqlError> {
+    let mut tables = vschema.keyspace(keyspace).into_iter().flat_map(|found| found.tables());
+    if copies == ReferenceCopies::Kept && tables.any(|table| is_linked(table)) {
+        return Refusal::CopiesDatabase.refuse();
+    }
+    Ok(())
+}
+
 /// Refuses a definition that would change the rows of a source and not those of its copies.
 pub(super) fn check_definition(
     ddl: &Ddl,
@@ -271,14 +292,12 @@ pub(super) fn check_definition(
     if !writes {
         return Ok(());
     }
-    let linked = |table: &Table| {
-        matches!(table.kind(), TableKind::Reference { source: Some(_) })
-            || table.copies().next().is_some()
+    // Some servers know a name in any case.
+    let named = |table: &Table| {
+        ddl.tables.iter().any(|name| name.name.text.eq_ignore_ascii_case(table.name()))
     };
-    let found = ddl.tables.iter().any(|name| {
-        let table = input.vschema.find_unrouted(Some(keyspace), &name.name.text);
-        table.is_ok_and(|table| linked(&table))
-    });
+    let mut tables = input.vschema.keyspace(keyspace).into_iter().flat_map(|own| own.tables());
+    let found = tables.any(|table| is_linked(table) && named(table));
     if found { Refusal::CopiesDefinition.refuse() } else { Ok(()) }
 }
 
@@ -309,34 +328,4 @@ fn alters_rows(cursor: &Cursor<'_>) -> bool {
     let tablespace = cursor.word_at(1, "TABLESPACE") && cursor.at_any_word(&["DISCARD", "IMPORT"]);
     let duplicates = cursor.at_words(&["ALTER", "IGNORE"]);
     renamed || partition || tablespace || duplicates || cursor.at_words(&["CONVERT", "TABLE"])
-}
-
-/// Refuses a statement that the parser cannot read, for an unsharded keyspace, if it may write a
-/// table that has copies elsewhere.
-pub(super) fn check_unparsed(input: &PlanInput<'_>, keyspace: &str) -> Result<(), SqlError> {
-    let writes = matches!(input.scan.kind(), Kind::Delete | Kind::Truncate | Kind::Rename)
-        || !stores_no_rows(input);
-    let writes = writes && is_kept(input);
-    let Some(keyspace) = input.vschema.keyspace(keyspace).filter(|_| writes) else {
-        return Ok(());
-    };
-    let sources: Vec<&str> = keyspace
-        .tables()
-        .filter(|table| table.copies().next().is_some())
-        .map(|table| table.name())
-        .collect();
-    if sources.is_empty() {
-        return Ok(());
-    }
-    let Ok(mut cursor) = Cursor::new(input.text, input.mode, input.scan) else {
-        return Refusal::CopiesUnread.refuse();
-    };
-    while !cursor.at_end() {
-        let name = cursor.ident_of(cursor.peek());
-        if name.is_some_and(|name| sources.iter().any(|own| own.eq_ignore_ascii_case(&name.text))) {
-            return Refusal::CopiesUnread.refuse();
-        }
-        cursor.advance();
-    }
-    Ok(())
 }

@@ -52,6 +52,9 @@ pub(super) fn plan(insert: &Insert, input: &PlanInput<'_>) -> Result<Plan, SqlEr
         analysis.expr(&assignment.value, block)?;
     }
     let table = if destination.is_some() { table } else { copies::source_of(input, &table)? };
+    if destination.is_none() {
+        copies::check_name(input, table.qualified_name())?;
+    }
     let copied = destination.is_none() && copies::has_copies(input, &table);
     let allowed = misplaced(input, Some(table.keyspace()));
     let columns = column_names(&analysis, insert);

@@ -48,6 +48,7 @@ use select::WalkedQuery;
 use unsupported::Refusal;
 
 pub use bypass::{Unplanned, plan_unparsed};
+pub use copies::check_drop;
 pub use unsupported::unread;
 
 /// Plans a statement.

@@ -45,6 +45,9 @@ refusals! {
         "ask for the number with SELECT COUNT(*)";
     CopiesColumns = "a write to a table with copies that have other columns",
         "give source and copies the same columns, each by USE keyspace:shard";
+    CopiesDatabase = "dropping a database that has tables with copies in other keyspaces, or copies of \
+        theirs, or is not named plainly",
+        "take the reference tables out of the VSchema first, and name the database without comments";
     CopiesDefinition = "this definition of a reference table with a source: other copies would not \
         follow",
         "DELETE its rows and INSERT others; or run it at the source and on every shard, each by \
@@ -55,6 +58,9 @@ refusals! {
     CopiesUnknown = "a write to a table with copies, whose columns are not known",
         "give Geogate's account the right to read the table, or list its columns in the VSchema \
          and in the statement";
+    CopiesView = "a write to a view that may show rows of a table with copies, or to such a table by \
+        another spelling of its name",
+        "write the table itself, by its name in the VSchema";
     CopiesUnread = "this write to a table with copies, which cannot be read",
         "write with INSERT .. VALUES, UPDATE or DELETE";
     CrossKeyspace = "a statement over several keyspaces",

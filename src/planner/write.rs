@@ -240,7 +240,11 @@ fn changes_copies(
     let copied = |id: TableId| {
         analysis.table(id).is_some_and(|table| copies::has_copies(&analysis.input, table))
     };
-    if !tables.into_iter().any(|id| copied(id) && changed(id)) {
+    let written: Vec<TableId> = tables.into_iter().filter(|id| changed(*id)).collect();
+    for table in written.iter().filter_map(|id| analysis.table(*id)) {
+        copies::check_name(&analysis.input, table.qualified_name())?;
+    }
+    if !written.into_iter().any(copied) {
         return Ok(false);
     }
     if analysis.instances.len() != 1 {

@@ -3,6 +3,7 @@
 use crate::engine::plan::{Access, Bindings as _, Plan, Route};
 use crate::error::{SqlError, catalog};
 use crate::geo::Consistency;
+use crate::planner;
 use crate::sql::value::Value;
 use crate::topology::Topology;
 
@@ -22,6 +23,12 @@ impl Session {
             return Err(catalog::COPIES_BEHIND.error());
         }
         Ok(())
+    }
+
+    /// Refuses to drop a keyspace that has tables with copies elsewhere, or copies.
+    pub(super) fn check_drop(&mut self, keyspace: &str) -> Result<(), SqlError> {
+        let generation = self.generation.hold(&self.services.serving)?;
+        planner::check_drop(generation.vschema(), self.services.reference_copies, keyspace)
     }
 
     /// The pieces of a route, and the same for every copy.

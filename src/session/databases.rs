@@ -41,6 +41,10 @@ impl Session {
             Ok(None) => return self.reply_ok(0).await,
             Err(error) => return self.reply_error(error).await,
         };
+        let drops = statement.verb == DatabaseVerb::Drop || statement.replaces;
+        if drops && let Err(error) = self.check_drop(&topology.keyspace(keyspace).name) {
+            return self.reply_error(error).await;
+        }
         if let Err(error) = self.commit_all().await {
             return self.reply_error(error).await;
         }

@@ -220,7 +220,7 @@ fn own_effects(stored: &StoredText, is_routine: impl Fn(&str) -> bool) -> Vec<Ef
 const UNSEEN: Effect = Effect::Unknown("a stored program whose text the proxy may not see");
 
 /// Whether a text in lower case may have this name in it.
-fn names(text: &[u8], name: &[u8]) -> bool {
+pub(crate) fn names(text: &[u8], name: &[u8]) -> bool {
     // Quotes in names are doubled in the text, and other letters are written in the client's
     // character set.
     if !name.is_ascii() || name.iter().any(|byte| b"`\"".contains(byte)) {

@@ -5,11 +5,15 @@ use std::sync::LazyLock;
 
 use crate::client::{Answer, Client, Error, Parameter};
 use crate::cluster::{Cluster, Layout};
+use crate::software::SOFTWARE;
 
 const CATALOG: &str = r#"{ "tables": {
   "first": {}, "second": {}, "third": {}, "fourth": {},
-  "stamped": {}, "counted": {}, "busy": {}, "plain": {}
+  "stamped": {}, "counted": {}, "busy": {}, "around": {}, "plain": {}
 } }"#;
+
+/// A keyspace whose server might be that of `catalog`.
+const OTHER: &str = r#"{ "tables": { "aside": {} } }"#;
 
 const SHOP: &str = r#"{
   "sharded": true,
@@ -23,6 +27,7 @@ const SHOP: &str = r#"{
     "stamped": { "type": "reference", "source": "catalog.stamped" },
     "counted": { "type": "reference", "source": "catalog.counted" },
     "busy": { "type": "reference", "source": "catalog.busy" },
+    "around": { "type": "reference", "source": "catalog.around" },
     "nation": { "type": "reference" }
   }
 }"#;
@@ -31,18 +36,21 @@ static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
     let layout = Layout::new("references", &["here"])
         .keyspace("catalog", CATALOG)
         .shard("-", "here", &[])
+        .keyspace("other", OTHER)
+        .shard("-", "here", &[])
         .keyspace("shop", SHOP)
         .shard("-80", "here", &[])
         .shard("80-", "here", &[]);
     let cluster = Cluster::start(layout);
-    let mut tables: Vec<String> = ["first", "second", "third", "fourth", "busy", "nation"]
-        .map(|name| {
-            format!(
-                "CREATE TABLE {name} (code CHAR(2) NOT NULL PRIMARY KEY, name VARCHAR(40), \
+    let mut tables: Vec<String> =
+        ["first", "second", "third", "fourth", "busy", "around", "nation"]
+            .map(|name| {
+                format!(
+                    "CREATE TABLE {name} (code CHAR(2) NOT NULL PRIMARY KEY, name VARCHAR(40), \
                  n INT NOT NULL DEFAULT 7)"
-            )
-        })
-        .into();
+                )
+            })
+            .into();
     let others = [
         "CREATE TABLE stamped (code CHAR(2) PRIMARY KEY, name VARCHAR(40), \
          made TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, \
@@ -68,7 +76,9 @@ fn rows(table: &str) -> Vec<Vec<String>> {
 }
 
 fn copies(table: &str) -> Vec<Vec<Vec<String>>> {
-    let holds = |shard: &&crate::cluster::Shard| table != "nation" || shard.keyspace == "shop";
+    let holds = |shard: &&crate::cluster::Shard| {
+        shard.keyspace == "shop" || shard.keyspace == "catalog" && table != "nation"
+    };
     let shards = CLUSTER.shards.iter().filter(holds);
     let of_shard = |shard: &crate::cluster::Shard| {
         let mut client = shard.primary.client(&shard.keyspace);
@@ -238,6 +248,69 @@ fn what_would_make_copies_differ_is_refused() {
     ok(&mut client, &format!("UPDATE stamped SET name = 'x', changed = {}", &times[..21]));
     assert_eq!(rows("counted").len(), 2);
     assert_eq!(rows("stamped")[0][1], "x");
+}
+
+/// Goal: no write reaches a source without its copies: not by a view, not from a session in another
+/// keyspace, not by a statement that cannot be read, and not by dropping the database.
+#[test]
+fn nothing_goes_around_the_copies() {
+    let cluster = CLUSTER.watched();
+    let mut client = cluster.proxy().client("catalog");
+    ok(&mut client, "INSERT INTO around VALUES ('DE', 'Germany', 1)");
+    ok(&mut client, "CREATE VIEW around_v AS SELECT code, name, n FROM around");
+    ok(&mut client, "CREATE VIEW around_w AS SELECT code, name FROM around_v");
+    ok(&mut client, "CREATE VIEW plain_v AS SELECT code, name, n FROM plain");
+    ok(&mut client, "INSERT INTO plain_v VALUES ('DE', 'Germany', 1)");
+    ok(&mut client, "DELETE FROM plain_v");
+    assert_eq!(ok(&mut client, "SELECT name FROM around_w").scalar(), "Germany");
+    let writes = [
+        ("catalog", "UPDATE around_v SET n = 31"),
+        ("catalog", "UPDATE around_w SET name = 'x'"),
+        ("other", "UPDATE catalog.around_v SET n = 31"),
+        ("shop", "INSERT INTO catalog.around_v VALUES ('FR', 'France', 1)"),
+        ("catalog", "REPLACE INTO around_w VALUES ('FR', 'France')"),
+        ("catalog", "DELETE FROM around_v"),
+        ("catalog", "UPDATE AROUND SET n = 31"),
+        ("catalog", "LOAD DATA INFILE '/x' INTO TABLE around_v"),
+        ("other", "LOAD DATA INFILE '/x' INTO TABLE catalog.around"),
+        ("other", "LOAD DATA INFILE '/x' INTO TABLE `catalog`.`around_w`"),
+        ("catalog", "DROP DATABASE catalog"),
+        ("other", "DROP DATABASE catalog"),
+        ("other", "DROP SCHEMA IF EXISTS `shop`"),
+        ("other", "DROP /*!50000 DATABASE */ catalog"),
+    ];
+    let of_mariadb = [
+        ("catalog", "ANALYZE UPDATE around_v SET n = 66"),
+        ("other", "ANALYZE UPDATE catalog.around SET n = 66"),
+        ("other", "SET STATEMENT max_statement_time = 5 FOR UPDATE catalog.around SET n = 5"),
+        ("other", "BEGIN NOT ATOMIC UPDATE catalog.around SET n = 5; END"),
+        (
+            "other",
+            "BEGIN NOT ATOMIC EXECUTE IMMEDIATE CONCAT('UPDATE catalog.ar', 'ound SET n = 5'); END",
+        ),
+        ("other", "IF 1 THEN UPDATE catalog.around SET n = 5; END IF"),
+        ("other", "CREATE OR REPLACE DATABASE catalog"),
+    ];
+    let of_mariadb = of_mariadb.iter().filter(|_| !SOFTWARE.is_mysql());
+    for (keyspace, sql) in writes.iter().chain(of_mariadb) {
+        ok(&mut client, &format!("USE {keyspace}"));
+        refused(client.query(sql), 1235, &format!("{keyspace}: {sql}"));
+        assert_eq!(rows("around"), [["DE", "Germany", "1"]], "{keyspace}: {sql}");
+    }
+    // What has nothing to do with them.
+    ok(&mut client, "USE other");
+    for sql in ["CREATE TABLE aside (n INT)", "INSERT INTO aside VALUES (1)", "DROP TABLE aside"] {
+        ok(&mut client, sql);
+    }
+    // Once it does not show the source any more.
+    ok(&mut client, "USE catalog");
+    ok(&mut client, "CREATE OR REPLACE VIEW around_v AS SELECT code, name, n FROM plain");
+    ok(&mut client, "INSERT INTO around_v VALUES ('FR', 'France', 1)");
+    // Copies on two shards that would fill in other values.
+    ok(&mut client, "USE `shop:80-`");
+    ok(&mut client, "ALTER TABLE around ALTER COLUMN n SET DEFAULT 8");
+    ok(&mut client, "USE shop");
+    refused(client.query("INSERT INTO around (code) VALUES ('US')"), 1235, "another default");
 }
 
 /// Goal: writers of the same row wait for each other, and never in a circle over servers.

@@ -9,6 +9,8 @@ use crate::sql::cursor::Cursor;
 pub struct Database {
     /// Which of them.
     pub verb: DatabaseVerb,
+    /// OR REPLACE was written: the one that is there is dropped.
+    pub replaces: bool,
     /// IF EXISTS or IF NOT EXISTS was written.
     pub conditional: bool,
     /// Its name; ALTER DATABASE may leave it out.
@@ -28,8 +30,9 @@ pub enum DatabaseVerb {
 
 /// Reads it; the cursor is at the first word. `None` if it is about something else.
 pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Database>, ControlError> {
+    let mut replaces = false;
     let verb = if cursor.eat_word("CREATE") {
-        cursor.eat_words(&["OR", "REPLACE"]);
+        replaces = cursor.eat_words(&["OR", "REPLACE"]);
         DatabaseVerb::Create
     } else if cursor.eat_word("DROP") {
         DatabaseVerb::Drop
@@ -50,5 +53,5 @@ pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Database>, Control
         return expected(cursor, "a database");
     }
     let place = name.as_ref().map_or(Span { start: at, end: at }, |name| name.span);
-    Ok(Some(Database { verb, conditional, name, place }))
+    Ok(Some(Database { verb, replaces, conditional, name, place }))
 }
