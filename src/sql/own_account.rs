@@ -99,8 +99,8 @@ fn at_assignment(cursor: &Cursor<'_>) -> bool {
     cursor.at_symbol("=") || cursor.at_symbol(":=")
 }
 
-/// More tokens of accounts than this are not looked at.
-const ACCOUNTS_MAX: usize = 1024;
+/// More tokens of accounts than this are not looked at, and count as those of oneself.
+const ACCOUNTS_MAX: usize = 64;
 
 /// Whether the accounts up to `ends` are those of whoever runs the statement.
 fn for_itself(cursor: &mut Cursor<'_>, ends: impl Fn(&Cursor<'_>) -> bool) -> bool {
