@@ -103,6 +103,42 @@ impl ColumnType {
         )
     }
 
+    /// Whether MySQL and MariaDB take a parameter of this type for the value that it seems to be.
+    /// MariaDB stores NULL for those of YEAR and MEDIUMINT.
+    pub const fn is_parameter(self) -> bool {
+        matches!(
+            self,
+            Self::Null
+                | Self::Tiny
+                | Self::Short
+                | Self::Long
+                | Self::LongLong
+                | Self::Float
+                | Self::Double
+                | Self::Decimal
+                | Self::NewDecimal
+                | Self::Date
+                | Self::Time
+                | Self::DateTime
+                | Self::Timestamp
+        ) || self.is_parameter_in_parts()
+    }
+
+    /// The same for parameters that come by COM_STMT_SEND_LONG_DATA.
+    pub const fn is_parameter_in_parts(self) -> bool {
+        matches!(
+            self,
+            Self::VarChar
+                | Self::VarString
+                | Self::String
+                | Self::Json
+                | Self::TinyBlob
+                | Self::MediumBlob
+                | Self::LongBlob
+                | Self::Blob
+        )
+    }
+
     /// The layout of a value; `None` for a type that must not occur on the wire.
     pub const fn binary_layout(self) -> Option<BinaryLayout> {
         Some(match self {

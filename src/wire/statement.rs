@@ -143,7 +143,8 @@ impl Param {
         }
     }
 
-    /// The value; `long_data` is what came by COM_STMT_SEND_LONG_DATA for this parameter.
+    /// The value, if its type is one that servers take for it; `long_data` is what came by
+    /// COM_STMT_SEND_LONG_DATA for this parameter.
     pub fn value<'a>(
         &self,
         payload: &'a [u8],
@@ -151,7 +152,13 @@ impl Param {
     ) -> Result<Value<'a>, Malformed> {
         match &self.place {
             ParamPlace::Null => Ok(Value::Null),
-            ParamPlace::LongData => Ok(long_value(self.of.kind, long_data)),
+            ParamPlace::LongData if self.of.kind.is_parameter_in_parts() => {
+                Ok(long_value(self.of.kind, long_data))
+            }
+            ParamPlace::LongData => Err(Malformed::new("a parameter that comes in parts", 0)),
+            ParamPlace::At(range) if !self.of.kind.is_parameter() => {
+                Err(Malformed::new("a parameter of a type that servers read", range.start))
+            }
             ParamPlace::At(range) => {
                 let raw = payload.get(range.clone());
                 decode(self.of, raw.ok_or(Malformed::new("a parameter", range.start))?)

@@ -14,6 +14,23 @@ fn values(payload: &[u8], params: &[Param]) -> Vec<Value<'static>> {
 }
 
 #[test]
+fn only_types_that_servers_read_are_values() {
+    let value = |code: u8, place| {
+        let of = BinaryType { kind: ColumnType::from_code(code), sign: Sign::Signed };
+        Param { of, place }.value(b"\x01\0\0\0\0\0\0\0\0\0\0\0", b"1").map(Value::into_owned)
+    };
+    // VARCHAR as stored, DECIMALs, JSON, BLOBs and strings beside the numbers and times.
+    let strings = [0x0f, 0xf5, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe];
+    let others = [0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x0a, 0x0b, 0x0c, 0xf6];
+    for code in 0..=255 {
+        let at = value(code, ParamPlace::At(0..12));
+        assert_eq!(at.is_ok(), strings.contains(&code) || others.contains(&code), "{code}");
+        assert_eq!(value(code, ParamPlace::LongData).is_ok(), strings.contains(&code), "{code}");
+        assert_eq!(value(code, ParamPlace::Null), Ok(Value::Null));
+    }
+}
+
+#[test]
 fn a_recorded_prepare_comes_back() {
     let payload = &recorded::PREPARE_EOF[4..16];
     let prepared = PrepareOk::parse(payload, Capabilities::EMPTY).unwrap();
