@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use geogate::cli::explain::Explainer;
-use geogate::engine::literal::{ColumnKind, Decision, Purpose, TextEquality, VindexInput, decide};
+use geogate::engine::literal::{
+    ColumnKind, Decision, Purpose, TextEquality, UnicodeTable, VindexInput, decide,
+};
 use geogate::engine::plan::ClientCharset;
 use geogate::sql::value::Value;
 use geogate::vschema::vindex::vectors;
@@ -118,16 +120,30 @@ fn literal_to_shard() {
 
 fn literal_table() -> String {
     let integer = ColumnKind::Integer { min: -128, max: 127 };
+    let uca1400 = ColumnKind::Text(TextEquality::Unicode(UnicodeTable::Later));
+    let wide = ColumnKind::WideText(TextEquality::ExactUnpadded);
     let columns = [
         ("TINYINT", integer, VindexInput::Number),
         ("TINYINT", integer, VindexInput::Bytes),
         ("VARCHAR binary NO PAD", ColumnKind::Text(TextEquality::Exact), VindexInput::Bytes),
         ("CHAR binary NO PAD", ColumnKind::Text(TextEquality::ExactUnpadded), VindexInput::Bytes),
-        ("VARCHAR unicode_ci", ColumnKind::Text(TextEquality::Unicode), VindexInput::Bytes),
-        ("VARCHAR unicode_ci", ColumnKind::Text(TextEquality::Unicode), VindexInput::Weights),
+        (
+            "VARCHAR unicode_ci",
+            ColumnKind::Text(TextEquality::Unicode(UnicodeTable::First)),
+            VindexInput::Bytes,
+        ),
+        (
+            "VARCHAR unicode_ci",
+            ColumnKind::Text(TextEquality::Unicode(UnicodeTable::First)),
+            VindexInput::Weights,
+        ),
         ("VARCHAR general_ci", ColumnKind::Text(TextEquality::Other), VindexInput::Weights),
         ("VARCHAR general_ci", ColumnKind::Text(TextEquality::Other), VindexInput::Name),
         ("VARCHAR general_ci", ColumnKind::Text(TextEquality::Other), VindexInput::Number),
+        ("VARCHAR roman_ci", ColumnKind::Text(TextEquality::Unknown), VindexInput::Weights),
+        ("VARCHAR uca1400", uca1400, VindexInput::Weights),
+        ("VARCHAR utf16_bin", wide, VindexInput::Bytes),
+        ("VARCHAR swe7_bin", ColumnKind::OtherText, VindexInput::Bytes),
         ("VARBINARY", ColumnKind::Binary, VindexInput::Bytes),
         ("BINARY(2)", ColumnKind::FixedBinary { length: Some(2) }, VindexInput::Bytes),
         ("BINARY(?)", ColumnKind::FixedBinary { length: None }, VindexInput::Bytes),
@@ -173,10 +189,18 @@ fn sample_values() -> Vec<(&'static str, Value<'static>)> {
         ("'a'", text("a")),
         ("'a '", text("a ")),
         ("'é'", text("é")),
+        ("'a' and U+00A0", text("a\u{a0}")),
+        ("'🐘'", text("🐘")),
+        ("'їжак'", text("їжак")),
         ("''", text("")),
         ("x'6162'", Value::Bytes(b"ab".as_slice().into())),
         ("x'ff'", Value::Bytes(b"\xff".as_slice().into())),
         ("'2024-02-29'", text("2024-02-29")),
+        ("'2023-02-29'", text("2023-02-29")),
+        ("'0000-02-29'", text("0000-02-29")),
+        ("'0999-12-31'", text("0999-12-31")),
+        ("'1000-01-01'", text("1000-01-01")),
+        ("'0000-00-00'", text("0000-00-00")),
         ("'2024-2-29'", text("2024-2-29")),
         ("'2024-02-29 10:00:00'", text("2024-02-29 10:00:00")),
         ("a bound DATE", Value::Temporal(b"2024-02-29".as_slice().into())),

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::sql::ast::HoleId;
+use crate::sql::charset::agrees_with_ascii;
+use crate::sql::literal::Literal;
 use crate::sql::mode::LexMode;
 use crate::sql::position::SkeletonOffset;
 use crate::sql::scan::{HoleKind, Scan};
@@ -65,14 +67,11 @@ impl Bindings for BoundStatement<'_> {
             // A number that no column can hold; as text it is routed by nothing.
             return Value::Bytes(Cow::Borrowed(b""));
         };
-        match (literal.value, literal.introducer) {
-            // In the introducer's charset, not the client's: only ASCII means the same.
-            (Value::Text(text), Some(introducer))
-                if !text.is_ascii() || !agrees_with_ascii(introducer) =>
-            {
+        match literal.value {
+            Value::Text(text) if self.charset(hole) == ClientCharset::Introduced => {
                 Value::Bytes(text)
             }
-            (value, _) => value,
+            value => value,
         }
     }
 
@@ -80,20 +79,28 @@ impl Bindings for BoundStatement<'_> {
         self.scan.resolve(place) as usize
     }
 
-    fn charset(&self) -> ClientCharset {
-        self.charset
+    fn charset(&self, hole: HoleId) -> ClientCharset {
+        let found = &self.scan.holes()[hole as usize];
+        let literal = match found.kind {
+            HoleKind::Introduced | HoleKind::NationalString => found.literal(self.text, self.mode),
+            _ => return self.charset,
+        };
+        match literal {
+            Some(Literal { value: Value::Bytes(_), .. }) => self.charset,
+            // Not in the client's charset: only ASCII means the same.
+            Some(Literal { value: Value::Text(text), introducer: Some(introducer) })
+                if text.is_ascii() && agrees_with_ascii(introducer) =>
+            {
+                self.charset
+            }
+            _ => ClientCharset::Introduced,
+        }
     }
 
     fn session_value(&self, value: SessionValue, out: &mut Vec<u8>) {
         let literal = self.session.iter().find(|(name, _)| *name == value);
         out.extend_from_slice(literal.map_or(b"NULL".as_slice(), |(_, literal)| literal));
     }
-}
-
-/// Whether ASCII bytes are ASCII in the charset of an introducer.
-fn agrees_with_ascii(charset: &[u8]) -> bool {
-    const OTHERS: [&[u8]; 5] = [b"swe7", b"ucs2", b"utf16", b"utf16le", b"utf32"];
-    !OTHERS.iter().any(|other| charset.eq_ignore_ascii_case(other))
 }
 
 fn borrow<'a>(value: &'a Value<'_>) -> Value<'a> {
@@ -106,5 +113,47 @@ fn borrow<'a>(value: &'a Value<'_>) -> Value<'a> {
         Value::Text(v) => Value::Text(Cow::Borrowed(v)),
         Value::Bytes(v) => Value::Bytes(Cow::Borrowed(v)),
         Value::Temporal(v) => Value::Temporal(Cow::Borrowed(v)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_introducer_keeps_only_ascii_as_it_is() {
+        for (literal, charset, value) in [
+            ("'a'", ClientCharset::Utf8, Value::Text(b"a".into())),
+            ("_latin1'a'", ClientCharset::Utf8, Value::Text(b"a".into())),
+            ("_utf8mb4 x'61'", ClientCharset::Utf8, Value::Text(b"a".into())),
+            ("N'a'", ClientCharset::Utf8, Value::Text(b"a".into())),
+            ("_binary'\u{e9}'", ClientCharset::Utf8, Value::Bytes("\u{e9}".as_bytes().into())),
+            ("x'61'", ClientCharset::Utf8, Value::Bytes(b"a".into())),
+            (
+                "_latin1'\u{e9}'",
+                ClientCharset::Introduced,
+                Value::Bytes("\u{e9}".as_bytes().into()),
+            ),
+            ("_utf8mb4 x'ff'", ClientCharset::Introduced, Value::Bytes(b"\xff".into())),
+            ("_ucs2'a'", ClientCharset::Introduced, Value::Bytes(b"a".into())),
+            ("_utf16 x'61'", ClientCharset::Introduced, Value::Bytes(b"a".into())),
+            ("_utf16le'ab'", ClientCharset::Introduced, Value::Bytes(b"ab".into())),
+            ("_utf32 0x61", ClientCharset::Introduced, Value::Bytes(b"a".into())),
+            ("_swe7'a'", ClientCharset::Introduced, Value::Bytes(b"a".into())),
+            ("_sjis'a'", ClientCharset::Introduced, Value::Bytes(b"a".into())),
+        ] {
+            let text = format!("SELECT {literal}");
+            let mut scan = Scan::new();
+            scan.run(text.as_bytes(), LexMode::default()).expect("a literal");
+            let bound = BoundStatement {
+                text: text.as_bytes(),
+                scan: &scan,
+                mode: LexMode::default(),
+                charset: ClientCharset::Utf8,
+                parameters: &[],
+                session: &[],
+            };
+            assert_eq!((bound.charset(0), bound.value(0)), (charset, value), "{literal}");
+        }
     }
 }

@@ -29,7 +29,7 @@ impl Bindings for Values {
     fn offset(&self, _: SkeletonOffset) -> usize {
         0
     }
-    fn charset(&self) -> ClientCharset {
+    fn charset(&self, _hole: HoleId) -> ClientCharset {
         ClientCharset::Utf8
     }
     fn session_value(&self, _: SessionValue, _: &mut Vec<u8>) {}

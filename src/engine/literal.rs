@@ -10,6 +10,7 @@ use crate::error::{SqlError, catalog};
 use crate::sql::value::Value;
 
 use super::plan::ClientCharset;
+use super::weighed::weighs_alike;
 
 /// What is known of a column's type, as far as comparing and storing goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub enum ColumnKind {
     },
     /// CHAR, VARCHAR, TEXT.
     Text(TextEquality),
+    /// The same in ucs2, utf16, utf16le or utf32, where ASCII has other bytes.
+    WideText(TextEquality),
+    /// The same in a character set that is not known to have all of ASCII, such as swe7.
+    OtherText,
     /// VARBINARY, BLOB.
     Binary,
     /// BINARY(n): stored values are padded with zero bytes.
@@ -49,10 +54,23 @@ pub enum TextEquality {
     /// spaces are neither stored nor looked for, so equal ones never get two shards.
     ExactUnpadded,
     /// By the Unicode Collation Algorithm: texts equal here have equal primary weights.
-    Unicode,
-    /// An older collation (general_ci, swedish_ci) or an unknown one: beyond ASCII it has its own
-    /// idea of letters.
+    Unicode(UnicodeTable),
+    /// An older collation (general_ci, swedish_ci): of ASCII, letters that differ in case are equal
+    /// and nothing else is; beyond ASCII it has its own idea of letters.
     Other,
+    /// A collation that may call even different ASCII letters equal: `i` and `j` under roman_ci.
+    Unknown,
+}
+
+/// The weights of a Unicode collation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnicodeTable {
+    /// unicode_ci.
+    First,
+    /// unicode_520_ci, nearest to the vindexes.
+    Near,
+    /// 0900, uca1400.
+    Later,
 }
 
 /// What a vindex makes of a column's value.
@@ -103,6 +121,10 @@ pub struct Unroutable {
 impl Unroutable {
     const NULL_HAS_NO_SHARD: Self =
         Self::new("NULL has no shard", "give the sharding column a value");
+    const WEIGHED_OTHERWISE: Self = Self::new(
+        "the text has characters that the column's collation may ignore or call equal to others than the vindex does",
+        "write it without controls, spaces other than the usual one, and rare letters, or give the column a binary collation",
+    );
     const SEVERAL_SHARDS: Self = Self::new(
         "texts that the column's collation calls equal have several shards",
         "shard by a vindex of the column's collation, such as unicode_loose_xxhash, or give the column a binary collation",
@@ -117,7 +139,19 @@ impl Unroutable {
     );
     const INEXACT: Self = Self::new(
         "equal values of the column's type have several texts",
-        "shard by an integer, text or binary column",
+        "make it a column of integers, of DATETIME or VARBINARY, or of text with a binary collation, and tell so in the VSchema",
+    );
+    const OTHER_TEXT: Self = Self::new(
+        "the column's character set is not known to have all of ASCII",
+        "give the column utf8mb4",
+    );
+    const WIDE_COLUMN: Self = Self::new(
+        "the client sends bytes, of which the column's character set takes several for a character",
+        "SET NAMES utf8mb4 and send the value in UTF-8, or give the column utf8mb4",
+    );
+    const INTRODUCED: Self = Self::new(
+        "servers fit the value to the character set in front of it",
+        "write the value without a character set in front of it, under SET NAMES utf8mb4",
     );
     const OTHER_TYPE: Self = Self::new(
         "the vindex does not fit the column's type",
@@ -139,7 +173,7 @@ impl Unroutable {
         Self::new("the text is not valid UTF-8", "SET NAMES utf8mb4 and send the value in UTF-8");
     const EQUAL_TO_OTHERS: Self = Self::new(
         "the column's collation may call other texts equal to this one",
-        "give the column a collation that the vindex follows: a binary one, or for the unicode_loose vindexes one of Unicode",
+        "give the column a collation that the vindex follows: a binary one, or for the unicode_loose vindexes utf8mb4_unicode_520_ci, utf8mb4_uca1400_ai_ci or utf8mb4_0900_ai_ci",
     );
     const NOT_BYTES: Self = Self::new(
         "a value that is not text is compared with bytes by conversion",
@@ -159,7 +193,7 @@ impl Unroutable {
     );
     const NOT_A_PLAIN_DATE: Self = Self::new(
         "the date is not in its plain form",
-        "write a date that exists as '2024-01-31', with its time as '2024-01-31 23:59:59'",
+        "write a date that exists, of the years 1000 to 9999, as '2024-01-31', with its time as '2024-01-31 23:59:59'",
     );
     /// A minus before something that is no small number.
     pub const NEGATED: Self =
@@ -201,6 +235,16 @@ pub fn decide(
     if input == VindexInput::Nothing || kind == ColumnKind::AsVitess {
         return Use(value);
     }
+    if charset == ClientCharset::Introduced {
+        return Unusable(Unroutable::INTRODUCED);
+    }
+    let kind = match kind {
+        ColumnKind::WideText(_) if charset == ClientCharset::Binary => {
+            return Unusable(Unroutable::WIDE_COLUMN);
+        }
+        ColumnKind::WideText(equality) => ColumnKind::Text(equality),
+        other => other,
+    };
     match (kind, input) {
         (ColumnKind::Integer { min, max }, VindexInput::Number | VindexInput::Bytes) => {
             integer(value, min, max)
@@ -208,10 +252,18 @@ pub fn decide(
         (ColumnKind::Text(equality), VindexInput::Bytes) => match equality {
             TextEquality::Exact => text(value, charset, ascii_too),
             TextEquality::ExactUnpadded => text(value, charset, |text| !text.ends_with(b" ")),
-            TextEquality::Unicode | TextEquality::Other => Unusable(Unroutable::SEVERAL_SHARDS),
+            TextEquality::Unicode(_) | TextEquality::Other | TextEquality::Unknown => {
+                Unusable(Unroutable::SEVERAL_SHARDS)
+            }
         },
+        (ColumnKind::Text(TextEquality::Unknown), VindexInput::Weights) => {
+            Unusable(Unroutable::EQUAL_TO_OTHERS)
+        }
         (ColumnKind::Text(TextEquality::Other), VindexInput::Weights) => {
             text(value, charset, |text| text.is_ascii())
+        }
+        (ColumnKind::Text(TextEquality::Unicode(table)), VindexInput::Weights) => {
+            by_weights(value, charset, table)
         }
         (ColumnKind::Text(_), VindexInput::Weights | VindexInput::Name) => {
             text(value, charset, ascii_too)
@@ -227,15 +279,10 @@ pub fn decide(
             }
         }
         (ColumnKind::FixedBinary { length: None }, _) => Unusable(Unroutable::LENGTH_UNKNOWN),
-        (ColumnKind::Date, VindexInput::Bytes) => match purpose {
-            Purpose::Compare => canonical_temporal(value, is_date),
-            Purpose::Store => canonical_temporal(value, is_stored_date),
-        },
-        (ColumnKind::DateTime, VindexInput::Bytes) => match purpose {
-            Purpose::Compare => canonical_temporal(value, is_datetime),
-            Purpose::Store => canonical_temporal(value, is_stored_datetime),
-        },
+        (ColumnKind::Date, VindexInput::Bytes) => canonical_temporal(value, is_date),
+        (ColumnKind::DateTime, VindexInput::Bytes) => canonical_temporal(value, is_datetime),
         (ColumnKind::Inexact, _) => Unusable(Unroutable::INEXACT),
+        (ColumnKind::OtherText, _) => Unusable(Unroutable::OTHER_TEXT),
         _ => Unusable(Unroutable::OTHER_TYPE),
     }
 }
@@ -246,7 +293,11 @@ pub fn equal_values_meet(left: ColumnKind, right: ColumnKind, input: VindexInput
     if input == VindexInput::Nothing {
         return true;
     }
-    match (left, right, input) {
+    let narrow = |kind| match kind {
+        ColumnKind::WideText(equality) => ColumnKind::Text(equality),
+        other => other,
+    };
+    match (narrow(left), narrow(right), input) {
         (ColumnKind::AsVitess, ColumnKind::AsVitess, _) => true,
         (
             ColumnKind::Integer { .. },
@@ -254,7 +305,13 @@ pub fn equal_values_meet(left: ColumnKind, right: ColumnKind, input: VindexInput
             VindexInput::Number | VindexInput::Bytes,
         ) => true,
         (ColumnKind::Text(left), ColumnKind::Text(right), VindexInput::Weights) => {
-            left != TextEquality::Other && right != TextEquality::Other
+            let weighed = |equality| match equality {
+                TextEquality::Exact | TextEquality::ExactUnpadded | TextEquality::Unicode(_) => {
+                    true
+                }
+                TextEquality::Other | TextEquality::Unknown => false,
+            };
+            weighed(left) && weighed(right)
         }
         (
             ColumnKind::Text(TextEquality::Exact),
@@ -342,6 +399,17 @@ fn text(value: Value<'_>, charset: ClientCharset, fits: impl Fn(&[u8]) -> bool) 
     if fits(&text) { Use(Value::Text(text)) } else { Unusable(Unroutable::EQUAL_TO_OTHERS) }
 }
 
+/// Text for a vindex of primary weights, in a column that compares by such weights.
+fn by_weights(value: Value<'_>, charset: ClientCharset, table: UnicodeTable) -> Decision<'_> {
+    match text(value, charset, ascii_too) {
+        Use(Value::Text(text)) => match std::str::from_utf8(&text) {
+            Ok(known) if weighs_alike(known, table) => Use(Value::Text(text)),
+            _ => Unusable(Unroutable::WEIGHED_OTHERWISE),
+        },
+        other => other,
+    }
+}
+
 fn binary(value: Value<'_>, charset: ClientCharset) -> Decision<'_> {
     match value {
         Value::Bytes(bytes) => Use(Value::Bytes(bytes)),
@@ -359,9 +427,10 @@ fn keeps(charset: ClientCharset, text: &[u8]) -> Result<(), Unroutable> {
         ClientCharset::Utf8 => Ok(()),
         ClientCharset::Utf8ThreeBytes if text.iter().all(|byte| *byte < 0xf0) => Ok(()),
         ClientCharset::Utf8ThreeBytes => Err(Unroutable::FOUR_BYTES),
-        ClientCharset::Ascii if text.is_ascii() => Ok(()),
-        ClientCharset::Ascii => Err(Unroutable::CLIENT_NOT_UTF8),
+        ClientCharset::Ascii | ClientCharset::Binary if text.is_ascii() => Ok(()),
+        ClientCharset::Ascii | ClientCharset::Binary => Err(Unroutable::CLIENT_NOT_UTF8),
         ClientCharset::Unknown => Err(Unroutable::CLIENT_NOT_ASCII),
+        ClientCharset::Introduced => Err(Unroutable::INTRODUCED),
     }
 }
 
@@ -372,17 +441,11 @@ fn canonical_temporal(value: Value<'_>, is_plain: impl Fn(&[u8]) -> bool) -> Dec
     }
 }
 
+/// A day of the calendar in the years that servers promise to hold, which is stored as it is: in
+/// the place of another they may put zeros, and the year 0 has leap days in one server only. All
+/// zeros stay.
 fn is_date(text: &[u8]) -> bool {
-    matches_shape(text, b"0000-00-00")
-}
-
-fn is_datetime(text: &[u8]) -> bool {
-    matches_shape(text, b"0000-00-00 00:00:00")
-}
-
-/// A day of the calendar: in the place of another servers may put zeros. All zeros stay.
-fn is_stored_date(text: &[u8]) -> bool {
-    if !is_date(text) {
+    if !matches_shape(text, b"0000-00-00") {
         return false;
     }
     let number = |at: std::ops::Range<usize>| {
@@ -397,13 +460,13 @@ fn is_stored_date(text: &[u8]) -> bool {
         1..=12 => 31,
         _ => 0,
     };
-    (1..=days).contains(&day) || text == b"0000-00-00"
+    (year >= 1000 && (1..=days).contains(&day)) || text == b"0000-00-00"
 }
 
-fn is_stored_datetime(text: &[u8]) -> bool {
+fn is_datetime(text: &[u8]) -> bool {
     let two_digits = |at: usize, most: u8| (text[at] - b'0') * 10 + text[at + 1] - b'0' <= most;
-    is_datetime(text)
-        && is_stored_date(&text[..10])
+    matches_shape(text, b"0000-00-00 00:00:00")
+        && is_date(&text[..10])
         && two_digits(11, 23)
         && two_digits(14, 59)
         && two_digits(17, 59)

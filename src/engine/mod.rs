@@ -27,6 +27,7 @@ mod number_text;
 mod sort;
 mod temporal;
 mod truncate;
+mod weighed;
 
 pub use limit::limit_value;
 

@@ -357,8 +357,8 @@ pub trait Bindings {
     fn value(&self, hole: HoleId) -> Value<'_>;
     /// Where a place of the skeleton is in this text.
     fn offset(&self, place: SkeletonOffset) -> usize;
-    /// The character set of the statement's text and of bound text.
-    fn charset(&self) -> ClientCharset;
+    /// The character set of the value of a literal or of a bound parameter.
+    fn charset(&self, hole: HoleId) -> ClientCharset;
     /// The SQL literal that stands for a value of the session.
     fn session_value(&self, value: SessionValue, out: &mut Vec<u8>);
 }
@@ -373,8 +373,13 @@ pub enum ClientCharset {
     Utf8ThreeBytes,
     /// Others that agree with ASCII: other characters cannot be routed by.
     Ascii,
+    /// Bytes that are no characters yet: they are ASCII to columns that agree with ASCII, while
+    /// those in utf16 take two of them for a character.
+    Binary,
     /// Not even ASCII bytes are certain to mean ASCII: swe7, or a connection in utf16.
     Unknown,
+    /// That of an introducer in front of the literal, to which servers fit the bytes.
+    Introduced,
 }
 
 /// Something that only the session knows, and that a server on a pooled connection would answer

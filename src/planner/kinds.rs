@@ -1,8 +1,9 @@
 //! From a column's definition to what its values may be routed and sorted by.
 
 use crate::engine::capacity::{Capacity, Characters, Length, Zero};
-use crate::engine::literal::{ColumnKind, TextEquality, VindexInput};
+use crate::engine::literal::{ColumnKind, TextEquality, UnicodeTable, VindexInput};
 use crate::engine::routing::VindexColumn;
+use crate::sql::charset::agrees_with_ascii;
 use crate::vschema::vindex::Vindex;
 use crate::vschema::{Column, Filling, SqlType, Strictness};
 
@@ -67,7 +68,7 @@ fn column_kind(column: &Column) -> Option<ColumnKind> {
         SqlType::UInt32 => integer(32, false),
         SqlType::Int64 => integer(64, true),
         SqlType::UInt64 => integer(64, false),
-        SqlType::Char | SqlType::VarChar | SqlType::Text => ColumnKind::Text(text_equality(column)),
+        SqlType::Char | SqlType::VarChar | SqlType::Text => text_kind(column),
         SqlType::VarBinary | SqlType::Blob => ColumnKind::Binary,
         SqlType::Binary => {
             let length = u32::try_from(column.size).ok().filter(|size| *size > 0);
@@ -92,21 +93,20 @@ fn column_kind(column: &Column) -> Option<ColumnKind> {
 
 /// What a column stores as it is given, as far as its definition tells.
 fn capacity(column: &Column) -> Capacity {
-    let charset = column.collation.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let charset = charset.split('_').next().unwrap_or_default();
+    let charset = charset(column);
     let length = match (column.sql_type, usize::try_from(column.size)) {
         (_, Err(_) | Ok(0)) => Length::Any,
         (SqlType::Char | SqlType::VarChar, Ok(size)) => Length::Characters(size),
         (SqlType::VarBinary | SqlType::Blob, Ok(size)) => Length::Bytes(size),
-        // Told in bytes; in these character sets ASCII has up to four a character.
-        (SqlType::Text, Ok(size)) => match charset {
-            "ucs2" | "utf16" | "utf16le" | "utf32" => Length::Bytes(size / 4),
+        // Told in bytes; in these character sets one may have up to four where it has one in UTF-8.
+        (SqlType::Text, Ok(size)) => match &*charset {
+            "ucs2" | "utf16" | "utf16le" | "utf32" | "gb18030" => Length::Bytes(size / 4),
             _ => Length::Bytes(size),
         },
         _ => Length::Any,
     };
     let is_text = matches!(column.sql_type, SqlType::Char | SqlType::VarChar | SqlType::Text);
-    let characters = match charset {
+    let characters = match &*charset {
         _ if !is_text => Characters::All,
         // A collation that is not known says nothing.
         "" | "utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030" | "uca1400" => Characters::All,
@@ -118,11 +118,33 @@ fn capacity(column: &Column) -> Capacity {
     Capacity { length, characters, zero }
 }
 
-/// By the names that MySQL and MariaDB give their collations.
+/// The character set of a column by the name of its collation; empty if none is told.
+fn charset(column: &Column) -> String {
+    let collation = column.collation.as_deref().unwrap_or_default().to_ascii_lowercase();
+    match collation.split('_').next().unwrap_or_default() {
+        // MariaDB's short names are of any character set.
+        "uca1400" => String::new(),
+        charset => charset.to_owned(),
+    }
+}
+
+fn text_kind(column: &Column) -> ColumnKind {
+    let equality = text_equality(column);
+    match &*charset(column) {
+        "ucs2" | "utf16" | "utf16le" | "utf32" => ColumnKind::WideText(equality),
+        charset if charset.is_empty() || agrees_with_ascii(charset.as_bytes()) => {
+            ColumnKind::Text(equality)
+        }
+        _ => ColumnKind::OtherText,
+    }
+}
+
+/// By the names that MySQL and MariaDB give their collations. What is not listed may call texts
+/// equal that vindexes tell apart, as those do that follow one language.
 fn text_equality(column: &Column) -> TextEquality {
     let Some(collation) = column.collation.as_deref() else { return TextEquality::Other };
     let name = collation.to_ascii_lowercase();
-    let no_pad = name.contains("nopad") || name == "utf8mb4_0900_bin";
+    let no_pad = name.ends_with("_nopad_bin") || name == "utf8mb4_0900_bin";
     if name.ends_with("_bin") {
         // With padding 'a' and 'a ' are equal, as they are in every CHAR.
         return match column.sql_type {
@@ -131,11 +153,80 @@ fn text_equality(column: &Column) -> TextEquality {
             _ => TextEquality::ExactUnpadded,
         };
     }
-    let by_unicode = name.contains("_0900_")
-        || name.contains("_uca1400_")
-        || name.contains("unicode_ci")
-        || name.contains("unicode_520_");
-    if by_unicode { TextEquality::Unicode } else { TextEquality::Other }
+    if let Some(equality) = by_unicode(&name) {
+        equality
+    } else if SIMPLE.contains(&&*name.replace("_nopad_", "_")) {
+        TextEquality::Other
+    } else {
+        TextEquality::Unknown
+    }
+}
+
+/// Collations under which ASCII texts are equal if they differ in case only, each asked of MariaDB
+/// 10.11. Not so gbk_chinese_ci (`~` is `y`), macce_general_ci (`m` is `n`) and others.
+const SIMPLE: &[&str] = &[
+    "armscii8_general_ci",
+    "ascii_general_ci",
+    "cp1250_general_ci",
+    "cp1251_general_ci",
+    "cp1251_general_cs",
+    "cp1256_general_ci",
+    "cp1257_general_ci",
+    "cp850_general_ci",
+    "cp852_general_ci",
+    "cp866_general_ci",
+    "cp932_japanese_ci",
+    "dec8_swedish_ci",
+    "eucjpms_japanese_ci",
+    "euckr_korean_ci",
+    "greek_general_ci",
+    "hebrew_general_ci",
+    "hp8_english_ci",
+    "keybcs2_general_ci",
+    "koi8r_general_ci",
+    "latin1_general_ci",
+    "latin1_general_cs",
+    "latin1_german1_ci",
+    "latin1_swedish_ci",
+    "latin2_general_ci",
+    "latin7_general_ci",
+    "latin7_general_cs",
+    "macroman_general_ci",
+    "ucs2_general_ci",
+    "ucs2_general_mysql500_ci",
+    "ujis_japanese_ci",
+    "utf16_general_ci",
+    "utf16le_general_ci",
+    "utf32_general_ci",
+    "utf8_general_ci",
+    "utf8mb3_general_ci",
+    "utf8mb3_general_mysql500_ci",
+    "utf8mb4_general_ci",
+];
+
+/// What the Unicode Collation Algorithm without changes for a language calls equal.
+fn by_unicode(collation: &str) -> Option<TextEquality> {
+    const CHARSETS: [&str; 6] = ["utf8mb4", "utf8mb3", "utf8", "ucs2", "utf16", "utf32"];
+    let own = match collation.split_once('_') {
+        Some((charset, own)) if CHARSETS.contains(&charset) => own,
+        _ if collation.starts_with("uca1400_") => collation,
+        _ => return None,
+    };
+    let strength = match own {
+        "unicode_ci" | "unicode_nopad_ci" => {
+            return Some(TextEquality::Unicode(UnicodeTable::First));
+        }
+        "unicode_520_ci" | "unicode_520_nopad_ci" => {
+            return Some(TextEquality::Unicode(UnicodeTable::Near));
+        }
+        _ => match (own.strip_prefix("uca1400_"), collation.strip_prefix("utf8mb4_0900_")) {
+            (Some(rest), _) => rest.strip_prefix("nopad_").unwrap_or(rest),
+            (None, Some(rest)) => rest,
+            (None, None) => return None,
+        },
+    };
+    matches!(strength, "ai_ci" | "ai_cs" | "as_ci" | "as_cs")
+        .then_some(TextEquality::Unicode(UnicodeTable::Later))
 }
 
 /// How a column must be treated in a sort.
@@ -154,5 +245,94 @@ pub(super) fn sorting(column: Option<&Column>) -> Sorting {
         SqlType::Unknown | SqlType::Text | SqlType::VarChar | SqlType::Char => Sorting::Weight,
         SqlType::Enum | SqlType::Set => Sorting::Number,
         _ => Sorting::Value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(collation: &str) -> Column {
+        Column {
+            name: "k".to_owned(),
+            sql_type: SqlType::VarChar,
+            collation: Some(collation.to_owned()).filter(|name| !name.is_empty()),
+            default: None,
+            nullable: true,
+            invisible: false,
+            size: 0,
+            scale: 0,
+            values: Vec::new(),
+            filling: Filling::Unknown,
+            touched: false,
+        }
+    }
+
+    fn text(collation: &str) -> ColumnKind {
+        column_kind(&of(collation)).expect("the type is known")
+    }
+
+    #[test]
+    fn only_known_collations_are_followed() {
+        use TextEquality::{Exact, ExactUnpadded, Other, Unicode, Unknown};
+        use UnicodeTable::{First, Later, Near};
+        for (collation, expected) in [
+            ("utf8mb4_bin", ExactUnpadded),
+            ("utf8mb4_nopad_bin", Exact),
+            ("utf8mb4_0900_bin", Exact),
+            ("latin1_bin", ExactUnpadded),
+            ("utf8mb4_unicode_ci", Unicode(First)),
+            ("utf8_unicode_ci", Unicode(First)),
+            ("utf8mb4_unicode_520_nopad_ci", Unicode(Near)),
+            ("utf8mb4_uca1400_ai_ci", Unicode(Later)),
+            ("UTF8MB3_UCA1400_NOPAD_AS_CS", Unicode(Later)),
+            ("uca1400_ai_ci", Unicode(Later)),
+            ("utf8mb4_0900_ai_ci", Unicode(Later)),
+            ("utf8mb4_0900_as_cs", Unicode(Later)),
+            ("utf8mb4_general_ci", Other),
+            ("latin1_swedish_nopad_ci", Other),
+            ("", Other),
+            ("utf8mb4_de_pb_0900_ai_ci", Unknown),
+            ("utf8mb4_uca1400_german2_ai_ci", Unknown),
+            ("uca1400_lithuanian_ai_ci", Unknown),
+            ("utf8mb4_roman_ci", Unknown),
+            ("utf8mb4_german2_ci", Unknown),
+            ("latin1_german2_ci", Unknown),
+            ("gbk_chinese_ci", Unknown),
+            ("macce_general_ci", Unknown),
+            ("koi8u_general_ci", Unknown),
+            ("utf8mb4_new_ci", Unknown),
+        ] {
+            assert_eq!(text(collation), ColumnKind::Text(expected), "{collation}");
+        }
+    }
+
+    #[test]
+    fn text_is_cut_where_its_characters_are_longer_than_in_utf8() {
+        for (collation, expected) in
+            [("utf8mb4_bin", 200), ("latin1_bin", 200), ("utf16_bin", 50), ("gb18030_bin", 50)]
+        {
+            let column = Column { sql_type: SqlType::Text, size: 200, ..of(collation) };
+            assert_eq!(capacity(&column).length, Length::Bytes(expected), "{collation}");
+        }
+    }
+
+    #[test]
+    fn only_character_sets_with_ascii_are_written() {
+        for (collation, expected) in [
+            ("utf16_bin", ColumnKind::WideText(TextEquality::ExactUnpadded)),
+            ("utf16le_general_ci", ColumnKind::WideText(TextEquality::Other)),
+            (
+                "ucs2_uca1400_ai_ci",
+                ColumnKind::WideText(TextEquality::Unicode(UnicodeTable::Later)),
+            ),
+            ("utf32_unicode_ci", ColumnKind::WideText(TextEquality::Unicode(UnicodeTable::First))),
+            ("swe7_bin", ColumnKind::OtherText),
+            ("swe7_swedish_ci", ColumnKind::OtherText),
+            ("sjis_bin", ColumnKind::OtherText),
+            ("new_bin", ColumnKind::OtherText),
+        ] {
+            assert_eq!(text(collation), expected, "{collation}");
+        }
     }
 }

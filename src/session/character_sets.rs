@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use crate::backend::Settings;
 use crate::engine::plan::ClientCharset;
 use crate::error::SqlError;
+use crate::sql::charset::agrees_with_ascii;
 use crate::sql::mode::CharsetClass;
 use crate::wire::charset::{Charset, Collation, error_from_utf8, from_utf8, to_utf8};
 
@@ -135,9 +136,11 @@ fn unquoted(literal: &[u8]) -> String {
 /// connection's, where what the latter lacks is lost.
 fn literals(client: &str, connection: &str) -> ClientCharset {
     let is_utf8mb3 = |name: &str| matches!(name, "utf8mb3" | "utf8");
-    let wide = matches!(connection, "" | "ucs2" | "utf16" | "utf16le" | "utf32");
-    if client == "swe7" || connection == "swe7" || wide {
+    let agrees = |name: &str| name == "binary" || agrees_with_ascii(name.as_bytes());
+    if !agrees(client) || !agrees(connection) {
         ClientCharset::Unknown
+    } else if client == "binary" || connection == "binary" {
+        ClientCharset::Binary
     } else if client == "utf8mb4" && connection == "utf8mb4" {
         ClientCharset::Utf8
     } else if (client == "utf8mb4" || is_utf8mb3(client))
@@ -183,7 +186,12 @@ mod tests {
             ("utf8mb4", &[("character_set_connection", "'ucs2'")], ClientCharset::Unknown),
             ("utf8mb3", &[], ClientCharset::Utf8ThreeBytes),
             ("swe7", &[], ClientCharset::Unknown),
-            ("binary", &[], ClientCharset::Ascii),
+            ("sjis", &[], ClientCharset::Unknown),
+            ("gbk", &[], ClientCharset::Ascii),
+            ("binary", &[], ClientCharset::Binary),
+            ("utf8mb4", &[("character_set_client", "binary")], ClientCharset::Binary),
+            ("utf8mb4", &[("character_set_connection", "'binary'")], ClientCharset::Binary),
+            ("latin1", &[("collation_connection", "'binary'")], ClientCharset::Binary),
         ] {
             assert_eq!(of(names, variables).literals(), expected, "{names} {variables:?}");
         }

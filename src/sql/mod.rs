@@ -36,7 +36,7 @@ pub mod visit;
 
 mod builtin;
 mod byte_class;
-mod charset;
+pub mod charset;
 mod compound;
 pub(crate) mod cursor;
 mod keyword;

@@ -17,7 +17,7 @@ use crate::vschema::vindex::{Mapping, Vindex};
 
 use crate::engine::capacity::Capacity;
 use crate::engine::literal::{ColumnKind, Decision, Purpose, Unroutable, VindexInput, decide};
-use crate::engine::plan::{Bindings, Resolution, ShardPart};
+use crate::engine::plan::{Bindings, ClientCharset, Resolution, ShardPart};
 
 mod within;
 
@@ -409,6 +409,13 @@ impl<'a, B: Bindings> Mapper<'a, B> {
         value: &RoutingValue,
         column: VindexColumn,
     ) -> Result<Option<Value<'a>>, Failure> {
+        let hole = match value {
+            RoutingValue::Hole(hole)
+            | RoutingValue::Negative(hole)
+            | RoutingValue::Generated(_, Some(hole)) => Some(*hole),
+            _ => None,
+        };
+        let charset = hole.map_or(ClientCharset::Utf8, |hole| self.bindings.charset(hole));
         let value = match value {
             RoutingValue::Hole(hole) => self.bindings.value(*hole),
             RoutingValue::Negative(hole) => negated(self.bindings.value(*hole))?,
@@ -420,7 +427,6 @@ impl<'a, B: Bindings> Mapper<'a, B> {
                 _ => Value::Null,
             },
         };
-        let charset = self.bindings.charset();
         match decide(column.kind, column.input, self.finder.purpose, charset, value) {
             Decision::Use(value) => match self.altered(column, &value) {
                 None => Ok(Some(value)),
