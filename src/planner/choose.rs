@@ -10,8 +10,8 @@ use smallvec::SmallVec;
 use crate::engine::literal::Purpose;
 use crate::engine::routing::{Opcode, Operands, RoutingValue, VindexColumn, VindexFinder};
 use crate::sql::ast::Span;
-use crate::vschema::ColumnVindex;
 use crate::vschema::vindex::Vindex;
+use crate::vschema::{ColumnVindex, name_key};
 
 use super::analysis::{Analysis, ColumnOf, Constraint, TableId, Test};
 use super::kinds::vindex_column;
@@ -111,7 +111,7 @@ impl Chooser<'_, '_> {
         let columns = self.vindex.columns.iter().enumerate();
         columns
             .map(|(position, name)| {
-                let column = ColumnOf { table: self.table, name: name.to_lowercase() };
+                let column = ColumnOf { table: self.table, name: name_key(name) };
                 vindex_column(self.analysis.definition(&column), vindex, position, strictness)
             })
             .collect()

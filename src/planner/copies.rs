@@ -14,7 +14,9 @@ use crate::sql::ast::{
 };
 use crate::sql::cursor::Cursor;
 use crate::sql::visit::{Visitor, Walk, walk_expr};
-use crate::vschema::{Column, Filling, SqlType, Strictness, Table, TableKind, TableName, VSchema};
+use crate::vschema::{
+    Column, Filling, SqlType, Strictness, Table, TableKind, TableName, VSchema, same_name,
+};
 
 use super::analysis::Analysis;
 use super::input::PlanInput;
@@ -133,11 +135,10 @@ pub(super) fn check_insert(
         return Refusal::CopiesUnknown.refuse();
     };
     let sequence = analysis.table(0).and_then(|table| table.auto_increment());
-    let sequenced =
-        |name: &str| sequence.is_some_and(|auto| auto.column.eq_ignore_ascii_case(name));
+    let sequenced = |name: &str| sequence.is_some_and(|auto| same_name(&auto.column, name));
     let mut numbered = Vec::new();
     for column in all {
-        let place = columns.iter().position(|own| own.eq_ignore_ascii_case(&column.name));
+        let place = columns.iter().position(|own| same_name(own, &column.name));
         for row in rows {
             let given = place.and_then(|place| row.get(place)).map(|value| &value.kind);
             match (given, column.filling) {
@@ -169,7 +170,7 @@ pub(super) fn check_update(analysis: &Analysis<'_>, update: &Update) -> Result<(
     }
     let Some(all) = analysis.all_columns(0) else { return Refusal::CopiesUnknown.refuse() };
     let is_set = |column: &Column| {
-        let own = |set: &Assignment| set.column.text.eq_ignore_ascii_case(&column.name);
+        let own = |set: &Assignment| same_name(&set.column.text, &column.name);
         update.assignments.iter().any(own)
     };
     for column in all.iter().filter(|column| !is_set(column)) {

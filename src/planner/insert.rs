@@ -15,7 +15,7 @@ use crate::error::SqlError;
 use crate::key::Destination;
 use crate::sql::ast::{Assignment, Expr, ExprKind, Insert, InsertSource, Span};
 use crate::sql::position::SkeletonSpan;
-use crate::vschema::{ColumnVindex, Table, TableKind};
+use crate::vschema::{ColumnVindex, Table, TableKind, same_name};
 
 use super::analysis::{Analysis, Calling, Home, Strength, quoted, value_of};
 use super::bypass::check_write;
@@ -128,11 +128,11 @@ fn placed(
 
 fn column_names(analysis: &Analysis<'_>, insert: &Insert) -> Option<Vec<String>> {
     match &insert.columns {
-        Some(columns) => Some(columns.iter().map(|column| column.text.to_lowercase()).collect()),
+        Some(columns) => Some(columns.iter().map(|column| column.text.clone()).collect()),
         None => {
             let all = analysis.all_columns(0)?;
             let visible = all.iter().filter(|column| !column.invisible);
-            Some(visible.map(|column| column.name.to_lowercase()).collect())
+            Some(visible.map(|column| column.name.clone()).collect())
         }
     }
 }
@@ -184,7 +184,7 @@ impl<'b> Planner<'_, 'b> {
         let table = self.table.clone();
         let Some(auto) = table.auto_increment() else { return Ok(None) };
         let Some(columns) = self.columns.clone() else { return Refusal::InsertColumns.refuse() };
-        let listed = columns.iter().position(|column| *column == auto.column.to_lowercase());
+        let listed = columns.iter().position(|column| same_name(column, &auto.column));
         let mut rows = Vec::with_capacity(values.len());
         match listed {
             Some(place) => {
@@ -207,7 +207,7 @@ impl<'b> Planner<'_, 'b> {
                 rows = vec![GivenValue::Absent; values.len()];
                 self.add_column(&auto.column, values, columns.is_empty())?;
                 if let Some(columns) = &mut self.columns {
-                    columns.push(auto.column.to_lowercase());
+                    columns.push(auto.column.clone());
                 }
             }
         }
@@ -365,11 +365,11 @@ impl<'b> Planner<'_, 'b> {
         generate: Option<&Generate>,
     ) -> Result<ValueRow, SqlError> {
         let names = self.columns.as_deref().unwrap_or_default();
-        let auto = self.table.auto_increment().map(|auto| auto.column.to_lowercase());
+        let auto = self.table.auto_increment().map(|auto| auto.column.as_str());
         let mut values = ValueRow::new();
         for column in &vindex.columns {
-            let column = column.to_lowercase();
-            if let (Some(generate), true) = (generate, auto.as_ref() == Some(&column)) {
+            let is_auto = auto.is_some_and(|auto| same_name(auto, column));
+            if let (Some(generate), true) = (generate, is_auto) {
                 let number_of_row = number as u32;
                 match generate.rows[number] {
                     GivenValue::Hole(hole) => {
@@ -383,7 +383,7 @@ impl<'b> Planner<'_, 'b> {
                     GivenValue::Kept => {}
                 }
             }
-            let Some(place) = names.iter().position(|name| *name == column) else {
+            let Some(place) = names.iter().position(|name| same_name(name, column)) else {
                 return Refusal::InsertNoVindexColumn.refuse();
             };
             match row.get(place).and_then(value_of) {

@@ -9,6 +9,7 @@ use crate::engine::plan::{
 use crate::engine::template::{Piece, Replacement, Splice};
 use crate::error::SqlError;
 use crate::sql::ast::{Expr, ExprKind, OrderItem, Query, Select, SelectItem, Span};
+use crate::vschema::same_name;
 
 use super::analysis::{Analysis, BlockId, contains_subquery, has_hole, is_aggregate, item_expr};
 use super::group::{Grouping, combined};
@@ -386,7 +387,7 @@ impl<'a, 'b> MergeBuilder<'a, 'b> {
             ExprKind::Column { table: None, name, .. } => {
                 let aliased = self.select.items.iter().position(|item| {
                     matches!(item, SelectItem::Expr { alias: Some(alias), .. }
-                        if alias.text.eq_ignore_ascii_case(&name.text))
+                        if same_name(&alias.text, &name.text))
                 });
                 if let Some(item) = aliased {
                     return Ok(self.term_of_item(item));
@@ -404,7 +405,7 @@ impl<'a, 'b> MergeBuilder<'a, 'b> {
             ExprKind::Column { table: None, name, .. } => {
                 let aliased = self.select.items.iter().position(|item| {
                     matches!(item, SelectItem::Expr { alias: Some(alias), expr, .. }
-                        if alias.text.eq_ignore_ascii_case(&name.text)
+                        if same_name(&alias.text, &name.text)
                             && !is_column(expr, &name.text))
                 });
                 if let Some(item) = aliased {
@@ -464,7 +465,7 @@ fn unnested(expr: &Expr) -> &Expr {
 }
 
 fn is_column(expr: &Expr, wanted: &str) -> bool {
-    matches!(&expr.kind, ExprKind::Column { name, .. } if name.text.eq_ignore_ascii_case(wanted))
+    matches!(&expr.kind, ExprKind::Column { name, .. } if same_name(&name.text, wanted))
 }
 
 fn direction(item: &OrderItem) -> Direction {

@@ -12,7 +12,7 @@ use crate::error::SqlError;
 use crate::key::Destination;
 use crate::sql::ast::Span;
 use crate::vschema::vindex::Vindex;
-use crate::vschema::{Strictness, Table, TableKind};
+use crate::vschema::{Strictness, Table, TableKind, name_key, same_name};
 
 use super::analysis::{Analysis, ColumnOf, Constraint, Home, Scope, Strength, TableId, Test};
 use super::choose::{Choice, Choices, choose};
@@ -358,7 +358,7 @@ fn meet(analysis: &Analysis<'_>, a: TableId, b: TableId) -> bool {
     let equal = |own: &str, other: &str| {
         analysis.equalities.iter().any(|equality| {
             let is = |column: &ColumnOf, table: TableId, name: &str| {
-                column.table == table && column.name.eq_ignore_ascii_case(name)
+                column.table == table && same_name(&column.name, name)
             };
             (is(&equality.left, a, own) && is(&equality.right, b, other))
                 || (is(&equality.left, b, other) && is(&equality.right, a, own))
@@ -389,7 +389,7 @@ fn same_kinds(
     right: (TableId, &[String]),
 ) -> bool {
     let kind = |table: TableId, name: &String, position: usize| {
-        let column = ColumnOf { table, name: name.to_lowercase() };
+        let column = ColumnOf { table, name: name_key(name) };
         let strictness = analysis.input.strictness;
         vindex_column(analysis.definition(&column), vindex, position, strictness)
     };

@@ -3,7 +3,7 @@
 //! is refused: the row would stay, or come, where nothing looks for it.
 
 use crate::sql::ast::Assignment;
-use crate::vschema::{Column, ColumnVindex, Filling};
+use crate::vschema::{Column, ColumnVindex, Filling, name_key, same_name};
 
 use super::analysis::{Analysis, BlockId, ColumnOf, SourceKind, TableId};
 use super::unsupported::Refusal;
@@ -21,7 +21,7 @@ pub(super) fn may_assign(
     };
     analysis.blocks[block].sources.iter().any(|source| {
         matches!(source.kind, SourceKind::Base(own) if own == id)
-            && source.alias.eq_ignore_ascii_case(&alias.text)
+            && same_name(&source.alias, &alias.text)
     })
 }
 
@@ -45,9 +45,8 @@ pub(super) fn by_update(
     if assignments.is_empty() {
         return None;
     }
-    let is_set = |column: &Column| {
-        assignments.iter().any(|set| set.column.text.eq_ignore_ascii_case(&column.name))
-    };
+    let is_set =
+        |column: &Column| assignments.iter().any(|set| same_name(&set.column.text, &column.name));
     let touched = || columns(analysis, id, vindex).any(|c| c.touched && !is_set(c));
     by_insert(analysis, id, vindex).or_else(|| touched().then_some(Refusal::TouchedColumn))
 }
@@ -58,7 +57,8 @@ fn columns<'a>(
     id: TableId,
     vindex: &'a ColumnVindex,
 ) -> impl Iterator<Item = &'a Column> {
-    vindex.columns.iter().filter_map(move |name| {
-        analysis.definition(&ColumnOf { table: id, name: name.to_lowercase() })
-    })
+    vindex
+        .columns
+        .iter()
+        .filter_map(move |name| analysis.definition(&ColumnOf { table: id, name: name_key(name) }))
 }

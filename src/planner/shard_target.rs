@@ -21,7 +21,7 @@ use crate::sql::control::directive::directives;
 use crate::sql::cursor::Cursor;
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind as Kind;
-use crate::vschema::{ColumnVindex, Strictness, Table, TableKind};
+use crate::vschema::{ColumnVindex, Strictness, Table, TableKind, name_key, same_name};
 
 use super::analysis::{
     Analysis, BlockId, ColumnOf, Home, Instance, Source, SourceKind, Strength, TableId,
@@ -97,7 +97,7 @@ pub(super) fn stored_columns(
     let columns = vindex.columns.iter().enumerate();
     columns
         .map(|(position, name)| {
-            let column = ColumnOf { table: id, name: name.to_lowercase() };
+            let column = ColumnOf { table: id, name: name_key(name) };
             let strictness = analysis.input.strictness;
             let definition = analysis.definition(&column);
             vindex_column(definition, &vindex.vindex.vindex, position, strictness)
@@ -272,7 +272,7 @@ pub(super) fn stored_by_update(
     for source in &analysis.blocks[block].sources {
         let named = |assignment: &Assignment| {
             let table = assignment.table.as_ref();
-            table.is_none_or(|table| table.text.eq_ignore_ascii_case(&source.alias))
+            table.is_none_or(|table| same_name(&table.text, &source.alias))
         };
         match source.kind {
             SourceKind::Base(id) => {
@@ -303,8 +303,7 @@ fn stored_in_table(
             continue;
         }
         let value_of_column = |column: &String| {
-            let mut sets =
-                assignments.iter().filter(|set| set.column.text.eq_ignore_ascii_case(column));
+            let mut sets = assignments.iter().filter(|set| same_name(&set.column.text, column));
             match (sets.next(), sets.next()) {
                 (Some(only), None) => {
                     value_of(&only.value).filter(|value| *value != RoutingValue::Null)

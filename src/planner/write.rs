@@ -10,7 +10,7 @@ use crate::error::SqlError;
 use crate::sql::ast::{
     Assignment, Delete, Expr, Limit, ObjectName, OrderItem, Span, TableRef, Update, With,
 };
-use crate::vschema::Table;
+use crate::vschema::{Table, same_name};
 
 use super::analysis::{Analysis, BlockId, ColumnOf, SourceKind, Strength, TableId};
 use super::bypass::{check_write, plan_qualified};
@@ -97,7 +97,7 @@ pub(super) fn plan_delete(delete: &Delete, input: &PlanInput<'_>) -> Result<Plan
             || delete.targets.iter().any(|target| {
                 analysis.blocks[block].sources.iter().any(|source| {
                     matches!(source.kind, SourceKind::Base(own) if own == id)
-                        && source.alias.eq_ignore_ascii_case(&target.name.text)
+                        && same_name(&source.alias, &target.name.text)
                 })
             });
         if named && changes_copies(&analysis, vec![id], |_| true)? {

@@ -15,6 +15,7 @@ mod model;
 mod problem;
 mod raw;
 mod resolve;
+mod same_name;
 pub mod store;
 mod table;
 #[cfg(test)]
@@ -31,4 +32,5 @@ pub use load::{LoadError, Shape, Sources, Validated};
 pub use model::{ForeignKeyMode, Keyspace, MultiTenant, VSchema};
 pub use problem::{Place, Problem, Severity, Strictness, render_json, render_text};
 pub use resolve::{Names, ResolveError, Resolved, RuleTarget, TabletType};
+pub use same_name::{name_key, same_name};
 pub use table::{AutoIncrement, ColumnVindex, NamedVindex, Table, TableKind, TableName};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::column::Column;
+use super::same_name::same_name;
 use super::vindex::Vindex;
 use crate::key::KeyspaceId;
 
@@ -61,7 +62,7 @@ impl ColumnVindex {
 
     /// Whether the vindex is on this column, and as which of its columns.
     pub fn position(&self, column: &str) -> Option<usize> {
-        self.columns.iter().position(|own| own.eq_ignore_ascii_case(column))
+        self.columns.iter().position(|own| same_name(own, column))
     }
 }
 
@@ -196,7 +197,7 @@ impl Table {
 
     /// The column of this name, without regard to case.
     pub fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+        self.columns.iter().find(|column| same_name(&column.name, name))
     }
 
     /// Whether [`Table::columns`] is complete and in order.

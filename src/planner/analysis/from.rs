@@ -6,7 +6,7 @@ use crate::sql::ast::{
     Expr, Ident, Join, JoinConstraint, JoinKind, ObjectName, Span, TableFactor, TableRef,
 };
 use crate::sql::control::use_target::{Target, TargetPlace};
-use crate::vschema::Resolved;
+use crate::vschema::{Resolved, name_key, same_name};
 
 use super::super::unsupported::Refusal;
 use super::query::QueryFacts;
@@ -119,7 +119,7 @@ impl<'a> Analysis<'a> {
         column: &Ident,
     ) -> Option<super::ColumnOf> {
         let sources = &self.blocks[block].sources[sources];
-        let name = column.text.to_lowercase();
+        let name = name_key(&column.text);
         match sources {
             [only] => Self::column_in(only, &name),
             several => {
@@ -240,7 +240,7 @@ impl<'a> Analysis<'a> {
 
     /// A common table expression of this name.
     fn cte(&mut self, name: &str, strength: Strength) -> Result<Option<SourceKind>, SqlError> {
-        let found = self.ctes.iter().rposition(|entry| entry.name.eq_ignore_ascii_case(name));
+        let found = self.ctes.iter().rposition(|entry| same_name(&entry.name, name));
         let Some(index) = found else { return Ok(None) };
         let (cte, visible) = match self.ctes[index].kind {
             CteKind::Recursion => return Ok(Some(SourceKind::Unknown)),
@@ -269,7 +269,7 @@ fn source_kind(facts: QueryFacts, names: &[Ident]) -> SourceKind {
             return SourceKind::Unknown;
         }
         for (column, name) in outputs.columns.iter_mut().zip(names) {
-            column.0 = name.text.to_lowercase();
+            column.0 = name_key(&name.text);
         }
     }
     SourceKind::Derived(outputs)

@@ -18,7 +18,7 @@ use crate::engine::template::{Replacement, Splice};
 use crate::error::SqlError;
 use crate::key::Destination;
 use crate::sql::ast::{Cte, Ident, Span};
-use crate::vschema::{Column, Strictness, Table};
+use crate::vschema::{Column, Strictness, Table, name_key, same_name};
 
 use super::input::PlanInput;
 use super::live_columns::Differences;
@@ -250,7 +250,7 @@ impl<'a> Analysis<'a> {
     pub(super) fn definition(&self, column: &ColumnOf) -> Option<&Column> {
         let table = self.table(column.table)?;
         let live = self.input.columns.columns(table.qualified_name()).unwrap_or_default();
-        let same = |live: &&Column| live.name.eq_ignore_ascii_case(&column.name);
+        let same = |live: &&Column| same_name(&live.name, &column.name);
         live.iter().find(same).or_else(|| table.column(&column.name))
     }
 
@@ -276,7 +276,7 @@ impl<'a> Analysis<'a> {
         let Some(table) = self.table(id) else { return false };
         table.column_vindexes().iter().any(|vindex| vindex.position(name).is_some())
             || self.definition(&ColumnOf { table: id, name: name.to_owned() }).is_some()
-            || table.auto_increment().is_some_and(|auto| auto.column.eq_ignore_ascii_case(name))
+            || table.auto_increment().is_some_and(|auto| same_name(&auto.column, name))
     }
 
     /// Which column a name means, if that is certain. Inner blocks hide outer ones.
@@ -286,7 +286,7 @@ impl<'a> Analysis<'a> {
         table: Option<&str>,
         name: &str,
     ) -> Option<ColumnOf> {
-        let name = name.to_lowercase();
+        let name = name_key(name);
         match table {
             Some(alias) => {
                 let mut at = Some(block);
@@ -294,7 +294,7 @@ impl<'a> Analysis<'a> {
                     let found = self.blocks[block]
                         .sources
                         .iter()
-                        .find(|source| source.alias.eq_ignore_ascii_case(alias));
+                        .find(|source| same_name(&source.alias, alias));
                     if let Some(source) = found {
                         return Self::column_in(source, &name);
                     }
@@ -340,7 +340,7 @@ impl<'a> Analysis<'a> {
 
     /// Whether a table of the block may have a column of this name.
     pub(super) fn may_have_column(&self, block: BlockId, name: &str) -> bool {
-        let name = name.to_lowercase();
+        let name = name_key(name);
         let doubt = |source: &Source| {
             self.is_known(source, &name)
                 || (self.input.strictness == Strictness::Strict && !self.is_complete(source))
@@ -382,7 +382,7 @@ impl<'a> Analysis<'a> {
                 vindex.is_unique()
                     && !vindex.vindex.vindex.needs_lookup()
                     && vindex.columns.len() == 1
-                    && vindex.columns[0].eq_ignore_ascii_case(&column.name)
+                    && same_name(&vindex.columns[0], &column.name)
             })
         })
     }
@@ -398,9 +398,7 @@ impl<'a> Analysis<'a> {
                 vindex.is_unique()
                     && !vindex.vindex.vindex.needs_lookup()
                     && vindex.columns.iter().all(|own| {
-                        columns
-                            .iter()
-                            .any(|c| c.table == column.table && c.name.eq_ignore_ascii_case(own))
+                        columns.iter().any(|c| c.table == column.table && same_name(&c.name, own))
                     })
             })
         })

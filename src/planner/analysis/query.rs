@@ -3,6 +3,7 @@
 use crate::engine::template::Replacement;
 use crate::error::SqlError;
 use crate::sql::ast::{Expr, ExprKind, Query, Select, SelectItem, SetExpr, Span, TableRef, With};
+use crate::vschema::{name_key, same_name};
 
 use super::super::unsupported::Refusal;
 use super::expr::is_aggregate;
@@ -245,7 +246,7 @@ impl<'a> Analysis<'a> {
                 }
                 SelectItem::QualifiedWildcard { table, .. } => {
                     let sources = &self.blocks[block].sources;
-                    let named = |s: &&super::Source| s.alias.eq_ignore_ascii_case(&table.text);
+                    let named = |s: &&super::Source| same_name(&s.alias, &table.text);
                     if let Some(source) = sources.iter().find(named) {
                         self.pass_on(&source.kind, &mut outputs);
                     }
@@ -253,8 +254,8 @@ impl<'a> Analysis<'a> {
                 SelectItem::Expr { expr, alias, .. } => {
                     let column = self.column_of(expr, block);
                     let name = match (alias, &expr.kind) {
-                        (Some(alias), _) => alias.text.to_lowercase(),
-                        (None, ExprKind::Column { name, .. }) => name.text.to_lowercase(),
+                        (Some(alias), _) => name_key(&alias.text),
+                        (None, ExprKind::Column { name, .. }) => name_key(&name.text),
                         (None, _) => String::new(),
                     };
                     outputs.columns.push((name, column));
@@ -275,7 +276,7 @@ impl<'a> Analysis<'a> {
                 None => outputs.wildcards.push(*id),
                 Some(columns) => {
                     for column in columns.iter().filter(|column| !column.invisible) {
-                        let name = column.name.to_lowercase();
+                        let name = name_key(&column.name);
                         let own = super::ColumnOf { table: *id, name: name.clone() };
                         outputs.columns.push((name, Some(own)));
                     }

@@ -4,7 +4,7 @@
 //! the servers cannot be asked. So another type is taken only if the servers confirm it.
 
 use super::{Change, ChangeClass, Comparison, ServerColumns};
-use crate::vschema::{Column, SqlType, Table, TableName};
+use crate::vschema::{Column, SqlType, Table, TableName, same_name};
 
 /// What the servers say of a table.
 enum Live<'a> {
@@ -72,7 +72,7 @@ impl Comparison<'_> {
             }
             Live::Read(columns) => columns,
         };
-        let live = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name));
+        let live = columns.iter().find(|column| same_name(&column.name, name));
         match live {
             Some(live) if agrees(said, live) => (ChangeClass::Metadata, String::new()),
             Some(live) => {
@@ -112,7 +112,7 @@ impl Comparison<'_> {
 /// Where columns are among those that `*` shows.
 fn positions(columns: &[Column], wanted: &[String]) -> Vec<Option<usize>> {
     let visible = || columns.iter().filter(|column| !column.invisible);
-    let place = |name: &String| visible().position(|own| own.name.eq_ignore_ascii_case(name));
+    let place = |name: &String| visible().position(|own| same_name(&own.name, name));
     wanted.iter().map(place).collect()
 }
 

@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 
 use super::{
     Column, ColumnVindex, ForeignKeyMode, Keyspace, Names, Table, TableKind, TableName, VSchema,
+    name_key,
 };
 
 pub use class::{Change, ChangeClass, Difference, render_differences};
@@ -323,7 +324,7 @@ fn list(mut texts: Vec<String>) -> String {
 }
 
 fn lower(columns: &[String]) -> Vec<String> {
-    columns.iter().map(|column| column.to_ascii_lowercase()).collect()
+    columns.iter().map(|column| name_key(column)).collect()
 }
 
 /// All tables of an unsharded keyspace are on its one shard, whatever they are for; only a copy

@@ -9,6 +9,7 @@ use crate::vschema::decode::Spot;
 use crate::vschema::model::Keyspace;
 use crate::vschema::problem::{Problems, nearest};
 use crate::vschema::raw::{RawColumn, RawTable, RawVindex};
+use crate::vschema::same_name::same_name;
 use crate::vschema::table::{Home, Table, TableKind, TableName};
 
 /// `None`: nothing that could be routed.
@@ -153,7 +154,7 @@ fn columns(table: &str, raw: &[RawColumn], problems: &mut Problems) -> Vec<Colum
             problems.mistake(&column.place, "column without a name", "add \"name\"");
             continue;
         }
-        if columns.iter().any(|known| known.name.eq_ignore_ascii_case(name)) {
+        if columns.iter().any(|known| same_name(&known.name, name)) {
             let what = format!("duplicate column name '{name}' for table: {table}");
             problems.mistake(&column.place, what, "remove one of the two; case does not count");
             continue;
