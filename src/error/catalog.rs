@@ -157,11 +157,11 @@ catalog! {
         "sequence {} has no value left", "set its next_id to where unused values begin";
 
     MISPLACED = "GG09050", 1748, b"HY000", Client,
-        "row {} belongs to shard {}, not to shard {}, which is the target", "USE the keyspace without a shard, which routes each row; with /*vt+ ALLOW_MISPLACED=1 */ the row is stored where routed statements do not find it";
+        "row {} belongs to shard {}, not to shard {}, which is the target", "write each row under USE keyspace:shard of its own shard, or INSERT the rows with VALUES under USE keyspace; with /*vt+ ALLOW_MISPLACED=1 */ the row is stored where routed statements do not find it";
     MOVED_AWAY = "GG09051", 1748, b"HY000", Client,
         "the new values belong to shard {}, not to shard {}, which is the target", "DELETE the row and INSERT it with the new values under USE keyspace, in one transaction; with /*vt+ ALLOW_MISPLACED=1 */ it stays where routed statements do not find it";
     NUMBERED_APART = "GG09052", 1235, b"42000", Client,
-        "NULL or 0 for an AUTO_INCREMENT column of a table with copies, of which each server would take its own next number", "give the number, or let a sequence of the VSchema fill the column";
+        "NULL or 0 for an AUTO_INCREMENT column of a table with copies, of which each server would take its own next number", "write another number; where a sequence of the VSchema fills the column, leave it out";
     COPIES_DIFFER = "GG09053", 1105, b"HY000", Client,
         "the copies of this table differ: the statement did not do the same to each, and was rolled back on all", "compare source and copies, and correct them, each by USE keyspace:shard";
     COPIES_BEHIND = "GG09054", 1235, b"42000", Client,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use crate::engine::capacity::Zero;
 use crate::engine::literal::Purpose;
 use crate::engine::routing::{
     Operands, Routing, RoutingValue, Stored, ValueRow, VindexColumn, VindexFinder,
@@ -106,10 +107,13 @@ pub(super) fn stored_columns(
         .collect()
 }
 
-/// Why nothing can be written by a column that has no type.
+/// Why nothing can be written by a column that has no type to route by.
 pub(super) fn unknown_type(analysis: &Analysis<'_>, column: &ColumnOf) -> SqlError {
     let Some(difference) = analysis.difference(column) else {
-        return Refusal::UnknownTypeWrite.error();
+        let is_foreign = analysis.has_foreign_type(column.table, &column.name);
+        let refusal =
+            if is_foreign { Refusal::ForeignTypeWrite } else { Refusal::UnknownTypeWrite };
+        return refusal.error();
     };
     let table = analysis.table(column.table).map(|table| table.qualified_name().to_string());
     let name = format!("{}.{}", table.unwrap_or_default(), column.name);
@@ -122,7 +126,10 @@ pub(super) fn check_unparsed(input: &PlanInput<'_>) -> Result<(), SqlError> {
     if misplaced(input, keyspace) == Misplaced::Allowed || stores_no_rows(input) {
         return Ok(());
     }
-    Refusal::TargetUnread.refuse()
+    match input.scan.kind() {
+        Kind::Delete => Refusal::TargetPortion.refuse(),
+        _ => Refusal::TargetUnread.refuse(),
+    }
 }
 
 /// Whether it is known to store no rows: reads, definitions, and what is about the session or the
@@ -137,7 +144,6 @@ pub(super) fn stores_no_rows(input: &PlanInput<'_>) -> bool {
         | Kind::Values
         | Kind::Table
         | Kind::ParenSelect
-        | Kind::Delete
         | Kind::Set
         | Kind::Show
         | Kind::Use
@@ -168,6 +174,8 @@ pub(super) fn stores_no_rows(input: &PlanInput<'_>) -> bool {
             cursor.eat_word("TEMPORARY");
             cursor.at_word("TABLE")
         }),
+        // What of a row's period stays is stored as other rows.
+        Kind::Delete => !deletes_portions(input),
         // BINLOG writes the rows of an event.
         Kind::Admin => !head(input, |cursor| cursor.at_word("BINLOG")),
         Kind::With
@@ -183,6 +191,18 @@ pub(super) fn stores_no_rows(input: &PlanInput<'_>) -> bool {
         | Kind::SetStatement
         | Kind::Other => false,
     }
+}
+
+/// Whether it may be MariaDB's DELETE FOR PORTION OF.
+fn deletes_portions(input: &PlanInput<'_>) -> bool {
+    let Ok(mut cursor) = Cursor::new(input.text, input.mode, input.scan) else { return true };
+    while !cursor.at_end() {
+        if cursor.at_word("PORTION") {
+            return true;
+        }
+        cursor.advance();
+    }
+    input.scan.features().contains(Features::SERVER_SPECIFIC)
 }
 
 /// Whether its first word does not stand in a comment that only some servers read.
@@ -315,12 +335,25 @@ fn stored_in_table(
         let Some(values) = values else { return Refusal::TargetUpdate.refuse() };
         stored.push(Stored::Changed(VindexFinder {
             vindex: vindex.vindex.clone(),
-            columns: stored_columns(analysis, id, vindex)?,
+            columns: changed_columns(analysis, id, vindex)?,
             purpose: Purpose::Store,
             operands: Operands::Equal(values),
         }));
     }
     Ok(())
+}
+
+/// The same for rows that are there: only new ones are numbered by servers.
+fn changed_columns(
+    analysis: &Analysis<'_>,
+    id: TableId,
+    vindex: &ColumnVindex,
+) -> Result<SmallVec<[VindexColumn; 2]>, SqlError> {
+    let mut columns = stored_columns(analysis, id, vindex)?;
+    for column in &mut columns {
+        column.capacity.zero = Zero::Kept;
+    }
+    Ok(columns)
 }
 
 /// Whether a table's rows belong to every shard that has them.

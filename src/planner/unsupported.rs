@@ -78,6 +78,10 @@ refusals! {
         "run the inner query as a statement of its own";
     DistinctAcrossShards = "this DISTINCT over several shards",
         "list plain columns behind DISTINCT";
+    ForeignTypeWrite = "a write by a sharding column whose type at the servers is none that rows are \
+        routed by, such as UUID",
+        "make it a column of integers, of VARBINARY, or of text with a binary collation, and tell \
+         so in the VSchema";
     GeneratedColumn = "a write that stores a sharding column which servers generate from others",
         "shard by a column that is not generated; under USE keyspace:shard \
          /*vt+ ALLOW_MISPLACED=1 */ does it unchecked";
@@ -135,6 +139,9 @@ refusals! {
     ShardsDifferSort = "sorting or grouping rows of several shards by a column that they define \
         differently",
         "give the column the same definition on every shard, each by USE keyspace:shard";
+    SecondVindex = "a write to the columns of a second vindex that is no lookup",
+        "keep one such vindex of the table in the VSchema; until then write the rows that belong \
+         to a shard by each of them under USE keyspace:shard";
     SequenceShape = "a sequence together with anything else",
         "ask with SELECT NEXT VALUE FROM sequence, and nothing beside it";
     TargetColumns = "INSERT into a shard target without a column list, into a table whose columns \
@@ -150,6 +157,10 @@ refusals! {
          /*vt+ ALLOW_MISPLACED=1 */ does it unchecked";
     TargetKeyspace = "a table of another keyspace than the shard target's",
         "USE its keyspace first";
+    TargetPortion = "DELETE FOR PORTION OF under a shard target, whose remaining rows may belong to \
+        other shards",
+        "DELETE the rows without it and INSERT what remains of them with VALUES; \
+         /*vt+ ALLOW_MISPLACED=1 */ does it unchecked";
     TargetUnknownTable = "a write under a shard target to a name that is no table of the VSchema, \
         and perhaps a view",
         "write the table by its name in the VSchema; for a temporary table, or one that only this \

@@ -10,7 +10,7 @@ use crate::error::SqlError;
 use crate::sql::ast::{
     Assignment, Delete, Expr, Limit, ObjectName, OrderItem, Span, TableRef, Update, With,
 };
-use crate::vschema::{Table, same_name};
+use crate::vschema::{Table, name_key, same_name};
 
 use super::analysis::{Analysis, BlockId, ColumnOf, SourceKind, Strength, TableId};
 use super::bypass::{check_write, plan_qualified};
@@ -183,9 +183,13 @@ fn untyped(analysis: &Analysis<'_>) -> SqlError {
     let tables = (0..analysis.instances.len()).filter_map(|id| Some((id, analysis.table(id)?)));
     let mut columns = tables.flat_map(|(id, table)| {
         let names = placing(table).flat_map(|vindex| &vindex.columns);
-        names.map(move |name| ColumnOf { table: id, name: name.to_lowercase() })
+        names.map(move |name| ColumnOf { table: id, name: name_key(name) })
     });
-    match columns.find(|column| analysis.difference(column).is_some()) {
+    let is_known_why = |column: &ColumnOf| {
+        analysis.difference(column).is_some()
+            || analysis.has_foreign_type(column.table, &column.name)
+    };
+    match columns.find(is_known_why) {
         Some(column) => unknown_type(analysis, &column),
         None => Refusal::UnknownTypeWrite.error(),
     }
@@ -223,6 +227,9 @@ fn check_assignments(
         let vindexes = table.column_vindexes();
         match vindexes.iter().position(|vindex| vindex.position(column).is_some()) {
             Some(0) => return Refusal::UpdateVindex.refuse(),
+            Some(number) if !vindexes[number].vindex.vindex.needs_lookup() => {
+                return Refusal::SecondVindex.refuse();
+            }
             Some(_) => return Refusal::UpdateLookup.refuse(),
             None => {}
         }

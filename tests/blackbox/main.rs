@@ -36,6 +36,7 @@ mod hot_swap;
 mod init;
 mod isolation;
 
+mod kept_values;
 mod kill;
 mod last_values;
 mod limits;

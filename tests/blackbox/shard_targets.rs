@@ -445,6 +445,7 @@ fn sharding_columns_that_servers_set_move_no_row() {
 #[test]
 fn a_zero_is_not_routed_to_a_column_that_numbers_rows() {
     let cluster = CLUSTER.watched();
+    let mut at_home = aimed("use", home(0));
     let mut aimed = aimed("use", "-80");
     let mut routed = cluster.proxy().client("shop");
     for client in [&mut aimed, &mut routed] {
@@ -458,6 +459,12 @@ fn a_zero_is_not_routed_to_a_column_that_numbers_rows() {
         client.execute(&statement, &[Parameter::Int(own)]).expect("the number is given");
     }
     assert_eq!(rows("numbered")[0].len(), 2);
+    // A row that is there is not numbered.
+    let own = ids_of(home(0)).nth(5).expect("there is one");
+    at_home.query(format!("INSERT INTO numbered VALUES ({own}, 'u')")).expect("it belongs here");
+    at_home.query("UPDATE numbered SET id = 0 WHERE v = 'u'").expect("0 belongs here");
+    let zero = rows("numbered").into_iter().flatten().filter(|row| row[0] == "0").count();
+    assert_eq!(zero, 1);
     drop(cluster);
 }
 

@@ -18,7 +18,7 @@ use crate::engine::template::{Replacement, Splice};
 use crate::error::SqlError;
 use crate::key::Destination;
 use crate::sql::ast::{Cte, Ident, Span};
-use crate::vschema::{Column, Strictness, Table, name_key, same_name};
+use crate::vschema::{Column, SqlType, Strictness, Table, name_key, same_name};
 
 use super::input::PlanInput;
 use super::live_columns::Differences;
@@ -258,6 +258,15 @@ impl<'a> Analysis<'a> {
     pub(super) fn difference(&self, column: &ColumnOf) -> Option<&str> {
         let table = self.table(column.table)?;
         self.input.columns.differences(table.qualified_name())?.of_column(&column.name)
+    }
+
+    /// Whether the servers' type of a column is one that nothing is routed by, whatever the VSchema
+    /// says.
+    pub(super) fn has_foreign_type(&self, id: TableId, name: &str) -> bool {
+        let live = |table: &Arc<Table>| self.input.columns.columns(table.qualified_name());
+        let live = self.table(id).and_then(live).unwrap_or_default();
+        let own = live.iter().find(|live| same_name(&live.name, name));
+        own.is_some_and(|own| own.sql_type == SqlType::Unknown)
     }
 
     /// All columns of a table in order, if they are known and the same on every shard.

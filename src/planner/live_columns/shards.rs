@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::vschema::{Column, Filling, SqlType};
+use crate::vschema::{Column, Filling, SqlType, name_key, same_name};
 
 use super::views::ViewRow;
 use super::{ColumnRow, column};
@@ -71,7 +71,7 @@ impl Differences {
 
     /// What each shard has, if nothing may be routed by a column because of that.
     pub fn of_column(&self, name: &str) -> Option<&str> {
-        self.untyped.get(&name.to_lowercase()).map(String::as_str)
+        self.untyped.get(&name_key(name)).map(String::as_str)
     }
 }
 
@@ -109,19 +109,18 @@ fn one(variants: &[Variant<'_>]) -> LiveTable {
         return LiveTable { columns: first.as_slice().into(), differences: None };
     }
     let list = |variant: &Variant<'_>| -> Vec<(String, bool)> {
-        variant.columns.iter().map(|own| (own.name.to_lowercase(), own.invisible)).collect()
+        variant.columns.iter().map(|own| (name_key(&own.name), own.invisible)).collect()
     };
     let lists = variants.iter().any(|variant| list(variant) != list(&variants[0]));
     let mut differences = Differences { lists, untyped: HashMap::new() };
     let mut columns: Vec<Column> = Vec::new();
     for own in variants.iter().flat_map(|variant| &variant.columns) {
-        let Some(known) = columns.iter_mut().find(|c| c.name.eq_ignore_ascii_case(&own.name))
-        else {
+        let Some(known) = columns.iter_mut().find(|c| same_name(&c.name, &own.name)) else {
             columns.push(own.clone());
             continue;
         };
         if !merge(known, own) {
-            differences.untyped.insert(own.name.to_lowercase(), definitions(variants, &own.name));
+            differences.untyped.insert(name_key(&own.name), definitions(variants, &own.name));
         }
     }
     LiveTable { columns: columns.into(), differences: Some(Arc::new(differences)) }
@@ -185,7 +184,7 @@ const NAMED: usize = 3;
 fn definitions(variants: &[Variant<'_>], name: &str) -> String {
     let mut told: Vec<(String, Vec<&str>)> = Vec::new();
     for variant in variants {
-        let row = variant.rows.iter().find(|row| row.name.eq_ignore_ascii_case(name));
+        let row = variant.rows.iter().find(|row| same_name(&row.name, name));
         let text = row.map_or_else(|| "missing".to_owned(), definition);
         match told.iter_mut().find(|(known, _)| *known == text) {
             Some((_, shards)) => shards.extend(variant.shards),
