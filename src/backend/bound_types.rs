@@ -189,6 +189,9 @@ impl BoundTypes {
     /// Notes that tables may have changed: the types of PREPARE may not be those that the server
     /// derives now, and statements that are shared may have been prepared again for others.
     pub fn note_definition(&mut self) {
+        if self.servers == Servers::Several {
+            return;
+        }
         self.derived = None;
         if let State::Shared(first) = &self.state {
             self.state = State::Failed { number: next_number(), first: first.clone() };
@@ -389,7 +392,7 @@ impl BoundTypes {
         let is_date = |of: BinaryType| {
             matches!(kind_of(of), ValueKind::Date | ValueKind::Time | ValueKind::DateTime)
         };
-        kind.is_number() && self.derived_type(at).is_some_and(is_date)
+        kind.is_number() && self.derived_type(at).is_none_or(is_date)
     }
 
     /// Whether all values fit the types of PREPARE.
