@@ -16,15 +16,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
+use fitting::{covers, fits};
 use texts::{bytes_kind, text_kind, told_apart};
 
 use super::server_kind::{Product, ServerKind};
 use super::statements::Arrival;
 use crate::sql::null_places::NullPlace;
-use crate::wire::binary_value::{BinaryType, Sign, content};
+use crate::wire::binary_value::{BinaryType, content};
 use crate::wire::column_type::ColumnType;
 use crate::wire::statement::{Param, ParamPlace};
 
+mod fitting;
 mod kinds;
 mod need;
 mod texts;
@@ -541,61 +543,6 @@ impl BoundTypes {
 fn next_number() -> u64 {
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
     NUMBERS.fetch_add(1, Ordering::Relaxed)
-}
-
-/// Whether MySQL takes a value for a parameter of a derived type without preparing again, by
-/// `Prepared_statement::check_parameter_types`. What is not known to fit does not.
-fn fits(kind: ValueKind, derived: Option<BinaryType>) -> bool {
-    use ColumnType as Of;
-    use ValueKind as Kind;
-    if kind == Kind::Null {
-        return true;
-    }
-    let Some(derived) = derived else { return matches!(kind, Kind::Text | Kind::Bytes) };
-    if kind.is_text() {
-        return match derived.kind {
-            // A text with a time makes a DATETIME of it.
-            Of::Date => matches!(kind, Kind::Text | Kind::Bytes | Kind::DateText),
-            of => !is_integer(of) || !kind.may_be_another_number(),
-        };
-    }
-    match derived.kind {
-        Of::Year => matches!(kind, Kind::Signed | Kind::Unsigned),
-        integer if is_integer(integer) => match derived.sign {
-            Sign::Signed => kind == Kind::Signed,
-            Sign::Unsigned => kind == Kind::Unsigned,
-        },
-        Of::NewDecimal => matches!(kind, Kind::Signed | Kind::Unsigned | Kind::Decimal),
-        Of::Float | Of::Double => kind.is_number(),
-        // Numbers do too, but what they are compared as depends on the first one.
-        Of::Date => kind == Kind::Date,
-        Of::Time => matches!(kind, Kind::Time | Kind::DateTime),
-        Of::DateTime | Of::Timestamp => matches!(kind, Kind::Date | Kind::Time | Kind::DateTime),
-        _ => false,
-    }
-}
-
-/// Whether a value leaves a statement as it is that was prepared again for `first`.
-fn covers(first: ValueKind, kind: ValueKind) -> bool {
-    use ValueKind as Kind;
-    match kind {
-        Kind::Null => true,
-        kind if kind.may_be_another_number() => matches!(first, Kind::Text | Kind::Bytes),
-        kind if kind.is_number() => fits(kind, type_of_number(first)),
-        kind => kind.is_text() || kind == first,
-    }
-}
-
-/// The type of a parameter for which a statement was prepared again with a number.
-fn type_of_number(kind: ValueKind) -> Option<BinaryType> {
-    let of = |kind, sign| Some(BinaryType { kind, sign });
-    match kind {
-        ValueKind::Signed => of(ColumnType::LongLong, Sign::Signed),
-        ValueKind::Unsigned => of(ColumnType::LongLong, Sign::Unsigned),
-        ValueKind::Decimal => of(ColumnType::NewDecimal, Sign::Signed),
-        ValueKind::Double => of(ColumnType::Double, Sign::Signed),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
