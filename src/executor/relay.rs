@@ -33,6 +33,8 @@ pub struct Client {
     pub framed: Framed,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// Its command that runs, as long as that stands in the read buffer.
+    pub command: Option<Packet>,
     /// It closed its side; nothing more can be told to it.
     pub gone: bool,
 }
@@ -42,6 +44,13 @@ impl Client {
     pub fn manner(&self) -> Manner {
         let interactive = self.capabilities.contains(Capabilities::INTERACTIVE);
         if interactive { Manner::Interactive } else { Manner::Program }
+    }
+
+    /// Drops the command that runs from the read buffer, unless that was done already.
+    pub fn drop_command(&mut self) {
+        if let Some(packet) = self.command.take() {
+            self.framed.consume_packet(packet);
+        }
     }
 
     /// Whether it sends attributes with its statements.

@@ -247,7 +247,7 @@ impl Session {
             Transaction::Broken { .. } => return Ok(()),
             Transaction::Open(_) if attached.enrolled => return Ok(()),
             Transaction::Open(_)
-                if self.state.reading.transaction_mode == TransactionMode::Single
+                if self.state.transaction_mode == TransactionMode::Single
                     && self.attached.iter().any(|other| other.enrolled) =>
             {
                 let placement = self.attached[index].placement;

@@ -8,12 +8,13 @@ use crate::sql::control::show::{Show, ShowKind};
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 
+use super::Session;
+use super::answer::{Answer, Way, Went};
 use super::diagnostics::is_diagnostic;
 use super::query::Request;
 use super::reply::{Column, Kind};
 use super::show_rewritten::is_about_sessions;
 use super::show_topology::{Table, show_topology};
-use super::{End, Session};
 
 /// A one-row answer.
 #[derive(Debug)]
@@ -21,6 +22,12 @@ pub(super) struct Builtin {
     name: String,
     kind: Kind,
     value: Option<String>,
+}
+
+impl Builtin {
+    pub(super) fn answer(self) -> Answer {
+        Answer::text(vec![Column::new(self.name, self.kind)], vec![vec![self.value]])
+    }
 }
 
 /// Features of functions that a pooled connection would answer wrongly.
@@ -67,37 +74,25 @@ impl Session {
         }
     }
 
-    pub(super) async fn reply_builtin(&mut self, answer: Builtin) -> Result<(), End> {
-        let column = Column { name: &answer.name, kind: answer.kind };
-        self.forget_warnings();
-        self.reply_rows(&[column], &[vec![answer.value]]).await
-    }
-
     /// SHOW: warnings are the session's, the rest is the servers'.
-    pub(super) async fn show(&mut self, request: Request, show: &Show) -> Result<(), End> {
+    pub(super) async fn show(&mut self, request: &Request, show: &Show) -> Went {
         if is_diagnostic(show.kind) {
             return self.show_diagnostics(request, show).await;
         }
-        match self.listing(show) {
-            Ok(None) => {}
-            Ok(Some(listing)) => {
-                self.consume(&request);
-                return self.reply_listing(listing).await;
-            }
-            Err(error) => return self.refuse(&request, error).await,
+        if let Some(listing) = self.listing(show)? {
+            return Ok(listing.answer().into());
         }
-        if let Some(row) = self.show_own_variable(show) {
-            return self.reply_own_variable(&request, row).await;
+        if let Some(answer) = self.show_own_variable(show) {
+            return Ok(answer.into());
         }
         if let Some(table) = self.topology_table(show) {
-            self.consume(&request);
-            return self.reply_rows(&table.columns, &table.rows).await;
+            return Ok(Answer::text(table.columns, table.rows).into());
         }
         let single = self.services.topology().single_server().is_some();
-        if is_about_sessions(show, self.text(&request))
+        if is_about_sessions(show, self.text(request))
             && (single || show.kind == ShowKind::Processlist)
         {
-            return self.show_sessions(request, show).await;
+            return self.show_sessions(request, show).await.map(Way::Answered);
         }
         self.show_on_server(request, show).await
     }

@@ -12,54 +12,50 @@ use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{BulkExecute, TypesCarried, patch_statement_id};
 
+use super::Session;
+use super::answer::{Answer, Ran, Stop};
 use super::attached::Index;
 use super::hold::Text;
-use super::query::Request;
-use super::{End, Session};
+use super::run::{malformed, unknown_command};
 
 impl Session {
     /// COM_STMT_BULK_EXECUTE.
-    pub(super) async fn bulk_execute(&mut self, packet: Packet) -> Result<(), End> {
-        let request = Request::Packet(packet);
+    pub(super) async fn bulk_execute(&mut self, packet: Packet) -> Ran {
         let agreed = Capabilities::MARIADB_STMT_BULK_OPERATIONS;
         if !self.client.capabilities.contains(agreed) {
-            return self.unknown_command(packet, code::STMT_BULK_EXECUTE).await;
+            return Err(unknown_command(code::STMT_BULK_EXECUTE));
         }
         let payload = self.client.framed.payload(packet);
         let Ok(id) = BulkExecute::statement_id(payload) else {
-            return self.malformed(packet, "COM_STMT_BULK_EXECUTE").await;
+            return Err(malformed("COM_STMT_BULK_EXECUTE"));
         };
         let id = self.prepared.named_by(id);
         let Some(statement) = self.prepared.get_mut(id) else {
             let error = catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"COM_STMT_BULK_EXECUTE"]);
-            return self.refuse(&request, error).await;
+            return Err(error.into());
         };
         let Ok(bulk) = BulkExecute::parse(payload, statement.params, &mut statement.bound) else {
             let error = catalog::WRONG_PARAMETERS.with(&[&"COM_STMT_BULK_EXECUTE"]);
-            return self.refuse(&request, error).await;
+            return Err(error.into());
         };
         let (kind, features) = (statement.kind, statement.features);
         if self.services.topology().single_server().is_none() {
             let what = "COM_STMT_BULK_EXECUTE over several servers";
-            return self
-                .refuse(
-                    &request,
-                    catalog::UNSUPPORTED
-                        .advising(&[&what], "execute the statement once for each row"),
-                )
-                .await;
+            return Err(catalog::UNSUPPORTED
+                .advising(&[&what], "execute the statement once for each row")
+                .into());
         }
         self.close_cursor(id).await;
         self.drop_held().await;
         self.note_pending(kind, features, Text::Prepared(id));
         self.begin_tally(kind);
         self.tally.query.route = Route::PassThrough;
-        let result = self.bulk_on_server(id, packet, bulk).await;
-        if let Ok(Some((index, outcome))) = &result {
+        let ran = self.bulk_on_server(id, packet, bulk).await;
+        if let Ok((index, outcome)) = &ran {
             self.after_statement(*index, kind, features, outcome).await;
         }
         self.end_tally();
-        result.map(drop)
+        ran.map(|_| Answer::Sent)
     }
 
     async fn bulk_on_server(
@@ -67,24 +63,11 @@ impl Session {
         id: u32,
         packet: Packet,
         bulk: BulkExecute,
-    ) -> Result<Option<(Index, Outcome)>, End> {
-        let (index, handle) = match self.attach_for_execute(id, None, false).await {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                self.refuse(&Request::Packet(packet), error).await?;
-                return Ok(None);
-            }
-        };
+    ) -> Result<(Index, Outcome), Stop> {
+        let (index, handle) = self.attach_for_execute(id, None, false).await?;
         match self.send_bulk(index, id, handle.id(), packet, bulk).await {
-            Ok(first_sequence) => {
-                let outcome = self.relay_answer(index, first_sequence).await?;
-                Ok(outcome.map(|outcome| (index, outcome)))
-            }
-            Err(failure) => {
-                let error = self.lose(index, &failure);
-                self.reply_error(error).await?;
-                Ok(None)
-            }
+            Ok(first_sequence) => Ok((index, self.relay_answer(index, first_sequence).await?)),
+            Err(failure) => Err(self.lose(index, &failure).into()),
         }
     }
 
@@ -111,7 +94,7 @@ impl Session {
         }
         let first_sequence = first_answer_sequence(sent);
         lease.expect(Expect::Query, first_sequence);
-        self.client.framed.consume_packet(packet);
+        self.client.drop_command();
         Ok(first_sequence)
     }
 }

@@ -8,9 +8,8 @@ use crate::sql::control::set::{Scope, Set, SetItem, SetValue};
 use crate::sql::control::show::{Show, ShowKind};
 use crate::sql::value::Value;
 
-use super::reply::{Column, Kind};
+use super::Session;
 use super::show_vschema::{self, Listing};
-use super::{End, Session};
 
 /// What a SET is about, if it is about the VSchema in service.
 #[derive(Clone, Copy, Debug)]
@@ -74,13 +73,6 @@ impl Session {
             }
             _ => show_vschema::canary(&self.services.serving.load()),
         }))
-    }
-
-    pub(super) async fn reply_listing(&mut self, listing: Listing) -> Result<(), End> {
-        let column = |name: &&'static str| Column { name, kind: Kind::Text(512) };
-        let columns: Vec<Column<'_>> = listing.columns.iter().map(column).collect();
-        self.diagnosed.clear();
-        self.reply_rows(&columns, &listing.rows).await
     }
 
     /// Does what a [`GenerationSetting`] says.

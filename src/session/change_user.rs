@@ -13,8 +13,10 @@ use crate::net::Packet;
 use crate::wire::command::code;
 use crate::wire::handshake::ChangeUser;
 
+use super::Session;
 use super::accounts::{AuthError, Claim, Occasion, Switching};
-use super::{End, Session};
+use super::answer::{Answer, End, Ran, Stop};
+use super::run::{malformed, unknown_command};
 
 /// So many refused changes of a session are let pass.
 const REFUSED_MAX: u8 = 3;
@@ -23,15 +25,15 @@ const REFUSED_WAIT: Duration = Duration::from_secs(1);
 
 impl Session {
     /// COM_CHANGE_USER: log in anew on the same connection.
-    pub(super) async fn change_user(&mut self, packet: Packet) -> Result<(), End> {
+    pub(super) async fn change_user(&mut self, packet: Packet) -> Ran {
         if self.refused_changes >= REFUSED_MAX {
-            return self.unknown_command(packet, code::CHANGE_USER).await;
+            return Err(unknown_command(code::CHANGE_USER));
         }
         let payload = self.client.framed.payload(packet).to_vec();
         let Ok(change) = ChangeUser::parse(&payload, self.client.capabilities) else {
-            return self.malformed(packet, "COM_CHANGE_USER").await;
+            return Err(malformed("COM_CHANGE_USER"));
         };
-        self.client.framed.consume_packet(packet);
+        self.client.drop_command();
         let claim = Claim {
             user: change.user,
             plugin: change.auth_plugin,
@@ -48,13 +50,12 @@ impl Session {
             match services.accounts.authenticate(framed, &mut self.sequence, nonce, claim).await {
                 Ok(account) => account,
                 Err(AuthError::Refused(error)) => return self.refuse_change(error).await,
-                Err(AuthError::Lost) => return Err(End::Quit),
+                Err(AuthError::Lost) => return Err(End::Quit.into()),
             };
         if let Err(TooMany { limit }) =
             self.registered.change_user(&account.name, account.connections_max)
         {
-            let _ = self.reply_error(catalog::USER_LIMIT.with(&[&account.name, &limit])).await;
-            return Err(End::Abort);
+            return Err(Stop::fatal(catalog::USER_LIMIT.with(&[&account.name, &limit])));
         }
         self.login.user = Arc::clone(&account.name);
         let mut names = self.names.clone();
@@ -64,33 +65,22 @@ impl Session {
         };
         self.reset_session(Names::utf8mb4(), Vec::new()).await;
         if let Some(collation) = change.collation {
-            names = match self.names_of_collation(collation).await {
-                Ok(names) => names,
-                Err(error) => {
-                    let _ = self.reply_error(error).await;
-                    return Err(End::Abort);
-                }
-            };
+            names = self.names_of_collation(collation).await.map_err(Stop::fatal)?;
         }
         self.enter_names(names);
         self.login.database.clone_from(&database);
         self.registered.control().set_database(b"");
-        if database.is_empty() {
-            self.reply_ok(0).await
-        } else {
-            self.enter_database(&database).await
-        }
+        if database.is_empty() { Ok(Answer::ok(0)) } else { self.enter_database(&database).await }
     }
 
     /// The answer to a change of user that failed.
-    async fn refuse_change(&mut self, error: SqlError) -> Result<(), End> {
+    async fn refuse_change(&mut self, error: SqlError) -> Ran {
         if !self.services.server_version.contains("MariaDB") {
-            let _ = self.reply_error(error).await;
-            return Err(End::Abort);
+            return Err(Stop::fatal(error));
         }
         self.refused_changes += 1;
         tokio::time::sleep(REFUSED_WAIT).await;
         self.reset_keeping_database().await;
-        self.reply_error(error).await
+        Err(error.into())
     }
 }

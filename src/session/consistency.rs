@@ -8,7 +8,7 @@ use crate::backend::Stake;
 use crate::config::ConsistentSnapshot;
 use crate::error::{Origin, SqlError, catalog};
 use crate::geo::{self, Access, Consistency, Leaving, Placement};
-use crate::observe::{TransactionMode, Way};
+use crate::observe::Way;
 use crate::region::Region;
 use crate::sql::control::directive::directives;
 use crate::sql::control::use_target::TargetRole;
@@ -40,8 +40,6 @@ pub(super) struct Reading {
     pub(super) target: Option<TargetRole>,
     /// `workload`: kept for clients that set and read it.
     pub(super) workload: &'static str,
-    /// `transaction_mode`.
-    pub(super) transaction_mode: TransactionMode,
     /// `consistent_snapshot`, if the session has set it.
     pub(super) snapshot: Option<ConsistentSnapshot>,
     /// The server of the last read.
@@ -57,7 +55,6 @@ impl Reading {
             options: ReadOptions { level: Consistency::Strong, leaving: Leaving::Allowed, region },
             target: None,
             workload: "oltp",
-            transaction_mode: TransactionMode::Multi,
             snapshot: None,
             served: None,
             salt,

@@ -20,9 +20,11 @@ use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::patch_statement_id;
 use crate::wire::status::StatusFlags;
 
+use super::Session;
+use super::answer::{Answer, End, Ran, Stop};
 use super::attached::Index;
 use super::query::{Request, kill_on_server};
-use super::{End, Session};
+use super::run::malformed;
 
 /// The open cursor of a client's prepared statement.
 #[derive(Debug)]
@@ -59,41 +61,34 @@ const SEND_AT: usize = 32 << 10;
 
 impl Session {
     /// COM_STMT_FETCH.
-    pub(super) async fn fetch(&mut self, packet: Packet, id: u32, rows: u32) -> Result<(), End> {
-        let request = Request::Packet(packet);
+    pub(super) async fn fetch(&mut self, packet: Packet, id: u32, rows: u32) -> Ran {
         let Some(statement) = self.prepared.get_mut(id) else {
             let error = catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"COM_STMT_FETCH"]);
-            return self.refuse(&request, error).await;
+            return Err(error.into());
         };
         match statement.cursor.take() {
-            None => self.refuse(&request, catalog::NO_CURSOR.with(&[&id])).await,
+            None => Err(catalog::NO_CURSOR.with(&[&id]).into()),
             Some(Cursor::Server(cursor)) => self.fetch_from_server(packet, id, cursor).await,
             Some(Cursor::Kept(kept)) => {
-                self.consume(&request);
+                self.client.drop_command();
                 self.fetch_kept(id, kept, rows).await
             }
             Some(Cursor::Merged(merged)) => {
-                self.consume(&request);
+                self.client.drop_command();
                 self.fetch_merged(id, merged, rows).await
             }
         }
     }
 
-    async fn fetch_from_server(
-        &mut self,
-        packet: Packet,
-        id: u32,
-        cursor: ServerCursor,
-    ) -> Result<(), End> {
+    async fn fetch_from_server(&mut self, packet: Packet, id: u32, cursor: ServerCursor) -> Ran {
         let Some(index) = self.index_of_cursor(&cursor) else {
-            return self.refuse(&Request::Packet(packet), catalog::CURSOR_LOST.error()).await;
+            return Err(catalog::CURSOR_LOST.error().into());
         };
         let payload = self.client.framed.payload_mut(packet);
         if patch_statement_id(payload, cursor.statement.id).is_err() {
-            return self.malformed(packet, "COM_STMT_FETCH").await;
+            return Err(malformed("COM_STMT_FETCH"));
         }
-        let exchanged = self.exchange(index, Request::Packet(packet), Expect::Fetch).await?;
-        let Some(outcome) = exchanged else { return Ok(()) };
+        let outcome = self.exchange(index, &Request::Packet(packet), Expect::Fetch).await?;
         let server = cursor.server;
         if outcome.status.contains(StatusFlags::LAST_ROW_SENT) {
             self.end_server_cursor(id, cursor, Reuse::Yes).await;
@@ -105,15 +100,10 @@ impl Session {
         if let Some(index) = self.index_of(server) {
             self.settle(index, &outcome).await;
         }
-        Ok(())
+        Ok(Answer::Sent)
     }
 
-    async fn fetch_kept(
-        &mut self,
-        id: u32,
-        mut kept: VecDeque<Vec<u8>>,
-        rows: u32,
-    ) -> Result<(), End> {
+    async fn fetch_kept(&mut self, id: u32, mut kept: VecDeque<Vec<u8>>, rows: u32) -> Ran {
         let count = (rows as usize).min(kept.len());
         for row in kept.drain(..count) {
             self.put_row(&row).await?;
@@ -122,15 +112,10 @@ impl Session {
         if more && let Some(statement) = self.prepared.get_mut(id) {
             statement.cursor = Some(Cursor::Kept(kept));
         }
-        self.end_of_fetch(more).await
+        Ok(self.end_of_fetch(more))
     }
 
-    async fn fetch_merged(
-        &mut self,
-        id: u32,
-        mut merged: Box<Merged>,
-        rows: u32,
-    ) -> Result<(), End> {
+    async fn fetch_merged(&mut self, id: u32, mut merged: Box<Merged>, rows: u32) -> Ran {
         let mut left = rows as usize;
         let mut ended = false;
         while left > 0 && !ended {
@@ -160,12 +145,12 @@ impl Session {
         } else {
             self.close_merged(*merged).await;
         }
-        self.end_of_fetch(more).await
+        Ok(self.end_of_fetch(more))
     }
 
-    async fn fail_merged(&mut self, merged: Box<Merged>, error: SqlError) -> Result<(), End> {
+    async fn fail_merged(&mut self, merged: Box<Merged>, error: SqlError) -> Ran {
         self.close_merged(*merged).await;
-        self.reply_error(error).await
+        Err(error.into())
     }
 
     /// Fetches a shard's next rows.
@@ -175,7 +160,7 @@ impl Session {
         merged: &mut Merged,
         shard: usize,
         rows: u32,
-    ) -> Result<Result<(), SqlError>, End> {
+    ) -> Result<Result<(), SqlError>, Stop> {
         let cursor = merged.servers.get_mut(shard).and_then(Option::take);
         let Some(cursor) = cursor else {
             merged.merge.end(shard);
@@ -228,7 +213,7 @@ impl Session {
         cursor: ServerCursor,
         index: Index,
         error: StreamError,
-    ) -> Result<Result<(), SqlError>, End> {
+    ) -> Result<Result<(), SqlError>, Stop> {
         Ok(Err(match error {
             StreamError::Server(error) => {
                 self.close_server_cursor(0, cursor).await;
@@ -242,7 +227,7 @@ impl Session {
                 self.registered.control().clear_query();
                 catalog::KILLED.error()
             }
-            StreamError::ClientGone => return Err(End::Quit),
+            StreamError::ClientGone => return Err(End::Quit.into()),
         }))
     }
 
@@ -254,19 +239,19 @@ impl Session {
         if self.client.framed.out.len() < SEND_AT { Ok(()) } else { self.flush().await }
     }
 
-    async fn end_of_fetch(&mut self, more: bool) -> Result<(), End> {
+    fn end_of_fetch(&mut self, more: bool) -> Answer {
         let flag = if more { StatusFlags::CURSOR_EXISTS } else { StatusFlags::LAST_ROW_SENT };
-        self.end_with(flag).await
+        self.end_with(flag);
+        Answer::Buffered
     }
 
     /// Ends a result set with one more status flag.
-    pub(super) async fn end_with(&mut self, flag: StatusFlags) -> Result<(), End> {
+    pub(super) fn end_with(&mut self, flag: StatusFlags) {
         let end = OkPacket { status: self.status() | flag, ..OkPacket::default() };
         let capabilities = self.client.capabilities;
         build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
             end.encode_result_end(out, capabilities);
         });
-        self.flush().await
     }
 
     /// Notes the cursor that an execution opened on a connection.

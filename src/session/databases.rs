@@ -11,8 +11,9 @@ use crate::topology::{KeyspaceIndex, ServerId, Topology};
 use crate::wire::scanner::Outcome;
 use crate::{geo, sql};
 
+use super::Session;
+use super::answer::{Answer, Way, Went};
 use super::query::Request;
-use super::{End, Session};
 
 /// ER_DB_DROP_EXISTS.
 const NO_SUCH_DATABASE: u16 = 1008;
@@ -21,9 +22,9 @@ impl Session {
     /// CREATE, ALTER or DROP DATABASE.
     pub(super) async fn database_statement(
         &mut self,
-        request: Request,
+        request: &Request,
         statement: Database,
-    ) -> Result<(), End> {
+    ) -> Went {
         let topology = self.services.topology.load_full();
         let kind = match statement.verb {
             DatabaseVerb::Create => StatementKind::Create,
@@ -31,29 +32,20 @@ impl Session {
             DatabaseVerb::Drop => StatementKind::Drop,
         };
         if topology.single_server().is_some() {
-            let features = self.scan.features();
-            return self.run_statement(request, kind, features).await;
+            return Ok(Way::Servers(kind, self.scan.features()));
         }
-        let text = self.text(&request).to_vec();
-        self.consume(&request);
-        let keyspace = match self.keyspace_of(&topology, &statement) {
-            Ok(Some(keyspace)) => keyspace,
-            Ok(None) => return self.reply_ok(0).await,
-            Err(error) => return self.reply_error(error).await,
+        let text = self.text(request).to_vec();
+        self.client.drop_command();
+        let Some(keyspace) = self.keyspace_of(&topology, &statement)? else {
+            return Ok(Answer::ok(0).into());
         };
-        let drops = statement.verb == DatabaseVerb::Drop || statement.replaces;
-        if drops && let Err(error) = self.check_drop(&topology.keyspace(keyspace).name) {
-            return self.reply_error(error).await;
+        if statement.verb == DatabaseVerb::Drop || statement.replaces {
+            self.check_drop(&topology.keyspace(keyspace).name)?;
         }
-        if let Err(error) = self.commit_all().await {
-            return self.reply_error(error).await;
-        }
+        self.commit_all().await?;
         let result = self.on_databases(&topology, keyspace, &text, statement.place).await;
         self.columns_may_have_changed(kind).await;
-        match result {
-            Ok(affected_rows) => self.reply_ok(affected_rows).await,
-            Err(error) => self.reply_error(error).await,
-        }
+        Ok(Answer::ok(result?).into())
     }
 
     /// The keyspace that a statement is about; `None` if there is nothing to be done.

@@ -7,30 +7,26 @@ use crate::error::{SqlError, catalog};
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 
+use super::Session;
+use super::answer::Ran;
 use super::job::Job;
 use super::planned::Piece;
 use super::total::Total;
-use super::{End, Session};
 
 /// How long a definition statement waits until what it defined is known.
 const DEFINITION_WAIT: Duration = Duration::from_secs(3);
 
 impl Session {
     /// A definition statement on every shard, one after the other. It ends a transaction.
-    pub(super) async fn run_ddl(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Result<(), End> {
-        if let Err(error) = self.commit_all().await {
-            return self.reply_error(error).await;
-        }
+    pub(super) async fn run_ddl(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Ran {
+        self.commit_all().await?;
         let result = self.run_ddl_pieces(job, &pieces).await;
         let (kind, features) = (job.statement.kind, job.statement.features);
         self.columns_may_have_changed(kind).await;
         if self.defines_stored(kind, features) {
             self.stored_programs_changed().await;
         }
-        match result {
-            Ok(total) => self.reply_total(&total).await,
-            Err(error) => self.reply_error(error).await,
-        }
+        Ok(result?.answer())
     }
 
     async fn run_ddl_pieces(&mut self, job: &Job<'_>, pieces: &[Piece]) -> Result<Total, SqlError> {

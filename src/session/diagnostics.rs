@@ -5,7 +5,6 @@
 //! used the connection since. Else it answers from what it has copied: the warnings before it gave
 //! the connection back, the counts from the end of the answer.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::backend::{Connection, FORGET_WARNINGS, Product};
@@ -17,11 +16,12 @@ use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::scanner::Outcome;
 
+use super::Session;
+use super::answer::{Answer, FoundRows, Leaves, Table, Way, Went};
 use super::attached::{Attached, Index};
 use super::character_sets::CharacterSets;
 use super::query::Request;
-use super::reply::{Cell, Column, Kind};
-use super::{End, Session};
+use super::reply::{Cell, CellText, Column, Kind};
 
 /// A connection that a statement of the session ran on.
 #[derive(Clone, Copy, Debug)]
@@ -282,17 +282,12 @@ impl Session {
     }
 
     /// SHOW WARNINGS and its kin.
-    pub(super) async fn show_diagnostics(
-        &mut self,
-        request: Request,
-        show: &Show,
-    ) -> Result<(), End> {
+    pub(super) async fn show_diagnostics(&mut self, request: &Request, show: &Show) -> Went {
         if self.go_to_warnings().is_some() && self.services.topology().single_server().is_some() {
-            let features = self.scan.features();
-            return self.run_statement(request, StatementKind::Diagnostics, features).await;
+            return Ok(Way::Servers(StatementKind::Diagnostics, self.scan.features()));
         }
         let limit = show.rest.and_then(|span| {
-            let text = self.text(&request);
+            let text = self.text(request);
             limit_of(text.get(span.start as usize..span.end as usize).unwrap_or_default())
         });
         if show.rest.is_some() && limit.is_none() {
@@ -300,7 +295,6 @@ impl Session {
             return self.show_on_server(request, show).await;
         }
         self.learn_warnings().await;
-        self.consume(&request);
         let errors_only = matches!(show.kind, ShowKind::Errors | ShowKind::ErrorCount);
         let (skip, take) = limit.unwrap_or((0, usize::MAX));
         let rows = self.diagnosed.warnings.rows(errors_only, &self.state.character_sets);
@@ -308,26 +302,17 @@ impl Session {
         if matches!(show.kind, ShowKind::WarningCount | ShowKind::ErrorCount) {
             let name =
                 if errors_only { "@@session.error_count" } else { "@@session.warning_count" };
-            let column = Column { name, kind: Kind::Count };
-            let diagnosed = std::mem::take(&mut self.diagnosed);
             let count = vec![Some(rows.len().to_string())];
-            let replied = self.reply_rows(&[column], &[count]).await;
-            self.diagnosed = diagnosed;
-            self.diagnosed.count_here();
-            return replied;
+            let answer = Answer::text(vec![Column::new(name, Kind::Count)], vec![count]);
+            return Ok(answer.leaving(Leaves::Warnings).into());
         }
-        let columns = [
-            Column { name: "Level", kind: Kind::Filled(7) },
-            Column { name: "Code", kind: Kind::Code },
-            Column { name: "Message", kind: Kind::Filled(512) },
+        let columns = vec![
+            Column::new("Level", Kind::Filled(7)),
+            Column::new("Code", Kind::Code),
+            Column::new("Message", Kind::Filled(512)),
         ];
-        let found_rows = self.state.found_rows;
-        let diagnosed = std::mem::take(&mut self.diagnosed);
-        let replied = self.reply_cells(&columns, &rows).await;
-        self.state.found_rows = found_rows;
-        self.diagnosed = diagnosed;
-        self.diagnosed.count_here();
-        replied
+        let (leaves, found_rows) = (Leaves::Warnings, FoundRows::AsBefore);
+        Ok(Answer::Rows(Box::new(Table { columns, rows, leaves, found_rows })).into())
     }
 
     /// Asks a connection that the session keeps for the warnings of its last statement, before it
@@ -355,20 +340,20 @@ impl Warnings {
     }
 
     /// The rows of SHOW WARNINGS, or of SHOW ERRORS.
-    fn rows(&self, errors_only: bool, sets: &CharacterSets) -> Vec<Vec<Cell<'static>>> {
+    fn rows(&self, errors_only: bool, sets: &CharacterSets) -> Vec<Vec<Cell>> {
         match self {
             Self::None => Vec::new(),
             Self::Error(error) => vec![vec![
-                Some(Cow::Borrowed(&b"Error"[..])),
-                Some(Cow::Owned(error.errno.to_string().into_bytes())),
-                Some(Cow::Owned(sets.message(error).into_owned())),
+                Some(CellText::Encoded(b"Error".to_vec())),
+                Some(CellText::Encoded(error.errno.to_string().into_bytes())),
+                Some(CellText::Encoded(sets.message(error).into_owned())),
             ]],
             Self::Noted(rows) => {
                 let wanted = |row: &&WarningRow| {
                     !errors_only || row.first().is_some_and(|l| l.as_deref() == Some(b"Error"))
                 };
                 let cells = |row: &WarningRow| {
-                    row.iter().map(|cell| cell.clone().map(Cow::Owned)).collect()
+                    row.iter().map(|cell| cell.clone().map(CellText::Encoded)).collect()
                 };
                 rows.iter().filter(wanted).map(cells).collect()
             }

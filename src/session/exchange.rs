@@ -10,19 +10,18 @@ use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{CURSOR_NONE, encode_execute};
 
+use super::Session;
+use super::answer::{End, Stop};
 use super::attached::{Attached, Index};
 use super::consistency::ReadOptions;
 use super::query::{Execution, Request, kill_for};
 use super::transaction::Transaction;
-use super::{End, Session};
 
 /// How an exchange with a server ended.
 #[derive(Debug)]
 pub(super) enum Exchanged {
     /// The client has the answer.
     Outcome(Outcome),
-    /// There is none; the client has been told why, and the connection is gone.
-    Told,
     /// A read was lost with its connection. The client knows nothing of it, and the request is
     /// still there.
     Lost(Box<LostRead>),
@@ -54,31 +53,36 @@ impl Tries {
 pub(super) const KEPT_MAX: usize = 8 << 10;
 
 impl Session {
-    /// Sends a command over a connection and relays its answer. `None`: there is no outcome, the
-    /// client has been told why and the connection is gone.
+    /// Sends a command over a connection and relays its answer.
     pub(super) async fn exchange(
         &mut self,
         index: Index,
-        request: Request,
+        request: &Request,
         expect: Expect,
-    ) -> Result<Option<Outcome>, End> {
+    ) -> Result<Outcome, Stop> {
         self.exchange_to(index, request, expect, AnswerEnd::Forwarded).await
+    }
+
+    /// Exchanges a statement that changes something for other sessions too: the client sees the end
+    /// of its answer at the next flush.
+    pub(super) async fn exchange_keeping_end(
+        &mut self,
+        index: Index,
+        request: &Request,
+    ) -> Result<Outcome, Stop> {
+        self.exchange_to(index, request, Expect::Query, AnswerEnd::Kept).await
     }
 
     async fn exchange_to(
         &mut self,
         index: Index,
-        request: Request,
+        request: &Request,
         expect: Expect,
         end: AnswerEnd,
-    ) -> Result<Option<Outcome>, End> {
-        match self.exchange_once(index, &request, expect, end).await? {
-            Exchanged::Outcome(outcome) => Ok(Some(outcome)),
-            Exchanged::Told => Ok(None),
-            Exchanged::Lost(lost) => {
-                self.refuse(&request, lost.error).await?;
-                Ok(None)
-            }
+    ) -> Result<Outcome, Stop> {
+        match self.exchange_once(index, request, expect, end).await? {
+            Exchanged::Outcome(outcome) => Ok(outcome),
+            Exchanged::Lost(lost) => Err(lost.error.into()),
         }
     }
 
@@ -90,7 +94,7 @@ impl Session {
         request: &Request,
         expect: Expect,
         end: AnswerEnd,
-    ) -> Result<Exchanged, End> {
+    ) -> Result<Exchanged, Stop> {
         let kept = match request {
             Request::Packet(packet) => packet.len <= KEPT_MAX && self.may_run_again(index),
             Request::Payload(_) | Request::Execution(_) => self.may_run_again(index),
@@ -106,9 +110,7 @@ impl Session {
                         lease.send_statement(&payload, &self.attributes).await
                     }
                     Err(error) => {
-                        let error = self.fail_prepare(index, error).await;
-                        self.reply_error(error).await?;
-                        return Ok(Exchanged::Told);
+                        return Err(self.fail_prepare(index, error).await.into());
                     }
                 }
             }
@@ -123,34 +125,20 @@ impl Session {
             Request::Payload(payload) => lease.send_statement(payload, &self.attributes).await,
         };
         if !kept {
-            self.consume(request);
+            self.client.drop_command();
         }
         let payload_len = match sent {
             Ok(payload_len) => payload_len,
             Err(failure) if kept => return Ok(self.lose_read(index, &failure)),
-            Err(failure) => {
-                let error = self.lose(index, &failure);
-                self.reply_error(error).await?;
-                return Ok(Exchanged::Told);
-            }
+            Err(failure) => return Err(self.lose(index, &failure).into()),
         };
         let first_sequence = first_answer_sequence(payload_len);
         self.attached[index].lease.expect(expect, first_sequence);
         let exchanged = self.relay_once(index, first_sequence, kept, end).await?;
         if kept && !matches!(exchanged, Exchanged::Lost(_)) {
-            self.consume(request);
+            self.client.drop_command();
         }
         Ok(exchanged)
-    }
-
-    /// Exchanges a statement that changes something for other sessions too: the client sees the end
-    /// of its answer at the next flush.
-    pub(super) async fn exchange_keeping_end(
-        &mut self,
-        index: Index,
-        request: Request,
-    ) -> Result<Option<Outcome>, End> {
-        self.exchange_to(index, request, Expect::Query, AnswerEnd::Kept).await
     }
 
     /// Relays the answer that a connection's scanner waits for.
@@ -158,10 +146,10 @@ impl Session {
         &mut self,
         index: Index,
         first_sequence: u8,
-    ) -> Result<Option<Outcome>, End> {
+    ) -> Result<Outcome, Stop> {
         match self.relay_once(index, first_sequence, false, AnswerEnd::Forwarded).await? {
-            Exchanged::Outcome(outcome) => Ok(Some(outcome)),
-            Exchanged::Told | Exchanged::Lost(_) => Ok(None),
+            Exchanged::Outcome(outcome) => Ok(outcome),
+            Exchanged::Lost(lost) => Err(lost.error.into()),
         }
     }
 
@@ -172,7 +160,7 @@ impl Session {
         first_sequence: u8,
         kept: bool,
         end: AnswerEnd,
-    ) -> Result<Exchanged, End> {
+    ) -> Result<Exchanged, Stop> {
         let place = Place {
             sequence_offset: self.sequence.wrapping_sub(first_sequence),
             more_follows: self.more_follows,
@@ -199,12 +187,12 @@ impl Session {
             }
             Err(RelayError::ClientGone) => {
                 self.attached.swap_remove(index);
-                Err(End::Quit)
+                Err(End::Quit.into())
             }
             Err(RelayError::Killed { .. }) => {
                 // As servers do, which just close.
                 self.attached.swap_remove(index);
-                Err(End::Abort)
+                Err(End::Abort.into())
             }
             Err(RelayError::Server { failure, forwarded: Forwarded::Nothing }) if kept => {
                 Ok(self.lose_read(index, &failure))
@@ -215,12 +203,9 @@ impl Session {
                     self.sequence = next_sequence;
                 }
                 match forwarded {
-                    Forwarded::Nothing | Forwarded::File { .. } => {
-                        self.reply_error(error).await?;
-                        Ok(Exchanged::Told)
-                    }
+                    Forwarded::Nothing | Forwarded::File { .. } => Err(error.into()),
                     // The client waits inside a result; only the end of the stream is understood.
-                    Forwarded::Part => Err(End::Abort),
+                    Forwarded::Part => Err(End::Abort.into()),
                 }
             }
         }

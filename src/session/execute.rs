@@ -17,11 +17,12 @@ use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{CURSOR_MASK, Execute, TypesCarried, patch_statement_id};
 
+use super::Session;
+use super::answer::Stop;
 use super::attached::Index;
 use super::exchange::{Exchanged, KEPT_MAX, LostRead};
 use super::planned::OneShard;
 use super::remembered::{Found, ReadingNow};
-use super::{End, Session};
 
 /// Errors that only rows can cause, so that the server has taken the parameters before: keys that
 /// are there already, and foreign keys.
@@ -44,19 +45,19 @@ impl Wanted {
 impl Session {
     /// What the execution needs that was bound last.
     pub(super) fn wanted(&mut self, id: u32) -> Wanted {
-        let (definitions, state) = (self.services.definitions(), &self.state);
+        let (definitions, settings) = (self.services.definitions(), &self.state.settings);
         let Some(statement) = self.prepared.get_mut(id) else { return Wanted::PLAIN };
-        let same = statement.under.still_holds(state);
+        let same = statement.under.still_holds(settings);
         let reading = if same { ReadingNow::Same } else { ReadingNow::Other };
-        let found = Found { settings: &state.settings, definitions, reading };
+        let found = Found { settings, definitions, reading };
         let need = statement.remembered.need(found);
-        Wanted { need, then: (!same).then(|| statement.under.settings(state)) }
+        Wanted { need, then: (!same).then(|| statement.under.settings(settings)) }
     }
 
     /// The server statement that an execution under the present settings needs.
     pub(super) fn need_of(&mut self, id: u32) -> Option<Need> {
-        let (definitions, state) = (self.services.definitions(), &self.state);
-        let found = Found { settings: &state.settings, definitions, reading: ReadingNow::Same };
+        let (definitions, settings) = (self.services.definitions(), &self.state.settings);
+        let found = Found { settings, definitions, reading: ReadingNow::Same };
         Some(self.prepared.get_mut(id)?.remembered.need(found))
     }
 
@@ -91,7 +92,7 @@ impl Session {
                 catalog::UNSUPPORTED.with(&[&"prepared statements over several servers"])
             })?;
             let under = self.prepared.get(id).map(|statement| &statement.under);
-            let then = under.and_then(|under| under.other_database(&self.state));
+            let then = under.and_then(|under| under.other_database(&self.state.database));
             let hints = self.hints(&text, features)?;
             let access = geo::access(kind, features);
             let hints = hints.as_ref();
@@ -209,27 +210,23 @@ impl Session {
         server_id: u32,
         packet: Packet,
         execute: &Execute,
-    ) -> Result<Exchanged, End> {
+    ) -> Result<Exchanged, Stop> {
         let kept = packet.len <= KEPT_MAX && self.may_run_again(index);
         let sent = self.send_execute(index, id, server_id, packet, execute).await;
         if !kept {
             self.prepared.clear_long_data(id);
-            self.client.framed.consume_packet(packet);
+            self.client.drop_command();
         }
         let first_sequence = match sent {
             Ok(first_sequence) => first_sequence,
             Err(failure) if kept => return Ok(self.lose_read(index, &failure)),
-            Err(failure) => {
-                let error = self.lose(index, &failure);
-                self.reply_error(error).await?;
-                return Ok(Exchanged::Told);
-            }
+            Err(failure) => return Err(self.lose(index, &failure).into()),
         };
         let end = AnswerEnd::Forwarded;
         let exchanged = self.relay_once(index, first_sequence, kept, end).await?;
         if kept && !matches!(exchanged, Exchanged::Lost(_)) {
             self.prepared.clear_long_data(id);
-            self.client.framed.consume_packet(packet);
+            self.client.drop_command();
         }
         Ok(exchanged)
     }

@@ -61,7 +61,7 @@ impl Session {
         let text = self.text(&request).to_vec();
         match self.filled(&text, features).await {
             Some(text) => {
-                self.consume(&request);
+                self.client.drop_command();
                 Request::Payload([b"\x03", &text[..]].concat())
             }
             None => request,
@@ -105,7 +105,6 @@ impl Session {
         let by_server_id = BY_SERVER_ID.iter().any(|name| has(name));
         let kill = scan.kind() == StatementKind::Kill;
         let as_server = self.is_as_server_knows_it();
-        let state = &self.state;
         let product = self.services.product();
         // To MySQL a signed and an unsigned number together are a decimal one.
         let unsigned = |number: &str| match product {
@@ -113,7 +112,7 @@ impl Session {
             Product::MariaDb => number.to_owned(),
         };
         let warnings = |errors_only: bool| {
-            self.diagnosed.warnings.count(errors_only, &state.character_sets).to_string()
+            self.diagnosed.warnings.count(errors_only, &self.state.character_sets).to_string()
         };
         fill(text, mode, &scan, |what| match what {
             Filled::Socket => {
@@ -121,7 +120,7 @@ impl Session {
                 let path = path.map_or("", String::as_str);
                 Some(typed(&format!("CONVERT('{path}' USING utf8)"), "@@socket"))
             }
-            Filled::ResultsetMetadata => metadata_if(several, state.settings.definitions()),
+            Filled::ResultsetMetadata => metadata_if(several, self.state.settings.definitions()),
             _ if several => None,
             Filled::ConnectionId if by_server_id => None,
             Filled::ConnectionId if kill => Some(self.registered.control().id.to_string().into()),
@@ -134,12 +133,12 @@ impl Session {
                 let id = self.registered.control().id;
                 Some(typed(&format!("CAST({id} AS UNSIGNED)"), "CONNECTION_ID()"))
             }
-            Filled::FoundRows => Some(typed(&state.found_rows.to_string(), "FOUND_ROWS()")),
-            Filled::RowCount => Some(typed(&state.row_count.to_string(), "ROW_COUNT()")),
+            Filled::FoundRows => Some(typed(&self.state.found_rows.to_string(), "FOUND_ROWS()")),
+            Filled::RowCount => Some(typed(&self.state.row_count.to_string(), "ROW_COUNT()")),
             Filled::WarningCount => Some(typed(&unsigned(&warnings(false)), "@@warning_count")),
             Filled::ErrorCount => Some(typed(&unsigned(&warnings(true)), "@@error_count")),
             Filled::InsertId => {
-                let id = format!("CAST({} AS UNSIGNED)", state.last_insert_id);
+                let id = format!("CAST({} AS UNSIGNED)", self.state.last_insert_id);
                 Some(typed(&id, "@@session.last_insert_id"))
             }
             Filled::User if as_server => None,

@@ -68,10 +68,10 @@ impl Session {
             }
         };
         let index = self.attach(placement, &database, false).await?;
-        let prepared = self.prepare_answer(index, &text, owner).await;
+        let judged = self.prepare_answer(index, &text, owner).await;
         let outcome = *self.attached[index].lease.outcome();
         self.note_preparation(index, kind, features, &outcome);
-        match prepared {
+        match judged {
             Ok(judged) => {
                 self.settle_quietly(index).await;
                 Ok(judged)
@@ -90,16 +90,16 @@ impl Session {
         let definitions = self.services.definitions();
         let lease = &mut self.attached[index].lease;
         let answer = lease.answer(code::STMT_PREPARE, text, Expect::Prepare).await?;
-        let prepared = lease.outcome().prepared;
-        let Some(prepared) = prepared.filter(|_| answer.len() >= 9) else {
+        let told = lease.outcome().prepared;
+        let Some(told) = told.filter(|_| answer.len() >= 9) else {
             return Err(std::io::Error::other("the server prepared nothing").into());
         };
-        let derived = derived_types(&answer, &prepared, lease.capabilities());
+        let derived = derived_types(&answer, &told, lease.capabilities());
         let mut types = BoundTypes::new(lease.kind(), derived);
         if self.services.topology().single_server().is_none() {
             types = types.over_several();
         }
-        if prepared.params > 0
+        if told.params > 0
             && lease.kind().product == Product::MySql
             && let mode = self.state.lex_mode
             && self.scan.run(owner, mode).is_ok()
@@ -114,9 +114,9 @@ impl Session {
         };
         let mut remembered = Remembered::new(types, variables, definitions, Some(home));
         let variant = remembered.prepared_as();
-        let statement = lease.note_prepared(text, prepared.statement_id, variant, owner).await?;
+        let statement = lease.note_prepared(text, told.statement_id, variant, owner).await?;
         remembered.keep(statement.keeper);
-        Ok(Judged { answer, params: prepared.params, remembered })
+        Ok(Judged { answer, params: told.params, remembered })
     }
 }
 

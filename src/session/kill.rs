@@ -13,17 +13,18 @@ use crate::sql::control::kill::{Kill, KillId, KillTarget};
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 
+use super::answer::{Answer, Ran, Stop, Way, Went};
 use super::query::Request;
-use super::{End, Judges, Session};
+use super::{Judges, Session};
 
 impl Session {
     /// KILL.
-    pub(super) async fn kill_statement(&mut self, request: Request, kill: Kill) -> Result<(), End> {
+    pub(super) async fn kill_statement(&mut self, request: &Request, kill: Kill) -> Went {
         let id = match kill.id {
             KillId::Number(id) => id,
             KillId::Own => u64::from(self.registered.control().id),
             KillId::Expression(span) => {
-                let text = self.text(&request).to_vec();
+                let text = self.text(request).to_vec();
                 let expression = text.get(span.start as usize..span.end as usize);
                 match self.work_out(expression.unwrap_or_default()).await {
                     Ok(id) => id,
@@ -32,15 +33,14 @@ impl Session {
                         if error.origin == Origin::Server
                             && self.services.topology().single_server().is_some() =>
                     {
-                        let (kind, features) = (StatementKind::Kill, Features::NONE);
-                        return self.run_statement(request, kind, features).await;
+                        return Ok(Way::Servers(StatementKind::Kill, Features::NONE));
                     }
-                    Err(error) => return self.refuse(&request, error).await,
+                    Err(error) => return Err(error.into()),
                 }
             }
         };
-        self.consume(&request);
-        self.kill(kill.target, id).await
+        self.client.drop_command();
+        self.kill(kill.target, id).await.map(Way::Answered)
     }
 
     /// The value of an expression without tables; 0 if it is no number.
@@ -74,33 +74,32 @@ impl Session {
     }
 
     /// Interrupts a session, or the statement that it runs.
-    pub(super) async fn kill(&mut self, target: KillTarget, id: u64) -> Result<(), End> {
+    pub(super) async fn kill(&mut self, target: KillTarget, id: u64) -> Ran {
         let found = u32::try_from(id).ok().and_then(|id| self.victim(id));
         let Some(victim) = found else {
             let error = SqlError::from_server(1094, *b"HY000", format!("Unknown thread id: {id}"));
-            return self.reply_error(error).await;
+            return Err(error.into());
         };
         // Everyone may end his own sessions.
         let operator = self.services.accounts.is_operator(&self.login.user);
         if *victim.user() != *self.login.user && !operator {
             let text = format!("You are not owner of thread {id}");
-            return self.reply_error(SqlError::from_server(1095, *b"HY000", text)).await;
+            return Err(SqlError::from_server(1095, *b"HY000", text).into());
         }
         let own = victim.id == self.registered.control().id;
         match (target, own) {
             (KillTarget::Query, true) => {
                 let text = "Query execution was interrupted";
                 let error = SqlError::from_server(1317, *b"70100", text);
-                return self.reply_error(error).await;
+                return Err(error.into());
             }
             (KillTarget::Connection, true) => {
                 let error = SqlError::from_server(1927, *b"70100", "Connection was killed");
-                let _ = self.reply_error(error).await;
-                return Err(End::Abort);
+                return Err(Stop::fatal(error));
             }
             (KillTarget::Query, false) => victim.kill_query().await,
             (KillTarget::Connection, false) => victim.raise(Interrupt::Connection),
         }
-        self.reply_ok(0).await
+        Ok(Answer::ok(0))
     }
 }

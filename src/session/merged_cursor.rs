@@ -20,11 +20,12 @@ use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::CURSOR_READ_ONLY;
 use crate::wire::status::StatusFlags;
 
+use super::Session;
+use super::answer::{Answer, End, Ran, Stop};
 use super::cursors::{Cursor, Merged, ServerCursor};
 use super::execute::Handle;
 use super::job::Job;
 use super::planned::Piece;
-use super::{End, Session};
 
 /// What a shard answered.
 struct Answered {
@@ -42,7 +43,7 @@ impl Session {
         pieces: &[Piece],
         id: u32,
         definitions: Definitions,
-    ) -> Result<(), End> {
+    ) -> Ran {
         let (answered, failed) = self.execute_pieces(job, pieces).await?;
         let merged = match failed {
             None => self.merge_of(job, &answered),
@@ -62,7 +63,7 @@ impl Session {
                 for cursor in servers.into_iter().flatten() {
                     self.close_server_cursor(0, cursor).await;
                 }
-                return self.reply_error(error).await;
+                return Err(error.into());
             }
         };
         if let Some(statement) = self.prepared.get_mut(id) {
@@ -75,15 +76,12 @@ impl Session {
         self.state.row_count = -1;
         self.diagnosed.clear();
         let visible = &columns[..columns.len().saturating_sub(hidden)];
-        self.reply_columns(visible, definitions).await
+        self.write_columns(visible, definitions);
+        Ok(Answer::Buffered)
     }
 
-    /// Columns without rows, which come by COM_STMT_FETCH.
-    pub(super) async fn reply_columns(
-        &mut self,
-        columns: &[Vec<u8>],
-        definitions: Definitions,
-    ) -> Result<(), End> {
+    /// Puts columns without rows, which come by COM_STMT_FETCH, into the output buffer.
+    pub(super) fn write_columns(&mut self, columns: &[Vec<u8>], definitions: Definitions) {
         let capabilities = self.client.capabilities;
         let (out, sequence) = (&mut self.client.framed.out, &mut self.sequence);
         build_packet(out, sequence, |out| {
@@ -94,7 +92,7 @@ impl Session {
                 build_packet(out, sequence, |out| out.extend_from_slice(column));
             }
         }
-        self.end_with(StatusFlags::CURSOR_EXISTS).await
+        self.end_with(StatusFlags::CURSOR_EXISTS);
     }
 
     /// Executes every piece; what was opened before a failure is given with it.
@@ -102,7 +100,7 @@ impl Session {
         &mut self,
         job: &Job<'_>,
         pieces: &[Piece],
-    ) -> Result<(Vec<Answered>, Option<SqlError>), End> {
+    ) -> Result<(Vec<Answered>, Option<SqlError>), Stop> {
         let mut answered: Vec<Option<Answered>> = pieces.iter().map(|_| None).collect();
         let mut waiting: Vec<(usize, ServerId, Exclusive)> = Vec::new();
         let mut failed = None;
@@ -150,9 +148,9 @@ impl Session {
         let database = job.topology.keyspace(job.keyspace).database.clone();
         let wants_insert_id = job.statement.wants_insert_id();
         let index = self.attach(placement, database.as_bytes(), wants_insert_id).await?;
-        let prepared =
+        let handle =
             self.piece_handle(index, piece, job.statement, database.as_bytes(), true).await;
-        let statement = match prepared {
+        let statement = match handle {
             Ok(Handle::Exclusive(statement)) => statement,
             Ok(Handle::Shared(_)) => {
                 return Err(catalog::INTERNAL.with(&[&"a cursor on a shared statement"]));
@@ -173,7 +171,7 @@ impl Session {
         &mut self,
         server: ServerId,
         statement: Exclusive,
-    ) -> Result<Result<Answered, SqlError>, End> {
+    ) -> Result<Result<Answered, SqlError>, Stop> {
         let Some(index) = self.index_of(server) else {
             return Ok(Err(catalog::INTERNAL.with(&[&"a shard without connection"])));
         };
@@ -204,7 +202,7 @@ impl Session {
                 self.registered.control().clear_query();
                 Err(catalog::KILLED.error())
             }
-            Err(StreamError::ClientGone) => return Err(End::Quit),
+            Err(StreamError::ClientGone) => return Err(End::Quit.into()),
         })
     }
 

@@ -9,6 +9,7 @@
 //! address and never reads a VSchema: it asks the planner.
 
 pub mod accounts;
+mod answer;
 mod assignment;
 mod attached;
 mod builtin;
@@ -176,15 +177,6 @@ enum Judges {
     Any,
     /// Only a primary.
     Primary,
-}
-
-/// Why a session ends.
-#[derive(Debug)]
-enum End {
-    /// The client said goodbye, or closed its side.
-    Quit,
-    /// The client cannot be trusted to be in step any more, or was interrupted; it has been told.
-    Abort,
 }
 
 impl Session {

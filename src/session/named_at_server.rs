@@ -14,11 +14,12 @@ use crate::sql::statement_kind::StatementKind;
 use crate::wire::command::code;
 use crate::wire::scanner::Expect;
 
+use super::answer::{Answer, Ran};
 use super::attached::Index;
 use super::hold::Hold;
 use super::query::Request;
 use super::text_prepared::{Named, bytes};
-use super::{End, Judges, Session};
+use super::{Judges, Session};
 
 /// What PREPARE and DEALLOCATE PREPARE are for the session: they change what it knows of.
 const KNOWN: StatementKind = StatementKind::Use;
@@ -30,19 +31,12 @@ impl Session {
         command: Vec<u8>,
         name: String,
         source: Source,
-    ) -> Result<(), End> {
-        if let Err(error) = self.prepared.has_room() {
-            return self.reply_error(error).await;
-        }
-        let index = match self.attach_for_names().await {
-            Ok(index) => index,
-            Err(error) => return self.reply_error(error).await,
-        };
+    ) -> Ran {
+        self.prepared.has_room()?;
+        let index = self.attach_for_names().await?;
         self.forget_warnings();
         let request = Request::Payload([&[code::QUERY], &command[..]].concat());
-        let Some(outcome) = self.exchange(index, request, Expect::Query).await? else {
-            return Ok(());
-        };
+        let outcome = self.exchange(index, &request, Expect::Query).await?;
         if outcome.is_error() {
             self.attached[index].lease.named.drop(&name);
         } else {
@@ -50,7 +44,7 @@ impl Session {
             self.learn_named(index, &command, name, source).await;
         }
         self.after_statement(index, KNOWN, Features::NONE, &outcome).await;
-        Ok(())
+        Ok(Answer::Sent)
     }
 
     /// Remembers what was prepared.
@@ -124,7 +118,7 @@ impl Session {
         command: Vec<u8>,
         named: &Named,
         using: &Using,
-    ) -> Result<(), End> {
+    ) -> Ran {
         if using.len() != named.params {
             return self.run_at_server(command, StatementKind::Execute).await;
         }
@@ -132,20 +126,15 @@ impl Session {
         self.note_named(named, &parameters);
         let placement = self.attached[index].placement;
         let wants_insert_id = named.features.contains(Features::LAST_INSERT_ID);
-        let index = match self.attach_here(placement, wants_insert_id).await {
-            Ok(index) => index,
-            Err(error) => return self.reply_error(error).await,
-        };
+        let index = self.attach_here(placement, wants_insert_id).await?;
         let home = self.attached[index].home();
         let request = Request::Payload([&[code::QUERY], &command[..]].concat());
-        let Some(outcome) = self.exchange(index, request, Expect::Query).await? else {
-            return Ok(());
-        };
+        let outcome = self.exchange(index, &request, Expect::Query).await?;
         named.note_executed(home, &outcome);
         // A SET with parameters has not been read: whatever it set stays with this session.
         let kind = if named.kind == StatementKind::Set { StatementKind::Other } else { named.kind };
         self.after_statement(index, kind, named.features, &outcome).await;
-        Ok(())
+        Ok(Answer::Sent)
     }
 
     /// DEALLOCATE PREPARE of what is `known`, or was prepared by a stored procedure.
@@ -154,42 +143,31 @@ impl Session {
         command: Vec<u8>,
         name: &str,
         known: Option<&Named>,
-    ) -> Result<(), End> {
+    ) -> Ran {
         let Some(known) = known else {
             return self.run_at_server(command, StatementKind::Deallocate).await;
         };
         let session = self.registered.control().id;
         let at_home = known.home.and_then(|home| self.go_home(home));
         let index = at_home.filter(|at| self.attached[*at].lease.named.has(session, name));
-        let Some(index) = index else { return self.reply_ok(0).await };
+        let Some(index) = index else { return Ok(Answer::ok(0)) };
         let request = Request::Payload([&[code::QUERY], &command[..]].concat());
         self.attached[index].lease.named.drop(name);
-        let Some(outcome) = self.exchange(index, request, Expect::Query).await? else {
-            return Ok(());
-        };
+        let outcome = self.exchange(index, &request, Expect::Query).await?;
         self.after_statement(index, KNOWN, Features::NONE, &outcome).await;
-        Ok(())
+        Ok(Answer::Sent)
     }
 
     /// A statement about a name that the session does not know.
-    pub(super) async fn run_at_server(
-        &mut self,
-        command: Vec<u8>,
-        kind: StatementKind,
-    ) -> Result<(), End> {
-        let index = match self.attach_for_names().await {
-            Ok(index) => index,
-            Err(error) => return self.reply_error(error).await,
-        };
+    pub(super) async fn run_at_server(&mut self, command: Vec<u8>, kind: StatementKind) -> Ran {
+        let index = self.attach_for_names().await?;
         let request = Request::Payload([&[code::QUERY], &command[..]].concat());
-        let Some(outcome) = self.exchange(index, request, Expect::Query).await? else {
-            return Ok(());
-        };
+        let outcome = self.exchange(index, &request, Expect::Query).await?;
         if kind == StatementKind::Execute && !outcome.is_error() {
             self.hold(index, Hold::Unwipeable("EXECUTE of what a procedure has prepared"));
         }
         self.after_statement(index, kind, Features::NONE, &outcome).await;
-        Ok(())
+        Ok(Answer::Sent)
     }
 
     /// Goes to the connection that has the session's names, for a statement that may use them.

@@ -14,9 +14,9 @@ use crate::sql::statement_kind::StatementKind;
 use crate::sql::value::Value;
 
 use super::Session;
+use super::answer::{Answer, Leaves};
 use super::consistency::Reading;
 use super::reply::{Column, Kind};
-use super::{End, query::Request};
 
 /// Their names.
 const NAMES: &[&str] = &[
@@ -45,7 +45,7 @@ impl Session {
             return Some(Err(catalog::UNSUPPORTED.advising(&[&what], "send two statements")));
         }
         // All or nothing.
-        let mut changed = Changes::of(&self.state.reading);
+        let mut changed = Changes::of(&self.state.reading, self.state.transaction_mode);
         for item in &set.items {
             if let SetItem::System { scope, name, value, .. } = item
                 && let Err(error) = self.set_own(&mut changed, *scope, name, value)
@@ -53,6 +53,7 @@ impl Session {
                 return Some(Err(error));
             }
         }
+        self.state.transaction_mode = changed.transaction_mode;
         changed.apply(&mut self.state.reading);
         Some(Ok(()))
     }
@@ -90,11 +91,7 @@ impl Session {
     }
 
     /// The answer to `SELECT @@own [AS alias], ..`, if all of it are own variables.
-    pub(super) fn select_own_variables(
-        &self,
-        text: &[u8],
-        features: Features,
-    ) -> Option<(Vec<String>, Vec<Option<String>>)> {
+    pub(super) fn select_own_variables(&self, text: &[u8], features: Features) -> Option<Answer> {
         if !features.contains(Features::SYSTEM_VARIABLE)
             || self.scan.kind() != StatementKind::Select
         {
@@ -104,27 +101,16 @@ impl Session {
             return None;
         }
         let text = std::str::from_utf8(text).ok()?.trim().trim_end_matches(';').trim_end();
-        let (mut titles, mut values) = (Vec::new(), Vec::new());
+        let (mut columns, mut values) = (Vec::new(), Vec::new());
         for (title, name) in selected(text.get(6..)?)? {
-            titles.push(title);
+            columns.push(Column::new(title, Kind::Text(64)));
             values.push(self.own_variable(&name));
         }
-        Some((titles, values))
+        Some(Answer::text(columns, vec![values]).leaving(Leaves::Nothing))
     }
 
-    /// Answers what [`Session::select_own_variables`] found.
-    pub(super) async fn reply_own_variables(
-        &mut self,
-        (titles, values): (Vec<String>, Vec<Option<String>>),
-    ) -> Result<(), End> {
-        let columns: Vec<Column<'_>> =
-            titles.iter().map(|name| Column { name, kind: Kind::Text(64) }).collect();
-        self.diagnosed.clear();
-        self.reply_rows(&columns, &[values]).await
-    }
-
-    /// `SHOW VARIABLES LIKE 'own'`: the rows, if the pattern is the name of an own variable.
-    pub(super) fn show_own_variable(&self, show: &Show) -> Option<Vec<Option<String>>> {
+    /// `SHOW VARIABLES LIKE 'own'`, if the pattern is the name of an own variable.
+    pub(super) fn show_own_variable(&self, show: &Show) -> Option<Answer> {
         if show.kind != ShowKind::Variables {
             return None;
         }
@@ -134,21 +120,11 @@ impl Session {
             return None;
         }
         let value = self.own_variable(&name).unwrap_or_default();
-        Some(vec![Some(name), Some(value)])
-    }
-
-    /// Answers what [`Session::show_own_variable`] found.
-    pub(super) async fn reply_own_variable(
-        &mut self,
-        request: &Request,
-        row: Vec<Option<String>>,
-    ) -> Result<(), End> {
-        self.consume(request);
-        let columns = [
-            Column { name: "Variable_name", kind: Kind::Text(64) },
-            Column { name: "Value", kind: Kind::Text(2048) },
+        let columns = vec![
+            Column::new("Variable_name", Kind::Text(64)),
+            Column::new("Value", Kind::Text(2048)),
         ];
-        self.reply_rows(&columns, &[row]).await
+        Some(Answer::text(columns, vec![vec![Some(name), Some(value)]]))
     }
 
     /// The value of an own variable, if it has one.
@@ -166,7 +142,7 @@ impl Session {
             }
             "client_region" => reading.options.region.as_ref().map(Region::to_string),
             "workload" => Some(reading.workload.to_owned()),
-            "transaction_mode" => Some(reading.transaction_mode.label().to_owned()),
+            "transaction_mode" => Some(self.state.transaction_mode.label().to_owned()),
             "consistent_snapshot" => {
                 let set = reading.snapshot.unwrap_or(self.services.consistent_snapshot);
                 Some(set.name().to_owned())
@@ -189,11 +165,11 @@ struct Changes {
 }
 
 impl Changes {
-    fn of(reading: &Reading) -> Self {
+    fn of(reading: &Reading, transaction_mode: TransactionMode) -> Self {
         Self {
             options: reading.options.clone(),
             workload: reading.workload,
-            transaction_mode: reading.transaction_mode,
+            transaction_mode,
             snapshot: reading.snapshot,
         }
     }
@@ -201,7 +177,6 @@ impl Changes {
     fn apply(self, reading: &mut Reading) {
         reading.options = self.options;
         reading.workload = self.workload;
-        reading.transaction_mode = self.transaction_mode;
         reading.snapshot = self.snapshot;
     }
 
@@ -211,7 +186,7 @@ impl Changes {
             "nearest_only" => self.options.leaving = defaults.options.leaving,
             "client_region" => self.options.region.clone_from(&defaults.options.region),
             "workload" => self.workload = defaults.workload,
-            "transaction_mode" => self.transaction_mode = defaults.transaction_mode,
+            "transaction_mode" => self.transaction_mode = TransactionMode::Multi,
             "consistent_snapshot" => self.snapshot = defaults.snapshot,
             _ => {}
         }

@@ -31,13 +31,14 @@ use crate::topology::{KeyspaceIndex, ShardId, Topology};
 use crate::vschema::Strictness;
 use crate::wire::scanner::Expect;
 
+use super::Session;
+use super::answer::{Answer, Ran};
 use super::consistency::ReadOptions;
 use super::definition::defines;
 use super::exchange::{Exchanged, Tries};
 use super::execute::Wanted;
 use super::job::{InsertId, Job};
 use super::query::Request;
-use super::{End, Session};
 
 /// A statement in the form that it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,29 +87,21 @@ pub(super) struct Piece {
 
 impl Session {
     /// Runs a statement by a plan. The request has been consumed.
-    pub(super) async fn run_planned(&mut self, statement: Statement) -> Result<(), End> {
+    pub(super) async fn run_planned(&mut self, statement: Statement) -> Ran {
         let says_something = |b: &u8| !b.is_ascii_whitespace() && *b != b';';
         if statement.kind == StatementKind::Empty && statement.text.iter().any(says_something) {
             // Nothing but comments, which servers take for a statement.
-            return self.reply_ok(0).await;
+            return Ok(Answer::ok(0));
         }
         if statement.kind == StatementKind::Empty {
             let error = SqlError::from_server(1065, *b"42000", "Query was empty");
-            return self.reply_error(error).await;
+            return Err(error.into());
         }
-        let plan = match self.plan(&statement) {
-            Ok(plan) => plan,
-            Err(error) => return self.reply_error(error).await,
-        };
+        let plan = self.plan(&statement)?;
         let mut statement = statement;
-        statement.hints = match self.hints(&statement.text, statement.features) {
-            Ok(hints) => hints,
-            Err(error) => return self.reply_error(error).await,
-        };
+        statement.hints = self.hints(&statement.text, statement.features)?;
         statement.session_values = self.session_values(statement.features);
-        if let Err(error) = self.check_copies(&plan, statement.hints.as_ref()) {
-            return self.reply_error(error).await;
-        }
+        self.check_copies(&plan, statement.hints.as_ref())?;
         let result = self.run_primitive(&plan, &plan.root, &statement).await;
         self.scan = statement.scan;
         result
@@ -168,7 +161,7 @@ impl Session {
         plan: &Plan,
         primitive: &Primitive,
         statement: &Statement,
-    ) -> Result<(), End> {
+    ) -> Ran {
         let route = match primitive {
             Primitive::Route(route) => route,
             Primitive::Merge(merge) => &merge.route,
@@ -177,13 +170,10 @@ impl Session {
         let topology = self.services.topology.load_full();
         let Some(keyspace) = topology.find_keyspace(&route.keyspace) else {
             let error = catalog::UNKNOWN_KEYSPACE.with(&[&route.keyspace]);
-            return self.reply_error(error).await;
+            return Err(error.into());
         };
         self.tally_route(route.routing.opcode(), keyspace);
-        let (generated, insert_id) = match self.generated(route, statement).await {
-            Ok(found) => found,
-            Err(error) => return self.reply_error(error).await,
-        };
+        let (generated, insert_id) = self.generated(route, statement).await?;
         let map = topology.keyspace(keyspace).shard_map();
         let parts: SmallVec<[ShardPart; 1]> = {
             let bindings = self.bindings(statement);
@@ -200,16 +190,13 @@ impl Session {
                     {
                         return Box::pin(self.run_primitive(plan, otherwise, statement)).await;
                     }
-                    return self.reply_error(error).await;
+                    return Err(error.into());
                 }
             }
         };
         let pieces = self.render(route, statement, &topology, &parts, &generated);
         let pieces = pieces.and_then(|own| self.with_copies(route, statement, &topology, own));
-        let pieces = match pieces.and_then(|all| self.check_fan_out(all)) {
-            Ok(pieces) => pieces,
-            Err(error) => return self.reply_error(error).await,
-        };
+        let pieces = pieces.and_then(|all| self.check_fan_out(all))?;
         if pieces.len() > 1 {
             self.services.metrics.record_scatter(self.worker);
         }
@@ -475,7 +462,7 @@ impl Session {
     }
 
     /// One shard: its answer is relayed as it comes.
-    async fn run_on_one(&mut self, job: &Job<'_>, piece: &Piece) -> Result<(), End> {
+    async fn run_on_one(&mut self, job: &Job<'_>, piece: &Piece) -> Ran {
         let statement = job.statement;
         let shard = piece.shard;
         let database = job.topology.keyspace(shard.keyspace()).database.as_bytes();
@@ -484,10 +471,7 @@ impl Session {
         loop {
             let attached =
                 self.attach_placed(shard, job.access, hints, database, wants_insert_id).await;
-            let index = match attached {
-                Ok(index) => index,
-                Err(error) => return self.reply_error(error).await,
-            };
+            let index = attached?;
             let payload = match self.piece_payload(index, piece, statement, database).await {
                 Ok(payload) => payload,
                 Err(error) => {
@@ -495,7 +479,7 @@ impl Session {
                     if tries.again(&error) {
                         continue;
                     }
-                    return self.reply_error(error).await;
+                    return Err(error.into());
                 }
             };
             let request = Request::Payload(payload);
@@ -506,14 +490,11 @@ impl Session {
                 Exchanged::Outcome(outcome) => {
                     let (kind, features) = (statement.kind, statement.features);
                     self.after_statement(index, kind, features, &outcome).await;
+                    return Ok(Answer::Buffered);
                 }
-                Exchanged::Told => {}
-                Exchanged::Lost(lost) if self.runs_again(shard, job.access, hints, &lost) => {
-                    continue;
-                }
-                Exchanged::Lost(lost) => return self.reply_error(lost.error).await,
+                Exchanged::Lost(lost) if self.runs_again(shard, job.access, hints, &lost) => {}
+                Exchanged::Lost(lost) => return Err(lost.error.into()),
             }
-            return self.flush().await;
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::wire::command::code;
 use crate::wire::cursor::Malformed;
 use crate::wire::statement::{CURSOR_MASK, CURSOR_READ_ONLY, Execute, ExecuteHeader, Param};
 
+use super::answer::{Answer, Ran, Stop};
 use super::cursors::Cursor;
 use super::diagnostics::is_diagnostic;
 use super::exchange::{Exchanged, Tries};
@@ -36,8 +37,9 @@ use super::prepared_under::PreparedUnder;
 use super::query::{Execution, Request, asks_for_warnings, malformed_attributes};
 use super::remembered::Remembered;
 use super::reply::Rows;
+use super::run::malformed;
 use super::text_prepared::Named;
-use super::{End, Session, planned};
+use super::{Session, planned};
 
 /// The statements that a client has prepared.
 #[derive(Debug)]
@@ -65,6 +67,15 @@ impl From<SqlError> for Unread {
     fn from(error: SqlError) -> Self {
         Self::Refused(Box::new(error))
     }
+}
+
+/// How an execution was done.
+#[derive(Debug)]
+pub(super) enum Executed {
+    /// It is answered.
+    Answered(Answer),
+    /// It is about the session, so that it runs as a statement of text.
+    AsText(Request),
 }
 
 /// A statement that a client has prepared.
@@ -208,33 +219,25 @@ impl Prepared {
 
 impl Session {
     /// COM_STMT_PREPARE.
-    pub(super) async fn prepare(&mut self, packet: Packet) -> Result<(), End> {
+    pub(super) async fn prepare(&mut self, packet: Packet) -> Ran {
         let text: Arc<[u8]> = self.client.framed.payload(packet)[1..].into();
-        self.client.framed.consume_packet(packet);
+        self.client.drop_command();
         self.prepared.last = None;
-        if let Err(error) = self.prepared.has_room() {
-            return self.reply_error(error).await;
-        }
+        self.prepared.has_room()?;
         let scan = self.scan_of(&text);
         let (kind, features) = kind_of(scan.as_ref());
         if let Some(scan) = &scan
             && changes_own_account(&text, self.state.lex_mode, scan)
         {
-            return self.reply_error(catalog::OWN_ACCOUNT.error()).await;
+            return Err(catalog::OWN_ACCOUNT.error().into());
         }
-        let under = PreparedUnder::of(&self.state);
-        let result = self.prepare_on_server(&text, kind, features).await;
-        let Judged { mut answer, params, remembered } = match result {
-            Ok(prepared) => prepared,
-            Err(error) if error.origin == Origin::Server => {
-                // All that the server said to it was noted.
-                let diagnosed = std::mem::take(&mut self.diagnosed);
-                let replied = self.reply_error(error).await;
-                self.diagnosed = diagnosed;
-                return replied;
-            }
-            Err(error) => return self.reply_error(error).await,
-        };
+        let under = PreparedUnder::of(&self.state.settings, &self.state);
+        let judged = self.prepare_on_server(&text, kind, features).await;
+        let Judged { mut answer, params, remembered } =
+            judged.map_err(|error| match error.origin {
+                Origin::Server => Stop::Noted(Box::new(error)),
+                _ => error.into(),
+            })?;
         let id = self.prepared.next_id();
         // The id stands after the header and the OK byte.
         answer[5..9].copy_from_slice(&id.to_le_bytes());
@@ -254,7 +257,7 @@ impl Session {
         };
         self.prepared.by_id.insert(id, statement);
         self.prepared.last = Some(id);
-        self.client.framed.write_all(&answer).await.map_err(|_| End::Quit)
+        Ok(Answer::Framed(answer))
     }
 
     /// The scan of a text that is to be prepared; `None` if only a server can read it.
@@ -264,13 +267,11 @@ impl Session {
     }
 
     /// COM_STMT_EXECUTE.
-    pub(super) async fn execute(&mut self, packet: Packet) -> Result<(), End> {
+    pub(super) async fn execute(&mut self, packet: Packet) -> Result<Executed, Stop> {
         let (id, execute) = match self.read_execution(packet) {
             Ok(read) => read,
-            Err(Unread::Malformed) => return self.malformed(packet, "COM_STMT_EXECUTE").await,
-            Err(Unread::Refused(error)) => {
-                return self.refuse(&Request::Packet(packet), *error).await;
-            }
+            Err(Unread::Malformed) => return Err(malformed("COM_STMT_EXECUTE")),
+            Err(Unread::Refused(error)) => return Err(Stop::Refused(error)),
         };
         let (kind, features) = self.prepared.meaning(id);
         // As servers do: an execution closes the cursor of the one before.
@@ -286,7 +287,7 @@ impl Session {
             && let Err(error) = self.go_to_last_values(&text).await
         {
             self.prepared.clear_long_data(id);
-            return self.refuse(&Request::Packet(packet), error).await;
+            return Err(error.into());
         }
         let asks = features.contains(Features::SYSTEM_VARIABLE)
             && self.prepared.get(id).is_some_and(|s| asks_for_warnings(&s.text));
@@ -294,7 +295,7 @@ impl Session {
             self.go_to_warnings();
         }
         if self.answers_itself(id) {
-            return self.execute_as_text(id, packet, &execute).await;
+            return Ok(Executed::AsText(self.as_text(id, &execute)));
         }
         self.note_pending(kind, features, Text::Prepared(id));
         if let Some(pending) = &mut self.pending {
@@ -316,7 +317,7 @@ impl Session {
             self.swap_target(id);
         }
         self.end_tally();
-        result
+        result.map(Executed::Answered)
     }
 
     /// The statement that a client means, and its execution, whose parameters are bound then.
@@ -369,12 +370,11 @@ impl Session {
         packet: Packet,
         execute: &Execute,
         found: Option<OneShard>,
-    ) -> Result<(), End> {
+    ) -> Ran {
         if found.is_none() {
             self.tally.query.route = Route::PassThrough;
         }
         let wants_cursor = execute.header.flags & CURSOR_MASK != 0;
-        let request = Request::Packet(packet);
         let mut tries = Tries::default();
         let (index, mut handle, outcome) = loop {
             let attached = self.attach_for_execute(id, found.as_ref(), wants_cursor).await;
@@ -383,16 +383,15 @@ impl Session {
                 Err(error) if tries.again(&error) => continue,
                 Err(error) => {
                     self.prepared.clear_long_data(id);
-                    return self.refuse(&request, error).await;
+                    return Err(error.into());
                 }
             };
             match self.exchange_execute(index, id, handle.id(), packet, execute).await? {
                 Exchanged::Outcome(outcome) => break (index, handle, outcome),
-                Exchanged::Told => return Ok(()),
                 Exchanged::Lost(lost) if self.execution_runs_again(id, found.as_ref(), &lost) => {}
                 Exchanged::Lost(lost) => {
                     self.prepared.clear_long_data(id);
-                    return self.refuse(&request, lost.error).await;
+                    return Err(lost.error.into());
                 }
             }
         };
@@ -403,7 +402,7 @@ impl Session {
         }
         let (kind, features) = self.prepared.meaning(id);
         self.after_statement(index, kind, features, &outcome).await;
-        Ok(())
+        Ok(Answer::Sent)
     }
 
     /// Whether a statement is about the session, so that the text path must answer it.
@@ -436,41 +435,26 @@ impl Session {
             || (statement.kind == Kind::Set && statement.params == 0)
     }
 
-    /// Runs a prepared statement without parameters by the text path. Its OK is the same in both
+    /// A prepared statement without parameters, for the text path. Its OK is the same in both
     /// protocols; rows that Geogate makes are written in the binary form.
-    async fn execute_as_text(
-        &mut self,
-        id: u32,
-        packet: Packet,
-        execute: &Execute,
-    ) -> Result<(), End> {
-        self.client.framed.consume_packet(packet);
-        let Some(statement) = self.prepared.by_id.get(&id) else { return Ok(()) };
-        let text = Arc::clone(&statement.text);
-        let understood = self.scan.run(&text, self.state.lex_mode).is_ok();
+    fn as_text(&mut self, id: u32, execute: &Execute) -> Request {
+        self.client.drop_command();
+        let text = self.prepared.get(id).map(Statement::text).unwrap_or_default();
         self.rows = match wanted_cursor(id, execute) {
             Some(id) => Rows::Cursor(id),
             None => Rows::Binary,
         };
-        let request = if self.services.topology().single_server().is_some() {
+        if self.services.topology().single_server().is_some() {
             let need = self.need_of(id).unwrap_or(Need::AS_PREPARED);
             Request::Execution(Execution { text, need })
         } else {
             Request::Payload([&[code::QUERY], &text[..]].concat())
-        };
-        let result = self.statement(request, understood).await;
-        self.rows = Rows::Text;
-        result
+        }
     }
 
     /// An execution where there are several servers.
-    async fn execute_planned(
-        &mut self,
-        id: u32,
-        packet: Packet,
-        execute: &Execute,
-    ) -> Result<(), End> {
-        let Some(statement) = self.prepared.by_id.get(&id) else { return Ok(()) };
+    async fn execute_planned(&mut self, id: u32, packet: Packet, execute: &Execute) -> Ran {
+        let Some(statement) = self.prepared.by_id.get(&id) else { return Ok(Answer::Sent) };
         let payload = self.client.framed.payload(packet);
         let no_data = Vec::new();
         let values = statement.bound.iter().enumerate().map(|(number, param)| {
@@ -482,24 +466,23 @@ impl Session {
         self.prepared.clear_long_data(id);
         let Ok(values) = values else {
             let error = catalog::WRONG_PARAMETERS.with(&[&"EXECUTE"]);
-            return self.refuse(&Request::Packet(packet), error).await;
+            return Err(error.into());
         };
         if let Some(statement) = self.prepared.by_id.get_mut(&id) {
             let kinds = values.iter().map(ValueKind::of_value).collect();
             statement.remembered.bind_kinds(kinds);
         }
         let wanted = self.wanted(id);
-        self.client.framed.consume_packet(packet);
+        self.client.drop_command();
         let mut scan = std::mem::take(&mut self.scan);
         if let Err(error) = scan.run(&text, self.state.lex_mode) {
-            return self.reply_error(catalog::SYNTAX.with(&[&error])).await;
+            return Err(catalog::SYNTAX.with(&[&error]).into());
         }
         let mut planned = planned::Statement::prepared(&text, scan, values);
         planned.cursor = wanted_cursor(id, execute);
         planned.wanted = wanted;
         self.rows = planned.cursor.map_or(Rows::Binary, Rows::Cursor);
         let result = self.run_planned(planned).await;
-        self.rows = Rows::Text;
         if let Some(statement) = self.prepared.by_id.get_mut(&id) {
             statement.remembered.note_executed_on_shards();
         }
@@ -527,14 +510,14 @@ impl Session {
     }
 
     /// COM_STMT_RESET.
-    pub(super) async fn reset_statement(&mut self, id: u32) -> Result<(), End> {
+    pub(super) async fn reset_statement(&mut self, id: u32) -> Ran {
         if !self.prepared.by_id.contains_key(&id) {
             let error = catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"COM_STMT_RESET"]);
-            return self.reply_error(error).await;
+            return Err(error.into());
         }
         self.prepared.clear_long_data(id);
         self.close_cursor(id).await;
-        self.reply_alive().await
+        Ok(self.alive())
     }
 
     /// COM_STMT_CLOSE, which is never answered.

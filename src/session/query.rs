@@ -19,13 +19,14 @@ use crate::wire::command::code;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::session_track::SessionChange;
 
+use super::Session;
+use super::answer::{Answer, Instead, Ran, Way, Went};
 use super::attached::Index;
 use super::exchange::Exchanged;
 use super::fill_in::asks_session;
 use super::hold::{StateChanged, Text};
 use super::planned::{OneShard, Statement};
 use super::several::{self, Split};
-use super::{End, Session};
 
 /// Where the bytes of a command are.
 #[derive(Clone, Debug)]
@@ -52,11 +53,11 @@ const READ_ONLY_SERVER: &[u16] = &[1290, 1836];
 
 impl Session {
     /// COM_QUERY.
-    pub(super) async fn query(&mut self, packet: Packet) -> Result<(), End> {
+    pub(super) async fn query(&mut self, packet: Packet) -> Ran {
         if self.client.sends_attributes()
             && self.attributes.read_query(self.client.framed.payload(packet)).is_err()
         {
-            return self.refuse(&Request::Packet(packet), malformed_attributes()).await;
+            return Err(malformed_attributes().into());
         }
         let text = self.client.text(packet);
         let scanned = self.scan.run(text, self.state.lex_mode);
@@ -71,11 +72,7 @@ impl Session {
     }
 
     /// One statement, which has been scanned.
-    pub(super) async fn statement(
-        &mut self,
-        request: Request,
-        understood: bool,
-    ) -> Result<(), End> {
+    pub(super) async fn statement(&mut self, request: Request, understood: bool) -> Ran {
         let (kind, features) = if understood {
             (self.scan.kind(), self.scan.features())
         } else {
@@ -92,7 +89,7 @@ impl Session {
         request: Request,
         kind: StatementKind,
         features: Features,
-    ) -> Result<(), End> {
+    ) -> Ran {
         if !features.contains(Features::FOUND_ROWS) && !self.attached.is_empty() {
             self.drop_held().await;
         }
@@ -100,12 +97,10 @@ impl Session {
         self.go_to_names(kind);
         if features.contains(Features::LAST_VALUE) {
             let text = self.text(&request).to_vec();
-            if let Err(error) = self.go_to_last_values(&text).await {
-                return self.refuse(&request, error).await;
-            }
+            self.go_to_last_values(&text).await?;
         }
         if changes_own_account(self.text(&request), self.state.lex_mode, &self.scan) {
-            return self.refuse(&request, catalog::OWN_ACCOUNT.error()).await;
+            return Err(catalog::OWN_ACCOUNT.error().into());
         }
         let source = match &request {
             Request::Packet(packet) => Text::Command(*packet),
@@ -116,15 +111,10 @@ impl Session {
         if self.scan.has_own_settings() {
             self.pending.get_or_insert_default().explains_change = true;
         }
-        let text = match &request {
-            Request::Packet(packet) => self.client.text(*packet),
-            Request::Payload(payload) => &payload[1..],
-            Request::Execution(execution) => &execution.text,
-        };
         if kind == StatementKind::Kill || kind == StatementKind::Set {
-            let text = text.to_vec();
+            let text = self.text(&request).to_vec();
             if let Some(filled) = self.filled(&text, features).await {
-                self.consume(&request);
+                self.client.drop_command();
                 if self.scan.run(&filled, self.state.lex_mode).is_ok() {
                     let request = Request::Payload([&[code::QUERY], &filled[..]].concat());
                     return Box::pin(self.answer_scanned(request, kind, features)).await;
@@ -140,55 +130,50 @@ impl Session {
         request: Request,
         kind: StatementKind,
         features: Features,
-    ) -> Result<(), End> {
-        let text = match &request {
-            Request::Packet(packet) => self.client.text(*packet),
-            Request::Payload(payload) => &payload[1..],
-            Request::Execution(execution) => &execution.text,
-        };
+    ) -> Ran {
+        let text = self.text(&request);
         let asks = features.contains(Features::SYSTEM_VARIABLE) && asks_for_warnings(text);
-        let control = control::parse(text, self.state.lex_mode, &self.scan);
-        if let Ok(Some(control)) = control {
-            return self.control_statement(request, control).await;
+        let about_session = control::parse(text, self.state.lex_mode, &self.scan);
+        if let Ok(Some(control)) = about_session {
+            return match self.control_statement(&request, control).await? {
+                Way::Answered(answer) => Ok(answer),
+                Way::Servers(kind, features) => self.run_statement(request, kind, features).await,
+                Way::Instead(text) => Box::pin(self.run_instead(text)).await,
+            };
         }
-        if let Some(answer) = self.builtin(text, features) {
-            self.consume(&request);
-            return self.reply_builtin(answer).await;
+        if let Some(builtin) = self.builtin(text, features) {
+            self.forget_warnings();
+            return Ok(builtin.answer());
         }
-        if let Some(own) = self.select_own_variables(text, features) {
-            self.consume(&request);
-            return self.reply_own_variables(own).await;
+        if let Some(answer) = self.select_own_variables(text, features) {
+            return Ok(answer);
         }
         if asks {
             self.go_to_warnings();
         }
-        if kind == StatementKind::Diagnostics
-            && let Err(error) = self.go_to_diagnostics().await
-        {
-            return self.refuse(&request, error).await;
+        if kind == StatementKind::Diagnostics {
+            self.go_to_diagnostics().await?;
         }
         self.run_statement(request, kind, features).await
     }
 
     /// A statement about the session rather than about rows.
-    async fn control_statement(&mut self, request: Request, control: Control) -> Result<(), End> {
+    async fn control_statement(&mut self, request: &Request, control: Control) -> Went {
         match control {
             Control::Transaction(mut statement) => {
-                if let Some(savepoint) = statement.savepoint_mut()
-                    && let Err(error) = self.read_savepoint(savepoint, self.text(&request))
-                {
-                    return self.refuse(&request, error).await;
+                if let Some(savepoint) = statement.savepoint_mut() {
+                    self.read_savepoint(savepoint, self.text(request))?;
                 }
-                self.consume(&request);
-                self.transaction_statement(statement).await
+                self.client.drop_command();
+                self.transaction_statement(statement).await.map(Way::Answered)
             }
-            Control::Set(set) => self.set(request, &set).await,
+            Control::Set(set) => self.set(request, &set).await.map(Way::Answered),
             Control::Use(_) => {
-                let text = self.text(&request).to_vec();
-                self.consume(&request);
+                let text = self.text(request).to_vec();
+                self.client.drop_command();
                 let name = use_target::argument(&text, self.state.lex_mode, &self.scan);
                 let command = [&[code::QUERY], &text[..]].concat();
-                self.use_database(&name, command).await
+                self.use_database(&name, command).await.map(Way::Answered)
             }
             Control::Kill(kill) => self.kill_statement(request, kill).await,
             Control::Show(show) => self.show(request, &show).await,
@@ -199,13 +184,32 @@ impl Session {
         }
     }
 
+    /// Runs a text in the place of the client's statement: its tables are found where they were
+    /// when it was prepared.
+    async fn run_instead(&mut self, Instead { text, target }: Instead) -> Ran {
+        let now = std::mem::replace(&mut self.state.target, target.clone());
+        let understood = self.scan.run(&text, self.state.lex_mode).is_ok();
+        let (kind, features) = if understood {
+            (self.scan.kind(), self.scan.features())
+        } else {
+            (StatementKind::Other, Features::NONE)
+        };
+        let payload = [&[code::QUERY], &text[..]].concat();
+        let ran = self.answer_statement(Request::Payload(payload), kind, features).await;
+        // Only USE moves the target, and no statement that can be prepared is one.
+        if self.state.target == target {
+            self.state.target = now;
+        }
+        ran
+    }
+
     /// Runs a statement on the servers.
     pub(super) async fn run_statement(
         &mut self,
         request: Request,
         kind: StatementKind,
         features: Features,
-    ) -> Result<(), End> {
+    ) -> Ran {
         let single = self.services.topology().single_server();
         let fills = match single {
             Some(_) => asks_session(features),
@@ -216,10 +220,7 @@ impl Session {
             return self.route_statement(request, kind, features).await;
         };
         self.tally.query.route = Route::PassThrough;
-        let hints = match self.hints(self.text(&request), features) {
-            Ok(hints) => hints,
-            Err(error) => return self.refuse(&request, error).await,
-        };
+        let hints = self.hints(self.text(&request), features)?;
         let access = geo::access(kind, features);
         let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
         let (index, outcome) = loop {
@@ -227,28 +228,24 @@ impl Session {
             let attached =
                 self.attach_placed(shard, access, hints.as_ref(), &database, wants_insert_id).await;
             self.state.database = database;
-            let index = match attached {
-                Ok(index) => index,
-                Err(error) => return self.refuse(&request, error).await,
-            };
+            let index = attached?;
             if let Err(failure) = self.allow_several(index, &request).await {
                 let error = self.fail(index, failure).await;
-                return self.refuse(&request, error).await;
+                return Err(error.into());
             }
             let defines = self.defines_stored(kind, features);
             let end = if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded };
             match self.exchange_once(index, &request, Expect::Query, end).await? {
                 Exchanged::Outcome(outcome) => break (index, outcome),
-                Exchanged::Told => return Ok(()),
                 Exchanged::Lost(lost) if self.runs_again(shard, access, hints.as_ref(), &lost) => {}
-                Exchanged::Lost(lost) => return self.refuse(&request, lost.error).await,
+                Exchanged::Lost(lost) => return Err(lost.error.into()),
             }
         };
         // What came after a stored program in the same command is not known.
         let ran_more = outcome.results > 1 && kind != StatementKind::Call;
         let kind = if ran_more { StatementKind::Other } else { kind };
         self.after_statement(index, kind, features, &outcome).await;
-        self.flush().await
+        Ok(Answer::Buffered)
     }
 
     /// Lets the server find the end of a stored program and the statements after it, if the client
@@ -270,7 +267,7 @@ impl Session {
         request: Request,
         kind: StatementKind,
         features: Features,
-    ) -> Result<(), End> {
+    ) -> Ran {
         if let Request::Packet(packet) = request
             && let Some(OneShard { shard, access, topology }) = self.cached_route(packet)
         {
@@ -279,28 +276,24 @@ impl Session {
             loop {
                 let attached =
                     self.attach_placed(shard, access, None, database, wants_insert_id).await;
-                let index = match attached {
-                    Ok(index) => index,
-                    Err(error) => return self.refuse(&request, error).await,
-                };
+                let index = attached?;
                 let end = AnswerEnd::Forwarded;
                 match self.exchange_once(index, &request, Expect::Query, end).await? {
                     Exchanged::Outcome(outcome) => {
                         self.after_statement(index, kind, features, &outcome).await;
-                        return Ok(());
+                        return Ok(Answer::Sent);
                     }
-                    Exchanged::Told => return Ok(()),
                     Exchanged::Lost(lost) if self.runs_again(shard, access, None, &lost) => {}
-                    Exchanged::Lost(lost) => return self.refuse(&request, lost.error).await,
+                    Exchanged::Lost(lost) => return Err(lost.error.into()),
                 }
             }
         }
         let text = self.text(&request).to_vec();
-        self.consume(&request);
+        self.client.drop_command();
         let mut scan = std::mem::take(&mut self.scan);
         // Prepared statements come with a scan of their own; this one is of this text.
         if let Err(error) = scan.run(&text, self.state.lex_mode) {
-            return self.reply_error(catalog::SYNTAX.with(&[&error])).await;
+            return Err(catalog::SYNTAX.with(&[&error]).into());
         }
         self.run_planned(Statement::text(text, scan)).await
     }
@@ -372,13 +365,6 @@ impl Session {
         }
     }
 
-    /// Drops a request that has been read.
-    pub(super) fn consume(&mut self, request: &Request) {
-        if let Request::Packet(packet) = request {
-            self.client.framed.consume_packet(*packet);
-        }
-    }
-
     /// Reads the name of a savepoint, which servers compare in UTF-8, in the client's charset.
     fn read_savepoint(&self, name: &mut Ident, text: &[u8]) -> Result<(), SqlError> {
         let written = text.get(name.span.start as usize..name.span.end as usize);
@@ -400,12 +386,6 @@ impl Session {
         let what =
             format!("a savepoint's name that cannot be read in character set {}", sets.client());
         Err(catalog::UNSUPPORTED.advising(&[&what], "write the name in ASCII"))
-    }
-
-    /// An error of our own as an answer to a statement, with the request dropped.
-    pub(super) async fn refuse(&mut self, request: &Request, error: SqlError) -> Result<(), End> {
-        self.consume(request);
-        self.reply_error(error).await
     }
 }
 

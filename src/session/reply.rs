@@ -17,15 +17,23 @@ use crate::wire::row_binary::put_binary_row;
 use crate::wire::row_text::put_text_row;
 use crate::wire::status::StatusFlags;
 
+use super::Session;
+use super::answer::{Answer, Done, End, FoundRows, Leaves, Ran, Stop, Table};
+use super::character_sets::CharacterSets;
 use super::cursors::Cursor;
 use super::transaction::Transaction;
-use super::{End, Session};
 
 /// A column of an answer that Geogate makes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Column<'a> {
-    pub(super) name: &'a str,
-    pub(super) kind: Kind,
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    name: Cow<'static, str>,
+    kind: Kind,
+}
+
+impl Column {
+    pub(super) fn new(name: impl Into<Cow<'static, str>>, kind: Kind) -> Self {
+        Self { name: name.into(), kind }
+    }
 }
 
 /// The type of a [`Column`].
@@ -81,8 +89,17 @@ struct TextForm {
     product: Product,
 }
 
-/// A cell of an answer as it is sent; `None` is NULL.
-pub(super) type Cell<'a> = Option<Cow<'a, [u8]>>;
+/// A cell of an answer; `None` is NULL.
+pub(super) type Cell = Option<CellText>;
+
+/// The text of a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CellText {
+    /// To be written in the client's character set.
+    Utf8(String),
+    /// As it is sent.
+    Encoded(Vec<u8>),
+}
 
 /// The form of the rows that Geogate makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,34 +139,98 @@ impl Session {
         status
     }
 
-    /// Answers OK or the error.
-    pub(super) async fn reply_result(&mut self, result: Result<(), SqlError>) -> Result<(), End> {
-        match result {
-            Ok(()) => self.reply_ok(0).await,
-            Err(error) => self.reply_error(error).await,
+    /// Tells the client how its command ran, and notes what that means for the next one.
+    pub(super) async fn tell(&mut self, ran: Ran) -> Result<(), End> {
+        self.client.drop_command();
+        match ran {
+            Ok(Answer::Sent) => Ok(()),
+            Ok(answer) => {
+                self.write(answer);
+                self.flush().await
+            }
+            Err(stop) => self.tell_stop(stop).await,
         }
     }
 
-    /// Answers OK.
-    pub(super) async fn reply_ok(&mut self, affected_rows: u64) -> Result<(), End> {
-        let ok = OkPacket { affected_rows, status: self.status(), ..OkPacket::default() };
-        self.write_ok(&ok);
-        self.state.row_count = affected_rows as i64;
-        self.diagnosed.answer_here(self.services.product());
-        self.flush().await
+    #[cold]
+    async fn tell_stop(&mut self, stop: Stop) -> Result<(), End> {
+        match stop {
+            Stop::Refused(error) => {
+                self.write_error(&error);
+                self.note_error(*error);
+                self.flush().await
+            }
+            Stop::Noted(error) => {
+                self.write_error(&error);
+                let diagnosed = std::mem::take(&mut self.diagnosed);
+                self.note_error(*error);
+                self.diagnosed = diagnosed;
+                self.flush().await
+            }
+            Stop::Told(error) => {
+                self.note_error(*error);
+                Ok(())
+            }
+            Stop::Fatal(error) => {
+                self.write_error(&error);
+                self.note_error(*error);
+                let _ = self.flush().await;
+                Err(End::Abort)
+            }
+            Stop::Left(answer) => {
+                self.write(*answer);
+                self.flush().await?;
+                Err(End::Quit)
+            }
+            Stop::End(end) => Err(end),
+        }
     }
 
-    /// Answers OK to a command that is no statement and leaves the warnings of the last one there.
-    pub(super) async fn reply_alive(&mut self) -> Result<(), End> {
-        let ok = OkPacket {
-            status: self.status(),
-            warnings: self.shown_warnings(),
-            ..OkPacket::default()
-        };
-        self.write_ok(&ok);
-        self.state.row_count = 0;
-        self.diagnosed.count_here();
-        self.flush().await
+    /// Notes an error that the client is told.
+    fn note_error(&mut self, error: SqlError) {
+        self.count_error(&error);
+        self.failed = true;
+        self.state.row_count = -1;
+        self.diagnosed.fail(error);
+    }
+
+    /// Puts an answer into the output buffer.
+    fn write(&mut self, answer: Answer) {
+        match answer {
+            Answer::Sent | Answer::Buffered => {}
+            Answer::Done(done) => {
+                let (affected_rows, last_insert_id) = (done.affected_rows, done.last_insert_id);
+                let (warnings, info, status) = (done.warnings, &done.info[..], self.status());
+                let ok = OkPacket {
+                    affected_rows,
+                    last_insert_id,
+                    status,
+                    warnings,
+                    info,
+                    ..OkPacket::default()
+                };
+                self.write_ok(&ok);
+                self.state.row_count = affected_rows as i64;
+                self.leave_diagnostics(done.leaves);
+            }
+            Answer::Rows(table) => self.write_table(*table),
+            Answer::Framed(packets) => self.client.framed.out.extend_from_slice(&packets),
+        }
+    }
+
+    fn leave_diagnostics(&mut self, leaves: Leaves) {
+        match leaves {
+            Leaves::AsServers => self.diagnosed.answer_here(self.services.product()),
+            Leaves::Warnings => self.diagnosed.count_here(),
+            Leaves::Nothing => self.diagnosed.clear(),
+            Leaves::All => {}
+        }
+    }
+
+    /// The answer to a command that is no statement and leaves the warnings of the last one there.
+    pub(super) fn alive(&self) -> Answer {
+        let (warnings, leaves) = (self.shown_warnings(), Leaves::Warnings);
+        Answer::Done(Done { warnings, leaves, ..Done::default() })
     }
 
     /// The number of warnings in an answer to what is no statement: MySQL counts what is there.
@@ -161,16 +242,7 @@ impl Session {
         count.min(usize::from(u16::MAX)) as u16
     }
 
-    /// Answers COMMIT and ROLLBACK.
-    pub(super) async fn reply_completed(&mut self, warnings: u16) -> Result<(), End> {
-        let ok = OkPacket { warnings, status: self.status(), ..OkPacket::default() };
-        self.write_ok(&ok);
-        self.state.row_count = 0;
-        self.diagnosed.count_here();
-        self.flush().await
-    }
-
-    pub(super) fn write_ok(&mut self, ok: &OkPacket<'_>) {
+    fn write_ok(&mut self, ok: &OkPacket<'_>) {
         let capabilities = self.client.capabilities;
         let ok = OkPacket { session_state: &self.tracked, ..*ok };
         build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
@@ -179,18 +251,8 @@ impl Session {
         self.tracked.clear();
     }
 
-    /// Answers with an error.
-    pub(super) async fn reply_error(&mut self, error: SqlError) -> Result<(), End> {
-        self.write_error(&error);
-        self.count_error(&error);
-        self.failed = true;
-        self.state.row_count = -1;
-        self.diagnosed.fail(error);
-        self.flush().await
-    }
-
     /// Puts an error into the output buffer.
-    pub(super) fn write_error(&mut self, error: &SqlError) {
+    fn write_error(&mut self, error: &SqlError) {
         self.tracked.clear();
         let capabilities = self.client.capabilities;
         build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
@@ -199,29 +261,11 @@ impl Session {
         });
     }
 
-    /// Answers with a result set of text.
-    pub(super) async fn reply_rows(
-        &mut self,
-        columns: &[Column<'_>],
-        rows: &[Vec<Option<String>>],
-    ) -> Result<(), End> {
-        let sets = &self.state.character_sets;
-        let cell = |cell: &Option<String>| {
-            cell.as_deref().map(|text| Cow::Owned(sets.answer(text).into_owned()))
-        };
-        let rows: Vec<Vec<Cell<'static>>> =
-            rows.iter().map(|row| row.iter().map(cell).collect()).collect();
-        self.reply_cells(columns, &rows).await
-    }
-
-    /// Answers with a result set whose text is in the client's character set.
-    pub(super) async fn reply_cells(
-        &mut self,
-        columns: &[Column<'_>],
-        rows: &[Vec<Cell<'_>>],
-    ) -> Result<(), End> {
+    /// Puts rows of Geogate's own into the output buffer, or keeps them for a cursor.
+    fn write_table(&mut self, table: Table) {
+        let Table { columns, rows, leaves, found_rows } = table;
         if let Rows::Cursor(id) = self.rows {
-            return self.keep_rows_for(id, columns, rows).await;
+            return self.keep_rows_for(id, &columns, &rows);
         }
         let capabilities = self.client.capabilities;
         let end = OkPacket { status: self.status(), ..OkPacket::default() };
@@ -233,56 +277,56 @@ impl Session {
         build_packet(out, sequence, |out| {
             ColumnCount::put(out, columns.len(), definitions, capabilities);
         });
-        let described = if definitions == Definitions::Sent { columns } else { &[] };
+        let described = if definitions == Definitions::Sent { &columns[..] } else { &[] };
         for column in described {
-            let name = sets.answer(column.name);
+            let name = sets.answer(&column.name);
             let definition = column.kind.definition(&name, &text);
             build_packet(out, sequence, |out| definition.encode(out, capabilities));
         }
         if !capabilities.contains(Capabilities::DEPRECATE_EOF) {
             build_packet(out, sequence, |out| eof.encode(out));
         }
-        for row in rows {
+        for row in &rows {
+            let cells: Vec<_> = row.iter().map(|cell| shown(cell, sets)).collect();
             build_packet(out, sequence, |out| match self.rows {
                 Rows::Text => {
-                    put_text_row(out, row.iter().map(Option::as_deref));
+                    put_text_row(out, cells.iter().map(Option::as_deref));
                 }
-                Rows::Binary | Rows::Cursor(_) => put_binary(out, columns, row),
+                Rows::Binary | Rows::Cursor(_) => put_binary(out, &columns, &cells),
             });
         }
         build_packet(out, sequence, |out| end.encode_result_end(out, capabilities));
-        self.state.found_rows = rows.len() as u64;
+        if found_rows == FoundRows::Counted {
+            self.state.found_rows = rows.len() as u64;
+        }
         self.state.row_count = -1;
-        self.diagnosed.answer_here(self.services.product());
-        self.flush().await
+        self.leave_diagnostics(leaves);
     }
 
     /// Keeps rows that Geogate made for the cursor of a statement, and answers with the columns.
-    async fn keep_rows_for(
-        &mut self,
-        id: u32,
-        columns: &[Column<'_>],
-        rows: &[Vec<Cell<'_>>],
-    ) -> Result<(), End> {
+    fn keep_rows_for(&mut self, id: u32, columns: &[Column], rows: &[Vec<Cell>]) {
+        let sets = &self.state.character_sets;
         let kept = rows.iter().map(|row| {
             let mut payload = Vec::new();
-            put_binary(&mut payload, columns, row);
+            let cells: Vec<_> = row.iter().map(|cell| shown(cell, sets)).collect();
+            put_binary(&mut payload, columns, &cells);
             payload
         });
-        if let Some(statement) = self.prepared.get_mut(id) {
-            statement.cursor = Some(Cursor::Kept(kept.collect()));
-        }
+        let kept = kept.collect();
         let text = self.text_form();
         let definitions = columns.iter().map(|column| {
             let mut payload = Vec::new();
-            let name = self.state.character_sets.answer(column.name);
+            let name = sets.answer(&column.name);
             let definition = column.kind.definition(&name, &text);
             definition.encode(&mut payload, self.client.capabilities);
             payload
         });
         let definitions: Vec<Vec<u8>> = definitions.collect();
+        if let Some(statement) = self.prepared.get_mut(id) {
+            statement.cursor = Some(Cursor::Kept(kept));
+        }
         self.state.row_count = -1;
-        self.reply_columns(&definitions, self.state.settings.definitions()).await
+        self.write_columns(&definitions, self.state.settings.definitions());
     }
 
     /// How text columns of this session's answers are described.
@@ -300,15 +344,14 @@ impl Session {
         }
     }
 
-    /// Answers EOF, or the OK that replaces it.
-    pub(super) async fn reply_end(&mut self) -> Result<(), End> {
+    /// Puts EOF, or the OK that replaces it, into the output buffer.
+    pub(super) fn write_end(&mut self) {
         let warnings = self.shown_warnings();
         let end = OkPacket { status: self.status(), warnings, ..OkPacket::default() };
         let capabilities = self.client.capabilities;
         build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
             end.encode_result_end(out, capabilities);
         });
-        self.flush().await
     }
 
     /// Sends the output buffer.
@@ -317,7 +360,15 @@ impl Session {
     }
 }
 
-fn put_binary(out: &mut Vec<u8>, columns: &[Column<'_>], row: &[Cell<'_>]) {
+/// A cell as the client wants to read it.
+fn shown<'a>(cell: &'a Cell, sets: &CharacterSets) -> Option<Cow<'a, [u8]>> {
+    cell.as_ref().map(|cell| match cell {
+        CellText::Utf8(text) => sets.answer(text),
+        CellText::Encoded(bytes) => Cow::Borrowed(&bytes[..]),
+    })
+}
+
+fn put_binary(out: &mut Vec<u8>, columns: &[Column], row: &[Option<Cow<'_, [u8]>>]) {
     let values = row.iter().zip(columns).map(|(cell, column)| {
         cell.as_ref().map(|text| {
             let digits = || std::str::from_utf8(text).ok();

@@ -14,13 +14,16 @@ use crate::wire::capability::Capabilities;
 use crate::wire::command::{Command, MultiStatements, code};
 use crate::wire::scanner::Expect;
 
+use super::answer::{Answer, End, Ran, Stop};
 use super::consistency::Reading;
+use super::prepared::Executed;
 use super::query::Request;
+use super::reply::Rows;
 use super::state::State;
 use super::statement_counts::StatementCounts;
 use super::stream::Front;
 use super::use_database::init_db;
-use super::{End, Judges, Services, Session};
+use super::{Judges, Services, Session};
 
 /// COM_PROCESS_INFO, which old clients send for SHOW PROCESSLIST.
 const PROCESS_INFO: u8 = 0x0a;
@@ -36,30 +39,11 @@ enum Incoming {
 impl Session {
     /// Serves the client until it leaves or must leave.
     pub async fn run(mut self) {
-        match self.names_of_collation(u16::from(self.login.collation)).await {
-            Ok(names) => {
-                self.enter_names(names);
-                self.ignore_spaces();
-            }
-            Err(error) => {
-                self.sequence = self.login.sequence;
-                let _ = self.reply_error(error).await;
-                return self.finish().await;
-            }
-        }
-        if !self.login.database.is_empty() {
-            // The keyspace of the login is proven like one of USE; a wrong one ends the session.
-            let name = std::mem::take(&mut self.state.database);
-            self.sequence = self.login.sequence;
-            self.failed = false;
-            if self.enter_database(&name).await.is_err() || self.failed {
-                return self.finish().await;
-            }
-        } else {
-            self.sequence = self.login.sequence;
-            if self.reply_ok(0).await.is_err() {
-                return self.finish().await;
-            }
+        self.sequence = self.login.sequence;
+        self.failed = false;
+        let ran = self.log_in().await;
+        if self.tell(ran).await.is_err() || self.failed {
+            return self.finish().await;
         }
         loop {
             self.note_patience();
@@ -68,15 +52,21 @@ impl Session {
             if self.attached.is_empty() {
                 control.set_thread(0);
             }
-            let Ok(incoming) = self.next_command().await else { break };
+            let incoming = match self.next_command().await {
+                Ok(incoming) => incoming,
+                Err(stop) => {
+                    let _ = self.tell(Err(stop)).await;
+                    break;
+                }
+            };
             let control = self.registered.control();
             control.set_busy();
             control.clear_query();
-            let done = match incoming {
+            let ran = match incoming {
                 Incoming::Whole(packet) => self.command(packet).await,
                 Incoming::Long { kind } => self.stream_statement(kind).await,
             };
-            if done.is_err() {
+            if self.tell(ran).await.is_err() {
                 break;
             }
             if !self.in_transaction() {
@@ -86,22 +76,36 @@ impl Session {
         self.finish().await;
     }
 
+    /// Answers the login: with what the client asked to begin with, a keyspace that is proven like
+    /// one of USE; a wrong one ends the session.
+    async fn log_in(&mut self) -> Ran {
+        let names = self.names_of_collation(u16::from(self.login.collation)).await?;
+        self.enter_names(names);
+        self.ignore_spaces();
+        if self.login.database.is_empty() {
+            return Ok(Answer::ok(0));
+        }
+        let name = std::mem::take(&mut self.state.database);
+        self.enter_database(&name).await
+    }
+
     /// Gives everything back.
     async fn finish(mut self) {
         self.detach_all().await;
-        self.client.framed.close().await;
         let session = self.registered.control().id;
+        // Who sees the connection closed finds the session gone.
         drop(self.registered);
+        self.client.framed.close().await;
         refresh_used(&self.services, self.worker, session).await;
     }
 
     /// Waits for the next command, unless the session is interrupted first.
-    async fn next_command(&mut self) -> Result<Incoming, End> {
+    async fn next_command(&mut self) -> Result<Incoming, Stop> {
         let limit = self.services.limits.statement_bytes_max;
         let mut is_looked_at = false;
         loop {
             if let Some(interrupt) = self.due_interrupt() {
-                return Err(self.show_out(interrupt).await);
+                return Err(self.show_out(interrupt));
             }
             match self.look_at_front(is_looked_at) {
                 Front::Wait => {}
@@ -110,10 +114,10 @@ impl Session {
                     is_looked_at = self.client.framed.announced().is_some();
                     match self.client.framed.buffered_packet(limit) {
                         Ok(Some(packet)) => {
-                            return self.in_sequence(packet).await.map(Incoming::Whole);
+                            return self.in_sequence(packet).map(Incoming::Whole);
                         }
                         Ok(None) => {}
-                        Err(error) => return Err(self.unreadable(&error).await),
+                        Err(error) => return Err(self.unreadable(&error)),
                     }
                 }
             }
@@ -131,7 +135,7 @@ impl Session {
                 }
             });
             if let Some(Ok(0) | Err(_)) = read.await {
-                return Err(End::Quit);
+                return Err(End::Quit.into());
             }
         }
     }
@@ -148,7 +152,7 @@ impl Session {
         }
     }
 
-    async fn show_out(&mut self, interrupt: Interrupt) -> End {
+    fn show_out(&mut self, interrupt: Interrupt) -> Stop {
         self.sequence = 0;
         let error = match interrupt {
             Interrupt::Drain => catalog::SHUTTING_DOWN.error(),
@@ -156,92 +160,91 @@ impl Session {
                 tracing::info!(id = self.registered.control().id, "a client was idle for too long");
                 match self.idle_error() {
                     Some(error) => error,
-                    None => return End::Abort,
+                    None => return End::Abort.into(),
                 }
             }
             // As servers do, which just close.
-            Interrupt::Connection | Interrupt::Query => return End::Abort,
+            Interrupt::Connection | Interrupt::Query => return End::Abort.into(),
         };
-        let _ = self.reply_error(error).await;
-        End::Abort
+        Stop::fatal(error)
     }
 
     /// Every command begins a new sequence.
-    async fn in_sequence(&mut self, packet: Packet) -> Result<Packet, End> {
+    fn in_sequence(&mut self, packet: Packet) -> Result<Packet, Stop> {
         if packet.sequence == 0 {
             return Ok(packet);
         }
         self.sequence = packet.sequence.wrapping_add(1);
-        let _ = self.reply_error(catalog::OUT_OF_ORDER.error()).await;
-        Err(End::Abort)
+        Err(Stop::fatal(catalog::OUT_OF_ORDER.error()))
     }
 
-    async fn unreadable(&mut self, error: &ReadError) -> End {
+    fn unreadable(&mut self, error: &ReadError) -> Stop {
         self.sequence = 1;
         let error = match error {
             ReadError::TooLong { limit } => {
                 catalog::PACKET_TOO_LARGE.with(&[&format!("{limit} bytes")])
             }
             ReadError::OutOfOrder => catalog::OUT_OF_ORDER.error(),
-            ReadError::Closed | ReadError::Io(_) => return End::Quit,
+            ReadError::Closed | ReadError::Io(_) => return End::Quit.into(),
         };
-        let _ = self.reply_error(error).await;
-        End::Abort
+        Stop::fatal(error)
     }
 
     /// Does one command.
-    async fn command(&mut self, packet: Packet) -> Result<(), End> {
+    async fn command(&mut self, packet: Packet) -> Ran {
+        self.client.command = Some(packet);
         self.sequence = crate::backend::first_answer_sequence(packet.len);
+        self.rows = Rows::Text;
         self.attributes.clear();
         let command = match Command::parse(self.client.framed.payload(packet)) {
             Ok(command) => command,
-            Err(malformed) => return self.malformed(packet, &malformed.to_string()).await,
+            Err(error) => return Err(malformed(&error.to_string())),
         };
         self.statement_counts.command(&command);
         match command {
             Command::Query(_) => self.query(packet).await,
-            Command::StmtExecute(_) => self.execute(packet).await,
+            Command::StmtExecute(_) => match self.execute(packet).await? {
+                Executed::Answered(answer) => Ok(answer),
+                Executed::AsText(request) => self.text_statement(request).await,
+            },
             Command::StmtPrepare(_) => self.prepare(packet).await,
-            Command::Quit => Err(End::Quit),
+            Command::Quit => Err(End::Quit.into()),
             Command::StmtClose(id) => {
                 let id = self.prepared.named_by(id);
-                self.client.framed.consume_packet(packet);
+                self.client.drop_command();
                 self.statement_counts.close += u64::from(self.prepared.get(id).is_some());
                 self.close_statement(id).await;
-                Ok(())
+                Ok(Answer::Sent)
             }
             Command::StmtSendLongData { id, param, data } => {
                 let data = data.to_vec();
-                self.client.framed.consume_packet(packet);
+                self.client.drop_command();
                 let id = self.prepared.named_by(id);
                 self.long_data(id, param, &data);
-                Ok(())
+                Ok(Answer::Sent)
             }
             Command::InitDb(name) => {
                 let name = name.to_vec();
-                self.client.framed.consume_packet(packet);
+                self.client.drop_command();
                 self.use_database(&name, init_db(&name)).await
             }
             Command::ChangeUser(_) => self.change_user(packet).await,
             Command::FieldList { .. } => self.forward(packet, Expect::FieldList).await,
-            Command::Ping => {
-                self.client.framed.consume_packet(packet);
-                self.reply_alive().await
+            Command::Ping => Ok(self.alive()),
+            Command::ResetConnection => {
+                self.reset_keeping_database().await;
+                Ok(Answer::ok(0))
             }
-            Command::ResetConnection => self.reset_connection(packet).await,
-            Command::SetOption(option) => self.set_option(packet, option).await,
-            Command::Statistics => {
-                self.client.framed.consume_packet(packet);
-                self.reply_statistics().await
-            }
+            Command::SetOption(option) => Ok(self.set_option(option)),
+            Command::Statistics => Ok(self.statistics().await),
             Command::StmtBulkExecute(_) => self.bulk_execute(packet).await,
             Command::StmtReset(id) => {
                 let id = self.prepared.named_by(id);
-                self.client.framed.consume_packet(packet);
+                self.client.drop_command();
                 self.reset_statement(id).await
             }
             Command::ProcessKill(id) => {
-                self.client.framed.consume_packet(packet);
+                self.client.drop_command();
                 let target = crate::sql::control::kill::KillTarget::Connection;
                 self.kill(target, u64::from(id)).await
             }
@@ -251,33 +254,31 @@ impl Session {
             }
             Command::Debug => self.forward(packet, Expect::OkOrErr).await,
             Command::Unknown(code::REFRESH) => self.refresh_command(packet).await,
-            Command::Unknown(PROCESS_INFO) => self.process_info(packet).await,
-            Command::Unknown(code) => self.unknown_command(packet, code).await,
+            Command::Unknown(PROCESS_INFO) => {
+                self.client.drop_command();
+                let text = [b"\x03".as_slice(), b"SHOW PROCESSLIST"].concat();
+                self.text_statement(Request::Payload(text)).await
+            }
+            Command::Unknown(code) => Err(unknown_command(code)),
         }
     }
 
-    async fn set_option(&mut self, packet: Packet, option: MultiStatements) -> Result<(), End> {
+    fn set_option(&mut self, option: MultiStatements) -> Answer {
         let multi = Capabilities::MULTI_STATEMENTS;
         match option {
             MultiStatements::On => self.client.capabilities.insert(multi),
             MultiStatements::Off => self.client.capabilities.remove(multi),
         }
-        self.client.framed.consume_packet(packet);
-        self.reply_end().await
+        self.write_end();
+        Answer::Buffered
     }
 
-    async fn process_info(&mut self, packet: Packet) -> Result<(), End> {
-        self.client.framed.consume_packet(packet);
-        let text = b"SHOW PROCESSLIST";
-        let understood = self.scan.run(text, self.state.lex_mode).is_ok();
-        let request = Request::Payload([b"\x03", &text[..]].concat());
+    /// Runs a statement of Geogate's own text.
+    async fn text_statement(&mut self, request: Request) -> Ran {
+        let mut scan = std::mem::take(&mut self.scan);
+        let understood = scan.run(self.text(&request), self.state.lex_mode).is_ok();
+        self.scan = scan;
         self.statement(request, understood).await
-    }
-
-    async fn reset_connection(&mut self, packet: Packet) -> Result<(), End> {
-        self.reset_keeping_database().await;
-        self.client.framed.consume_packet(packet);
-        self.reply_ok(0).await
     }
 
     /// Puts the session into the state after login, but for the database: as servers do.
@@ -288,20 +289,8 @@ impl Session {
         self.state.target = target;
     }
 
-    pub(super) async fn unknown_command(&mut self, packet: Packet, code: u8) -> Result<(), End> {
-        let error = catalog::UNKNOWN_COMMAND.with(&[&format!("0x{code:02x}")]);
-        self.refuse(&Request::Packet(packet), error).await
-    }
-
-    /// A command whose fields make no sense: told, and the connection closed.
-    pub(super) async fn malformed(&mut self, packet: Packet, what: &str) -> Result<(), End> {
-        let error = catalog::MALFORMED_PACKET.with(&[&what]);
-        let _ = self.refuse(&Request::Packet(packet), error).await;
-        Err(End::Abort)
-    }
-
     /// Forwards a command that is not a statement.
-    async fn forward(&mut self, packet: Packet, expect: Expect) -> Result<(), End> {
+    async fn forward(&mut self, packet: Packet, expect: Expect) -> Ran {
         self.forward_to(packet, expect, Judges::Any).await
     }
 
@@ -310,22 +299,15 @@ impl Session {
         packet: Packet,
         expect: Expect,
         judges: Judges,
-    ) -> Result<(), End> {
+    ) -> Ran {
         let request = Request::Packet(packet);
         self.begin_stake();
         let topology = self.services.topology().clone();
-        let (placement, database) = match self.any_server(&topology, judges) {
-            Ok(found) => found,
-            Err(error) => return self.refuse(&request, error).await,
-        };
-        let index = match self.attach(placement, &database, false).await {
-            Ok(index) => index,
-            Err(error) => return self.refuse(&request, error).await,
-        };
-        if let Some(outcome) = self.exchange(index, request, expect).await? {
-            self.settle(index, &outcome).await;
-        }
-        Ok(())
+        let (placement, database) = self.any_server(&topology, judges)?;
+        let index = self.attach(placement, &database, false).await?;
+        let outcome = self.exchange(index, &request, expect).await?;
+        self.settle(index, &outcome).await;
+        Ok(Answer::Sent)
     }
 
     /// Puts the session into the state after login.
@@ -358,9 +340,19 @@ impl Session {
         self.ignore_spaces_again();
     }
 
-    pub(super) async fn enter_database(&mut self, name: &[u8]) -> Result<(), End> {
+    pub(super) async fn enter_database(&mut self, name: &[u8]) -> Ran {
         self.use_database(name, init_db(name)).await
     }
+}
+
+/// Why a command that is not known is not done.
+pub(super) fn unknown_command(code: u8) -> Stop {
+    catalog::UNKNOWN_COMMAND.with(&[&format!("0x{code:02x}")]).into()
+}
+
+/// A command whose fields make no sense: told, and the connection closed.
+pub(super) fn malformed(what: &str) -> Stop {
+    Stop::fatal(catalog::MALFORMED_PACKET.with(&[&what]))
 }
 
 /// Resets what a session has used, so that SHOW STATUS of the next one begins at zero as on a

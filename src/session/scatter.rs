@@ -20,16 +20,16 @@ use crate::executor::stream::{ResultStream, StreamError, Watch};
 use crate::geo::Placement;
 use crate::topology::ServerId;
 use crate::wire::column_count::Definitions;
-use crate::wire::ok::OkPacket;
 use crate::wire::scanner::{Expect, Outcome};
 
+use super::Session;
+use super::answer::{Answer, End, Ran, Stop};
 use super::attached::{Attached, DEADLOCK};
 use super::job::{InsertId, Job};
 use super::planned::{Form, Piece};
 use super::query::kill_on_server;
 use super::total::{Total, WrittenRows};
 use super::transaction::Transaction;
-use super::{End, Session};
 
 /// The savepoint that makes a statement on several shards all or nothing.
 const SAVEPOINT: &str = "_geogate_statement";
@@ -37,7 +37,7 @@ const SAVEPOINT: &str = "_geogate_statement";
 /// How a read ended.
 enum ReadEnd {
     /// The client has its answer.
-    Told,
+    Answered,
     /// With this error, of which the client has seen nothing.
     Unseen(SqlError),
 }
@@ -50,7 +50,7 @@ impl Session {
         job: &Job<'_>,
         pieces: Vec<Piece>,
         cursor: Option<u32>,
-    ) -> Result<(), End> {
+    ) -> Ran {
         let definitions = self.state.settings.definitions();
         if definitions == Definitions::LeftOut {
             let name = RESULTSET_METADATA.as_bytes();
@@ -60,11 +60,9 @@ impl Session {
                 && words.any(|word| word.eq_ignore_ascii_case(name))
             {
                 let what = "@@resultset_metadata in a prepared statement over several shards";
-                return self
-                    .reply_error(
-                        catalog::UNSUPPORTED.advising(&[&what], "send the statement as text"),
-                    )
-                    .await;
+                return Err(catalog::UNSUPPORTED
+                    .advising(&[&what], "send the statement as text")
+                    .into());
             }
             self.set_definitions(Definitions::Sent);
         }
@@ -89,30 +87,27 @@ impl Session {
         job: &Job<'_>,
         pieces: Vec<Piece>,
         definitions: Definitions,
-    ) -> Result<(), End> {
-        let placed = match self.place_all(job, &pieces) {
-            Ok(placed) => placed,
-            Err(error) => return self.reply_error(error).await,
-        };
+    ) -> Ran {
+        let placed = self.place_all(job, &pieces)?;
         let may_run_again = self.may_run_unbound();
         let error = match self.read_once(job, &pieces, &placed, definitions).await? {
-            ReadEnd::Told => return Ok(()),
+            ReadEnd::Answered => return Ok(Answer::Sent),
             ReadEnd::Unseen(error) => error,
         };
         let lost = [catalog::SERVER_GONE, catalog::NOT_SENT, catalog::SERVER_UNREACHABLE];
         if !may_run_again || !lost.iter().any(|entry| error.id == Some(entry.id)) {
-            return self.reply_error(error).await;
+            return Err(error.into());
         }
         let topology = self.services.topology.load_full();
         let job = Job { topology: &topology, ..*job };
         match self.place_all(&job, &pieces) {
             Ok(others) if others != placed => {
                 match self.read_once(&job, &pieces, &others, definitions).await? {
-                    ReadEnd::Told => Ok(()),
-                    ReadEnd::Unseen(error) => self.reply_error(error).await,
+                    ReadEnd::Answered => Ok(Answer::Sent),
+                    ReadEnd::Unseen(error) => Err(error.into()),
                 }
             }
-            _ => self.reply_error(error).await,
+            _ => Err(error.into()),
         }
     }
 
@@ -122,7 +117,7 @@ impl Session {
         pieces: &[Piece],
         placed: &[Placement],
         definitions: Definitions,
-    ) -> Result<ReadEnd, End> {
+    ) -> Result<ReadEnd, Stop> {
         let mut budget = Budget {
             rows: self.services.limits.merge_rows_max,
             bytes: self.services.limits.merge_bytes_max,
@@ -168,7 +163,7 @@ impl Session {
         live: &[Option<ServerId>],
         budget: Budget,
         definitions: Definitions,
-    ) -> Result<ReadEnd, End> {
+    ) -> Result<ReadEnd, Stop> {
         let bindings = self.bindings(job.statement);
         let merge_job = MergeJob {
             merge: match job.primitive {
@@ -206,7 +201,7 @@ impl Session {
         merged: Result<Merged, MergeError>,
         live: &[Option<ServerId>],
         outcomes: &[Outcome],
-    ) -> Result<ReadEnd, End> {
+    ) -> Result<ReadEnd, Stop> {
         match merged {
             Ok(merged) => {
                 self.state.found_rows = merged.rows;
@@ -214,23 +209,17 @@ impl Session {
                 self.state.row_count = -1;
                 self.diagnosed.clear();
                 self.settle_all(live, outcomes).await;
-                Ok(ReadEnd::Told)
+                Ok(ReadEnd::Answered)
             }
             Err(MergeError::Told(error)) => {
                 self.settle_all(live, outcomes).await;
-                self.failed = true;
-                self.count_error(&error);
-                self.state.row_count = -1;
-                self.diagnosed.fail(error);
-                Ok(ReadEnd::Told)
+                Err(Stop::Told(Box::new(error)))
             }
             Err(MergeError::Broken { source, failure, forwarded: Forwarded::Nothing }) => {
                 Ok(ReadEnd::Unseen(self.lose_all(live, source, &failure)))
             }
             Err(MergeError::Broken { source, failure, .. }) => {
-                let error = self.lose_all(live, source, &failure);
-                self.reply_error(error).await?;
-                Ok(ReadEnd::Told)
+                Err(self.lose_all(live, source, &failure).into())
             }
             Err(MergeError::ClientGone) => {
                 self.client.gone = true;
@@ -239,7 +228,7 @@ impl Session {
                         self.attached.swap_remove(index);
                     }
                 }
-                Err(End::Quit)
+                Err(End::Quit.into())
             }
         }
     }
@@ -267,7 +256,7 @@ impl Session {
         &mut self,
         server: ServerId,
         budget: &mut Budget,
-    ) -> Result<Result<Kept, SqlError>, End> {
+    ) -> Result<Result<Kept, SqlError>, Stop> {
         let Some(index) = self.index_of(server) else {
             return Ok(Err(catalog::INTERNAL.with(&[&"a shard without connection"])));
         };
@@ -288,12 +277,12 @@ impl Session {
                 let _ = self.lose(index, &"interrupted");
                 Ok(Err(catalog::KILLED.error()))
             }
-            Err(StreamError::ClientGone) => Err(End::Quit),
+            Err(StreamError::ClientGone) => Err(End::Quit.into()),
         }
     }
 
     /// A write on several shards, or on one with generated values.
-    pub(super) async fn run_write(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Result<(), End> {
+    pub(super) async fn run_write(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Ran {
         let several = pieces.len() > 1;
         let own = several && !self.in_transaction() && self.state.autocommit;
         let under_locks = own && self.holds_table_locks();
@@ -328,9 +317,9 @@ impl Session {
                         self.state.last_insert_id = first;
                     }
                 }
-                self.reply_total(&total).await
+                Ok(total.answer())
             }
-            Err(error) => self.reply_error(error).await,
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -503,8 +492,8 @@ impl Session {
         let database = job.topology.keyspace(piece.shard.keyspace()).database.clone();
         let wants_insert_id = job.statement.wants_insert_id();
         let index = self.attach(placement, database.as_bytes(), wants_insert_id).await?;
-        let prepared = self.piece_payload(index, piece, job.statement, database.as_bytes()).await;
-        let payload = match prepared {
+        let payload = self.piece_payload(index, piece, job.statement, database.as_bytes()).await;
+        let payload = match payload {
             Ok(payload) => payload,
             Err(error) => return Err(self.fail_prepare(index, error).await),
         };
@@ -554,21 +543,6 @@ impl Session {
                 }
             }
         }
-    }
-
-    pub(super) async fn reply_total(&mut self, total: &Total) -> Result<(), End> {
-        self.state.row_count = total.affected_rows as i64;
-        self.diagnosed.clear();
-        let ok = OkPacket {
-            affected_rows: total.affected_rows,
-            last_insert_id: total.last_insert_id,
-            status: self.status(),
-            warnings: total.warnings.min(u32::from(u16::MAX)) as u16,
-            info: &total.info,
-            ..OkPacket::default()
-        };
-        self.write_ok(&ok);
-        self.flush().await
     }
 }
 

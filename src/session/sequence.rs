@@ -9,9 +9,10 @@ use crate::error::{SqlError, catalog};
 use crate::geo;
 use crate::wire::capability::Capabilities;
 
+use super::Session;
+use super::answer::{Answer, Ran};
 use super::planned::Statement;
 use super::reply::{Column, Kind};
-use super::{End, Session};
 
 impl Session {
     /// Values for the rows of an INSERT that want one: for each row its value, or 0 if it keeps
@@ -41,11 +42,7 @@ impl Session {
     }
 
     /// `SELECT NEXT n VALUES FROM sequence`: the first of them.
-    pub(super) async fn next_value(
-        &mut self,
-        next: &NextValue,
-        statement: &Statement,
-    ) -> Result<(), End> {
+    pub(super) async fn next_value(&mut self, next: &NextValue, statement: &Statement) -> Ran {
         let count = match next.count {
             None => Ok(1),
             Some(hole) => limit_value(LimitValue::Hole(hole), &self.bindings(statement)),
@@ -54,13 +51,8 @@ impl Session {
             Ok(count) => self.reserve(&next.keyspace, &next.sequence, count.max(1)).await,
             Err(error) => Err(error),
         };
-        match first {
-            Ok(first) => {
-                let column = Column { name: "nextval", kind: Kind::Integer };
-                self.reply_rows(&[column], &[vec![Some(first.to_string())]]).await
-            }
-            Err(error) => self.reply_error(error).await,
-        }
+        let column = Column::new("nextval", Kind::Integer);
+        Ok(Answer::text(vec![column], vec![vec![Some(first?.to_string())]]))
     }
 
     /// The first of `count` consecutive values. They come from memory or, in a transaction of its

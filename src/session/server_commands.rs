@@ -6,23 +6,24 @@ use crate::wire::command::code;
 use crate::wire::packet::build_packet;
 use crate::wire::scanner::Expect;
 
-use super::query::Request;
-use super::{End, Judges, Session};
+use super::answer::{Answer, Ran};
+use super::{Judges, Session};
 
 impl Session {
     /// COM_REFRESH, which is FLUSH and RESET.
-    pub(super) async fn refresh_command(&mut self, packet: Packet) -> Result<(), End> {
+    pub(super) async fn refresh_command(&mut self, packet: Packet) -> Ran {
         if self.services.topology().single_server().is_none() {
             let error = catalog::UNSUPPORTED
                 .advising(&[&"COM_REFRESH over several servers"], "send it to each of them");
-            return self.refuse(&Request::Packet(packet), error).await;
+            return Err(error.into());
         }
         self.forward_to(packet, Expect::OkOrErr, Judges::Primary).await
     }
 
     /// COM_STATISTICS: one line of text, in the form that servers give it. The only server tells
     /// its own; the threads are the proxy's clients.
-    pub(super) async fn reply_statistics(&mut self) -> Result<(), End> {
+    pub(super) async fn statistics(&mut self) -> Answer {
+        self.client.drop_command();
         let own = {
             let registry = &self.services.registry;
             format!("Uptime: {}  Threads: {}", registry.seconds(), registry.count())
@@ -34,7 +35,7 @@ impl Session {
         build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
             out.extend_from_slice(line.as_bytes());
         });
-        self.flush().await
+        Answer::Buffered
     }
 
     /// The line of the only server.

@@ -13,8 +13,9 @@ use crate::sql::scan::Scan;
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::capability::Capabilities;
 
+use super::Session;
+use super::answer::{Answer, Ran};
 use super::query::Request;
-use super::{End, Session};
 
 /// What a text is, as far as its first statement tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +52,7 @@ fn trimmed(text: &[u8]) -> &[u8] {
 
 impl Session {
     /// Runs a command of several statements.
-    pub(super) async fn several_statements(
-        &mut self,
-        packet: Packet,
-        split: Split,
-    ) -> Result<(), End> {
+    pub(super) async fn several_statements(&mut self, packet: Packet, split: Split) -> Ran {
         let request = Request::Packet(packet);
         if let Split::First { end } = split
             && self.ends_in_comments(&self.text(&request)[end + 1..])
@@ -68,7 +65,7 @@ impl Session {
             return self.one_for_the_server(request).await;
         }
         let text = trimmed(self.text(&request)).to_vec();
-        self.consume(&request);
+        self.client.drop_command();
         let mut rest = &text[..];
         loop {
             let understood = self.scan.run(rest, self.state.lex_mode).is_ok();
@@ -89,11 +86,12 @@ impl Session {
             }
             let payload = [b"\x03", statement].concat();
             let request = Request::Payload(payload);
-            if split == Split::Nothing {
-                self.one_for_the_server(request).await?;
+            let ran = if split == Split::Nothing {
+                self.one_for_the_server(request).await
             } else {
-                self.statement(request, understood).await?;
-            }
+                self.statement(request, understood).await
+            };
+            self.tell(ran).await?;
             match next {
                 // An error ends the chain.
                 Some(next) if !self.failed => rest = next,
@@ -102,7 +100,7 @@ impl Session {
         }
         self.more_follows = false;
         self.rest.clear();
-        Ok(())
+        Ok(Answer::Sent)
     }
 
     fn ends_in_comments(&self, rest: &[u8]) -> bool {
@@ -114,12 +112,12 @@ impl Session {
 
     /// A text that a server takes for one statement, or for an error of syntax that it words
     /// itself.
-    async fn one_for_the_server(&mut self, request: Request) -> Result<(), End> {
+    async fn one_for_the_server(&mut self, request: Request) -> Ran {
         if self.services.topology().single_server().is_none() {
             let end = self.scan.end() as usize;
             let near = String::from_utf8_lossy(self.text(&request).get(end..).unwrap_or_default());
             let what = format!("more than one statement near '{near}'");
-            return self.refuse(&request, catalog::SYNTAX.with(&[&what])).await;
+            return Err(catalog::SYNTAX.with(&[&what]).into());
         }
         let kind = StatementKind::Other;
         self.begin_tally(kind);

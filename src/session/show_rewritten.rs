@@ -13,15 +13,16 @@ use crate::wire::packet::build_packet;
 use crate::wire::row_text::{TextRow, put_text_row};
 use crate::wire::scanner::Expect;
 
+use super::answer::{Answer, Ran};
 use super::query::Request;
-use super::{End, Judges, Session};
+use super::{Judges, Session};
 
 /// A row of text; `None` is NULL.
 type Row = Vec<Option<Vec<u8>>>;
 
 /// A server's answer as it was framed.
 #[derive(Debug)]
-struct Answer {
+struct ServerRows {
     packets: Vec<u8>,
     columns: usize,
     definitions: Definitions,
@@ -52,13 +53,10 @@ const SOCKET: &[u8] = b"socket";
 
 impl Session {
     /// SHOW STATUS, SHOW PROCESSLIST or SHOW VARIABLES.
-    pub(super) async fn show_sessions(&mut self, request: Request, show: &Show) -> Result<(), End> {
-        let text = self.text(&request).to_vec();
-        self.consume(&request);
-        let answer = match self.ask_any(&text).await {
-            Ok(answer) => answer,
-            Err(error) => return self.reply_error(error).await,
-        };
+    pub(super) async fn show_sessions(&mut self, request: &Request, show: &Show) -> Ran {
+        let text = self.text(request).to_vec();
+        self.client.drop_command();
+        let answer = self.ask_any(&text).await?;
         let rows = match show.kind {
             // Threads of other servers may have the same numbers.
             ShowKind::Processlist if self.services.topology().single_server().is_none() => {
@@ -71,11 +69,11 @@ impl Session {
         self.state.found_rows = rows.len() as u64;
         self.state.row_count = -1;
         self.write_answer(&answer, &rows);
-        self.flush().await
+        Ok(Answer::Buffered)
     }
 
     /// Asks the server that is attached, or any.
-    async fn ask_any(&mut self, text: &[u8]) -> Result<Answer, SqlError> {
+    async fn ask_any(&mut self, text: &[u8]) -> Result<ServerRows, SqlError> {
         let topology = self.services.topology().clone();
         let (placement, database) = self.any_server(&topology, Judges::Any)?;
         let index = self.attach(placement, &database, false).await?;
@@ -86,7 +84,7 @@ impl Session {
                 let capabilities = lease.capabilities();
                 self.leave_behind_partly(index, false).await;
                 self.settle_quietly(index).await;
-                Ok(Answer {
+                Ok(ServerRows {
                     packets,
                     columns: outcome.columns as usize,
                     definitions: outcome.definitions,
@@ -177,7 +175,7 @@ impl Session {
     }
 
     /// Writes other rows between a server's definitions and its end.
-    fn write_answer(&mut self, answer: &Answer, rows: &[Row]) {
+    fn write_answer(&mut self, answer: &ServerRows, rows: &[Row]) {
         let status = self.status();
         let capabilities = self.client.capabilities;
         let (out, sequence) = (&mut self.client.framed.out, &mut self.sequence);
@@ -199,7 +197,7 @@ impl Session {
     }
 }
 
-impl Answer {
+impl ServerRows {
     /// How many packets come before the rows.
     fn first_row(&self) -> usize {
         let eof = usize::from(!self.capabilities.contains(Capabilities::DEPRECATE_EOF));

@@ -13,7 +13,7 @@ use super::reply::{Column, Kind};
 /// A result set of text.
 #[derive(Debug)]
 pub(super) struct Table {
-    pub(super) columns: Vec<Column<'static>>,
+    pub(super) columns: Vec<Column>,
     pub(super) rows: Vec<Vec<Option<String>>>,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn show_topology(
 
 fn keyspaces(topology: &Topology, title: &'static str) -> Table {
     let rows = topology.keyspaces().map(|(_, keyspace)| vec![Some(keyspace.name.to_string())]);
-    Table { columns: vec![Column { name: title, kind: Kind::Text(64) }], rows: rows.collect() }
+    Table { columns: vec![Column::new(title, Kind::Text(64))], rows: rows.collect() }
 }
 
 fn shards(topology: &Topology) -> Table {
@@ -51,12 +51,12 @@ fn shards(topology: &Topology) -> Table {
         // vtgate writes keyspace/shard; USE takes that form too.
         vec![Some(topology.shard_name(shard).replacen(':', "/", 1))]
     });
-    Table { columns: vec![Column { name: "Shards", kind: Kind::Text(128) }], rows: rows.collect() }
+    Table { columns: vec![Column::new("Shards", Kind::Text(128))], rows: rows.collect() }
 }
 
 /// One row for each shard that a server holds, because its role may differ.
 fn servers(topology: &Topology) -> Table {
-    let text = |name| Column { name, kind: Kind::Text(64) };
+    let text = |name| Column::new(name, Kind::Text(64));
     let columns = vec![
         text("Server"),
         text("Shard"),
@@ -65,9 +65,9 @@ fn servers(topology: &Topology) -> Table {
         text("State"),
         text("Lag"),
         text("Latency_ms"),
-        Column { name: "Load", kind: Kind::Integer },
-        Column { name: "Epoch", kind: Kind::Integer },
-        Column { name: "Service", kind: Kind::Text(512) },
+        Column::new("Load", Kind::Integer),
+        Column::new("Epoch", Kind::Integer),
+        Column::new("Service", Kind::Text(512)),
     ];
     let mut rows = Vec::new();
     for shard in topology.all_shards() {
@@ -95,11 +95,11 @@ fn servers(topology: &Topology) -> Table {
 
 fn regions(topology: &Topology, geography: &Geography) -> Table {
     let columns = vec![
-        Column { name: "Region", kind: Kind::Text(64) },
-        Column { name: "Local", kind: Kind::Text(3) },
-        Column { name: "Servers", kind: Kind::Integer },
-        Column { name: "Up", kind: Kind::Integer },
-        Column { name: "Latency_ms", kind: Kind::Text(64) },
+        Column::new("Region", Kind::Text(64)),
+        Column::new("Local", Kind::Text(3)),
+        Column::new("Servers", Kind::Integer),
+        Column::new("Up", Kind::Integer),
+        Column::new("Latency_ms", Kind::Text(64)),
     ];
     let mut names: Vec<&Region> = geography.regions.iter().collect();
     for (_, server) in topology.servers() {

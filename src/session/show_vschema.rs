@@ -10,6 +10,9 @@ use crate::clock;
 use crate::error::{SqlError, catalog};
 use crate::vschema::{ForeignKeyMode, NamedVindex, VSchema};
 
+use super::answer::{Answer, Leaves};
+use super::reply::{Column, Kind};
+
 /// A table of texts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listing {
@@ -17,6 +20,13 @@ pub(super) struct Listing {
     pub(super) columns: &'static [&'static str],
     /// One text a column.
     pub(super) rows: Vec<Vec<Option<String>>>,
+}
+
+impl Listing {
+    pub(super) fn answer(self) -> Answer {
+        let columns = self.columns.iter().map(|name| Column::new(*name, Kind::Text(512))).collect();
+        Answer::text(columns, self.rows).leaving(Leaves::Nothing)
+    }
 }
 
 type Row = Vec<Option<String>>;

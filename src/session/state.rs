@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::backend::Settings;
+use crate::observe::TransactionMode;
 use crate::planner::input::Target;
 use crate::sql::mode::LexMode;
 
@@ -27,6 +28,8 @@ pub(super) struct State {
     pub(super) database: Vec<u8>,
     /// The same, checked; only where there are several servers.
     pub(super) target: Target,
+    /// `transaction_mode`.
+    pub(super) transaction_mode: TransactionMode,
     /// LAST_INSERT_ID().
     pub(super) last_insert_id: u64,
     /// ROW_COUNT().
@@ -50,6 +53,7 @@ impl State {
             autocommit: true,
             database,
             target: Target::default(),
+            transaction_mode: TransactionMode::Multi,
             last_insert_id: 0,
             row_count: -1,
             found_rows: 0,

@@ -23,10 +23,11 @@ use crate::wire::packet::{HEADER_LEN, MAX_PAYLOAD};
 use crate::wire::query_attributes::text_start;
 use crate::wire::scanner::Expect;
 
+use super::Session;
+use super::answer::{Answer, End, Ran, Stop};
 use super::attached::Index;
 use super::hold::{ascii, first_cell};
 use super::transaction::Transaction;
-use super::{End, Session};
 
 /// Shorter commands are held, which costs one write instead of many.
 const STREAM_FROM: usize = 1 << 20;
@@ -49,7 +50,7 @@ pub(super) enum Front {
 /// Why a statement did not reach its server.
 enum Lost {
     /// The client left or broke the protocol, or the session is to end.
-    Client(End),
+    Client(Stop),
     /// The server's stream failed; the client has been read to the end of its statement.
     Server {
         /// What the client is told of it.
@@ -113,7 +114,7 @@ impl Session {
     }
 
     /// Forwards the statement whose beginning stands in the client's read buffer, and its answer.
-    pub(super) async fn stream_statement(&mut self, kind: StatementKind) -> Result<(), End> {
+    pub(super) async fn stream_statement(&mut self, kind: StatementKind) -> Ran {
         self.begin_tally(kind);
         self.tally.query.route = Route::PassThrough;
         let result = self.stream(kind).await;
@@ -121,7 +122,7 @@ impl Session {
         result
     }
 
-    async fn stream(&mut self, kind: StatementKind) -> Result<(), End> {
+    async fn stream(&mut self, kind: StatementKind) -> Ran {
         let features = self.scan.features();
         self.drop_held().await;
         let attached = match self.place_for_stream() {
@@ -134,48 +135,40 @@ impl Session {
             Ok(found) => found,
             Err(error) => {
                 self.forward_statement(None).await.map_err(|_| End::Abort)?;
-                return self.reply_error(error).await;
+                return Err(error.into());
             }
         };
         match self.forward_statement(Some(index)).await {
             Ok(()) => {}
             Err(Lost::Server { error, len }) => {
                 if !self.is_too_large(placement, len).await {
-                    return self.reply_error(error).await;
+                    return Err(error.into());
                 }
                 // As the server has done, which may close before its error arrives.
                 self.transaction = Transaction::None { next: None };
                 let text = "Got a packet bigger than 'max_allowed_packet' bytes";
-                self.reply_error(SqlError::from_server(TOO_LARGE, *b"08S01", text)).await?;
-                return Err(End::Abort);
+                return Err(Stop::fatal(SqlError::from_server(TOO_LARGE, *b"08S01", text)));
             }
-            Err(Lost::Client(end)) => {
+            Err(Lost::Client(stop)) => {
                 self.attached.swap_remove(index);
-                return Err(end);
+                return Err(stop);
             }
         }
         let first_sequence = self.sequence;
         self.attached[index].lease.expect(Expect::Query, first_sequence);
-        if let Some(outcome) = self.relay_answer(index, first_sequence).await? {
-            if outcome.error == Some(TOO_LARGE)
-                && self.attached[index]
-                    .lease
-                    .command(code::PING, &[], Expect::OkOrErr)
-                    .await
-                    .is_err()
-            {
-                // The server has closed its connection, as it does to a client of its own.
-                self.attached.swap_remove(index);
-                return Err(End::Abort);
-            }
-            self.hold(
-                index,
-                super::hold::Hold::Unwipeable("a statement that was not read to its end"),
-            );
-            let features = features | Features::LAST_INSERT_ID;
-            self.after_statement(index, kind, features, &outcome).await;
+        let outcome = self.relay_answer(index, first_sequence).await?;
+        let lease = &mut self.attached[index].lease;
+        if outcome.error == Some(TOO_LARGE)
+            && lease.command(code::PING, &[], Expect::OkOrErr).await.is_err()
+        {
+            // The server has closed its connection, as it does to a client of its own.
+            self.attached.swap_remove(index);
+            return Err(End::Abort.into());
         }
-        Ok(())
+        self.hold(index, super::hold::Hold::Unwipeable("a statement that was not read to its end"));
+        let features = features | Features::LAST_INSERT_ID;
+        self.after_statement(index, kind, features, &outcome).await;
+        Ok(Answer::Sent)
     }
 
     /// What follows the beginning of the text is not known, so it goes where writes go.
@@ -235,15 +228,14 @@ impl Session {
         let between = position.as_ref().is_none_or(|present| present.left == 0);
         let needed = if between { HEADER_LEN } else { 1 };
         while self.client.framed.buffered().len() < needed {
-            self.read_more().await.map_err(Lost::Client)?;
+            self.read_more().await.map_err(|end| Lost::Client(end.into()))?;
         }
         let available = self.client.framed.buffered().len();
         let Some(present) = position.as_mut().filter(|_| !between) else {
             let (len, sequence) = self.client.framed.announced().unwrap_or_default();
             if sequence != due {
                 self.sequence = sequence.wrapping_add(1);
-                let _ = self.reply_error(catalog::OUT_OF_ORDER.error()).await;
-                return Err(Lost::Client(End::Abort));
+                return Err(Lost::Client(Stop::fatal(catalog::OUT_OF_ORDER.error())));
             }
             let count = available.min(HEADER_LEN + len);
             let left = HEADER_LEN + len - count;

@@ -17,17 +17,17 @@ use crate::geo::{self, Placement};
 use crate::key::Destination;
 use crate::sql::ast::Ident;
 use crate::sql::control::table_locks::{LockedTable, TableLocks};
-use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 use crate::topology::{KeyspaceIndex, Topology};
 use crate::wire::command::code;
 use crate::wire::scanner::Expect;
 
+use super::Session;
+use super::answer::{Answer, Way, Went};
 use super::attached::Index;
 use super::hold::Hold;
 use super::lock_turns::LockTurns;
 use super::query::{Request, kill_on_server};
-use super::{End, Session};
 
 /// What one server is told to lock.
 struct Order {
@@ -39,32 +39,25 @@ struct Order {
 
 impl Session {
     /// LOCK TABLES or UNLOCK TABLES.
-    pub(super) async fn table_locks(
-        &mut self,
-        request: Request,
-        statement: TableLocks,
-    ) -> Result<(), End> {
+    pub(super) async fn table_locks(&mut self, request: &Request, statement: TableLocks) -> Went {
         let topology = self.services.topology.load_full();
         if topology.single_server().is_some() {
             let kind = match statement {
                 TableLocks::Lock { .. } => StatementKind::LockTables,
                 TableLocks::Unlock => StatementKind::UnlockTables,
             };
-            let features: Features = self.scan.features();
-            return self.run_statement(request, kind, features).await;
+            return Ok(Way::Servers(kind, self.scan.features()));
         }
-        let text = self.text(&request).to_vec();
-        self.consume(&request);
-        let result = match statement {
-            TableLocks::Unlock => self.end_table_locks().await,
+        let text = self.text(request).to_vec();
+        self.client.drop_command();
+        match statement {
+            TableLocks::Unlock => self.end_table_locks().await?,
             TableLocks::Lock { tables, wait } => {
-                match self.lock_orders(&topology, &text, &tables) {
-                    Ok(orders) => self.lock_tables(&topology, orders, wait).await,
-                    Err(error) => Err(error),
-                }
+                let orders = self.lock_orders(&topology, &text, &tables)?;
+                self.lock_tables(&topology, orders, wait).await?;
             }
-        };
-        self.reply_result(result).await
+        }
+        Ok(Answer::ok(0).into())
     }
 
     /// Whether LOCK TABLES is in force.

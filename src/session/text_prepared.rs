@@ -27,16 +27,16 @@ use crate::sql::scan::{HoleKind, Scan};
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::token::TokenKind;
 use crate::wire::command::code;
-use crate::wire::ok::OkPacket;
 use crate::wire::scanner::{Expect, Outcome};
 
+use super::answer::{Answer, Instead, Ran, Way, Went};
 use super::diagnostics::Home;
 use super::hold::Text;
 use super::prepared::kind_of;
 use super::prepared_under::PreparedUnder;
 use super::query::Request;
 use super::remembered::{Found, ReadingNow, Remembered};
-use super::{End, Judges, Session};
+use super::{Judges, Session};
 
 /// A statement that was prepared under a name.
 #[derive(Debug)]
@@ -60,13 +60,9 @@ const ONCE: &str = "`_geogate`";
 
 impl Session {
     /// PREPARE, EXECUTE, EXECUTE IMMEDIATE and DEALLOCATE PREPARE.
-    pub(super) async fn text_prepared(
-        &mut self,
-        request: Request,
-        statement: Prepared,
-    ) -> Result<(), End> {
-        let command = self.text(&request).to_vec();
-        self.consume(&request);
+    pub(super) async fn text_prepared(&mut self, request: &Request, statement: Prepared) -> Went {
+        let command = self.text(request).to_vec();
+        self.client.drop_command();
         // What an EXECUTE leaves behind is told by the text that it runs.
         self.pending = None;
         let is_known = match &statement {
@@ -81,48 +77,49 @@ impl Session {
         match statement {
             Prepared::Prepare { name, source } => {
                 let name = name.to_lowercase();
-                // As servers do: the old one is gone even if the new one fails.
-                self.prepared.by_name.remove(&name);
-                if self.services.topology().single_server().is_some() {
-                    return self.prepare_at_server(command, name, source).await;
-                }
-                match self.named(&command, source).await {
-                    Ok(named) => {
-                        self.prepared.by_name.insert(name, Arc::new(named));
-                        self.reply_prepared().await
-                    }
-                    Err(error) => self.reply_error(error).await,
-                }
+                self.prepare_name(command, name, source).await.map(Way::Answered)
             }
             Prepared::Deallocate(name) => {
                 let name = name.to_lowercase();
                 let known = self.prepared.by_name.remove(&name);
                 if self.services.topology().single_server().is_some() {
-                    return self.deallocate_at_server(command, &name, known.as_deref()).await;
+                    let known = known.as_deref();
+                    return Ok(self.deallocate_at_server(command, &name, known).await?.into());
                 }
                 match known {
-                    Some(_) => self.reply_ok(0).await,
-                    None => self.reply_error(unknown_handler(&name, "DEALLOCATE PREPARE")).await,
+                    Some(_) => Ok(Answer::ok(0).into()),
+                    None => Err(unknown_handler(&name, "DEALLOCATE PREPARE").into()),
                 }
             }
             Prepared::Execute { name, using } => {
                 let name = name.to_lowercase();
                 match self.prepared.by_name.get(&name).cloned() {
                     Some(named) if named.changes_own_account() => {
-                        self.reply_error(catalog::OWN_ACCOUNT.error()).await
+                        Err(catalog::OWN_ACCOUNT.error().into())
                     }
                     Some(named) => self.execute_name(command, &name, &named, &using).await,
                     // A stored procedure may have prepared it.
                     None if self.services.topology().single_server().is_some() => {
-                        self.run_at_server(command, StatementKind::Execute).await
+                        Ok(self.run_at_server(command, StatementKind::Execute).await?.into())
                     }
-                    None => self.reply_error(unknown_handler(&name, "EXECUTE")).await,
+                    None => Err(unknown_handler(&name, "EXECUTE").into()),
                 }
             }
             Prepared::Immediate { source, using } => {
                 self.execute_immediate(command, source, &using).await
             }
         }
+    }
+
+    async fn prepare_name(&mut self, command: Vec<u8>, name: String, source: Source) -> Ran {
+        // As servers do: the old one is gone even if the new one fails.
+        self.prepared.by_name.remove(&name);
+        if self.services.topology().single_server().is_some() {
+            return self.prepare_at_server(command, name, source).await;
+        }
+        let named = self.named(&command, source).await?;
+        self.prepared.by_name.insert(name, Arc::new(named));
+        Ok(Answer::prepared())
     }
 
     /// EXECUTE of a name that the session has prepared.
@@ -132,61 +129,46 @@ impl Session {
         name: &str,
         named: &Named,
         using: &Using,
-    ) -> Result<(), End> {
+    ) -> Went {
         let need = self.need_of_named(&command, named, using).await;
         let mut at_server = self.name_at_server(name, named);
         if at_server.is_none() && need.fresh != Fresh::WillDo {
             at_server = self.wait_for_name(name, named).await;
             if at_server.is_none() && need.fresh == Fresh::WillNotDo {
-                return self.reply_error(catalog::STATEMENT_LOST.error()).await;
+                return Err(catalog::STATEMENT_LOST.error().into());
             }
         }
         match at_server {
-            Some(index) => self.execute_at_server(index, command, named, using).await,
+            Some(index) => Ok(self.execute_at_server(index, command, named, using).await?.into()),
             None => self.execute_named(&command, named, using).await,
         }
     }
 
-    async fn execute_immediate(
-        &mut self,
-        command: Vec<u8>,
-        source: Source,
-        using: &Using,
-    ) -> Result<(), End> {
+    async fn execute_immediate(&mut self, command: Vec<u8>, source: Source, using: &Using) -> Went {
         let single = self.services.topology().single_server().is_some();
         if self.services.product() == Product::MySql {
             if single {
-                return self.run_at_server(command, StatementKind::Execute).await;
+                return Ok(self.run_at_server(command, StatementKind::Execute).await?.into());
             }
             let what = "EXECUTE IMMEDIATE, which is MariaDB's";
-            return self.reply_error(catalog::SYNTAX.with(&[&what])).await;
+            return Err(catalog::SYNTAX.with(&[&what]).into());
         }
         // Servers refuse subqueries there, each in its own words.
         if single
             && let Source::Expression(span) = &source
             && has_subquery(bytes(&command, *span), self.state.lex_mode)
         {
-            return self.run_at_server(command, StatementKind::Execute).await;
+            return Ok(self.run_at_server(command, StatementKind::Execute).await?.into());
         }
         match self.named(&command, source).await {
-            Ok(named) if named.changes_own_account() => {
-                self.reply_error(catalog::OWN_ACCOUNT.error()).await
-            }
+            Ok(named) if named.changes_own_account() => Err(catalog::OWN_ACCOUNT.error().into()),
             Ok(named) => self.execute_named(&command, &named, using).await,
             // The server has the same to say about it, in its own words.
             Err(error) if single && error.origin == Origin::Server => {
-                self.run_at_server(command, StatementKind::Execute).await
+                Ok(self.run_at_server(command, StatementKind::Execute).await?.into())
             }
-            Err(error) => self.reply_error(error).await,
+            Err(error) => Err(error.into()),
         }
-    }
-
-    async fn reply_prepared(&mut self) -> Result<(), End> {
-        self.state.row_count = 0;
-        let status = self.status();
-        let info = b"Statement prepared";
-        self.write_ok(&OkPacket { status, info, ..OkPacket::default() });
-        self.flush().await
     }
 
     /// Has a server judge a text, as PREPARE does.
@@ -213,7 +195,7 @@ impl Session {
         let scan = self.scan_of(&text);
         let (kind, features) = kind_of(scan.as_ref());
         let scan = scan.unwrap_or_default();
-        let under = PreparedUnder::of(&self.state);
+        let under = PreparedUnder::of(&self.state.settings, &self.state);
         let mode = self.state.lex_mode;
         let params = scan.holes().iter().filter(|hole| hole.kind == HoleKind::Placeholder).count();
         let product = ServerKind::parse(self.services.server_version.as_bytes());
@@ -241,7 +223,7 @@ impl Session {
                 None => ValueKind::of_literal(Some(parameter)),
             }
         });
-        let holds = named.under.holds(&self.state);
+        let holds = named.under.holds(&self.state.settings);
         let reading = if holds { ReadingNow::Same } else { ReadingNow::Other };
         let definitions = self.services.definitions();
         let mut remembered = named.remembered.lock();
@@ -268,57 +250,28 @@ impl Session {
         }
     }
 
-    async fn execute_named(
-        &mut self,
-        command: &[u8],
-        named: &Named,
-        using: &Using,
-    ) -> Result<(), End> {
+    async fn execute_named(&mut self, command: &[u8], named: &Named, using: &Using) -> Went {
         if using.len() != named.params {
-            let error = SqlError::from_server(1210, *b"HY000", "Incorrect arguments to EXECUTE");
-            return self.reply_error(error).await;
+            let text = "Incorrect arguments to EXECUTE";
+            return Err(SqlError::from_server(1210, *b"HY000", text).into());
         }
         let several = self.services.topology().single_server().is_none();
         if several && named.mode != self.state.lex_mode {
             let what = "EXECUTE of what was prepared under another sql_mode over several servers";
-            return self
-                .reply_error(
-                    catalog::UNSUPPORTED.advising(&[&what], "PREPARE it again under this sql_mode"),
-                )
-                .await;
+            let advice = "PREPARE it again under this sql_mode";
+            return Err(catalog::UNSUPPORTED.advising(&[&what], advice).into());
         }
+        let target = named.under.target.clone();
         let of_session = named.is_about_session() || self.asks_for_own(named.features);
         if named.params == 0 && (several || of_session) {
-            return self.run_written_out(named, named.text.to_vec()).await;
+            return Ok(Way::Instead(Instead { text: named.text.to_vec(), target }));
         }
         if several || self.asks_for_own(named.features) {
             self.learn_all_user_variables().await;
-            return match self.with_parameters(command, named, using) {
-                Ok(text) => self.run_written_out(named, text).await,
-                Err(error) => self.reply_error(error).await,
-            };
+            let text = self.with_parameters(command, named, using)?;
+            return Ok(Way::Instead(Instead { text, target }));
         }
-        self.execute_once(command, named, using).await
-    }
-
-    /// Runs a text in the place of an EXECUTE.
-    async fn run_written_out(&mut self, named: &Named, text: Vec<u8>) -> Result<(), End> {
-        let target = named.under.target.clone();
-        let now = std::mem::replace(&mut self.state.target, target.clone());
-        let understood = self.scan.run(&text, self.state.lex_mode).is_ok();
-        let (kind, features) = if understood {
-            (self.scan.kind(), self.scan.features())
-        } else {
-            (StatementKind::Other, Features::NONE)
-        };
-        let payload = [&[code::QUERY], &text[..]].concat();
-        let request = Request::Payload(payload);
-        let result = Box::pin(self.answer_statement(request, kind, features)).await;
-        // Only USE moves the target, and no statement that can be prepared is one.
-        if self.state.target == target {
-            self.state.target = now;
-        }
-        result
+        self.execute_once(command, named, using).await.map(Way::Answered)
     }
 
     /// The text with the parameters written where the placeholders are.
@@ -364,16 +317,8 @@ impl Session {
     }
 
     /// One execution on the only server.
-    async fn execute_once(
-        &mut self,
-        command: &[u8],
-        named: &Named,
-        using: &Using,
-    ) -> Result<(), End> {
-        let index = match self.attach_for_named(named).await {
-            Ok(index) => index,
-            Err(error) => return self.reply_error(error).await,
-        };
+    async fn execute_once(&mut self, command: &[u8], named: &Named, using: &Using) -> Ran {
+        let index = self.attach_for_named(named).await?;
         let parameters: Vec<&[u8]> = using.iter().map(|span| bytes(command, *span)).collect();
         let using = match &parameters[..] {
             [] => Vec::new(),
@@ -381,26 +326,22 @@ impl Session {
         };
         let lease = &mut self.attached[index].lease;
         let mariadb = lease.kind().product == Product::MariaDb;
-        let still_holds = named.under.holds(&self.state);
+        let still_holds = named.under.holds(&self.state.settings);
         let sql = if mariadb && still_holds {
             [b"EXECUTE IMMEDIATE ", &literal(&named.text, self.state.lex_mode)[..], &using].concat()
         } else {
-            if let Err(error) = self.prepare_once(index, named).await {
-                return self.reply_error(error).await;
-            }
+            self.prepare_once(index, named).await?;
             [b"EXECUTE ", ONCE.as_bytes(), &using].concat()
         };
         self.note_named(named, &parameters);
         let home = self.attached[index].home();
         let request = Request::Payload([&[code::QUERY], &sql[..]].concat());
-        let Some(outcome) = self.exchange(index, request, Expect::Query).await? else {
-            return Ok(());
-        };
+        let outcome = self.exchange(index, &request, Expect::Query).await?;
         named.note_executed(home, &outcome);
         // A SET with parameters has not been read: whatever it set stays with this session.
         let kind = if named.kind == StatementKind::Set { StatementKind::Other } else { named.kind };
         self.after_statement(index, kind, named.features, &outcome).await;
-        Ok(())
+        Ok(Answer::Sent)
     }
 
     /// Reads what an execution may leave behind.
@@ -426,7 +367,7 @@ impl Session {
         let hints = self.hints(&named.text, named.features)?;
         let access = geo::access(named.kind, named.features);
         let wants_insert_id = named.features.contains(Features::LAST_INSERT_ID);
-        let database = named.under.database(&self.state);
+        let database = named.under.database(&self.state.database);
         self.attach_placed(shard, access, hints.as_ref(), &database, wants_insert_id).await
     }
 
@@ -435,21 +376,21 @@ impl Session {
         self.attached[index].prepared_once = true;
         let text = literal(&named.text, named.mode);
         let sql = [b"PREPARE ", ONCE.as_bytes(), b" FROM ", &text].concat();
-        let database = named.under.database(&self.state);
-        let (then, now) = (named.under.settings(&self.state), &self.state.settings);
+        let database = named.under.database(&self.state.database);
+        let (then, now) = (named.under.settings(&self.state.settings), &self.state.settings);
         let aligned = |settings| Aligned { settings, database: &database, last_insert_id: None };
-        let holds = named.under.holds(&self.state);
+        let holds = named.under.holds(&self.state.settings);
         let lease = &mut self.attached[index].lease;
-        let prepared = if holds {
+        let done = if holds {
             lease.execute(&sql).await.map(drop)
         } else {
-            let prepared = match lease.align(&aligned(&then)).await {
+            let done = match lease.align(&aligned(&then)).await {
                 Ok(()) => lease.execute(&sql).await.map(drop),
                 Err(failure) => Err(failure),
             };
-            prepared.and(lease.align(&aligned(now)).await)
+            done.and(lease.align(&aligned(now)).await)
         };
-        match prepared {
+        match done {
             Ok(()) => Ok(()),
             Err(failure) => Err(self.fail(index, failure).await),
         }

@@ -5,6 +5,7 @@ use crate::vschema::TableKind;
 use crate::wire::scanner::Outcome;
 
 use super::Session;
+use super::answer::{Answer, Done, Leaves};
 
 /// What the rows that several shards have written are to each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +53,17 @@ impl Session {
 impl Total {
     pub(super) fn new(rows: WrittenRows) -> Self {
         Self { rows, ..Self::default() }
+    }
+
+    /// The answer for the client.
+    pub(super) fn answer(self) -> Answer {
+        Answer::Done(Done {
+            affected_rows: self.affected_rows,
+            last_insert_id: self.last_insert_id,
+            warnings: self.warnings.min(u32::from(u16::MAX)) as u16,
+            info: self.info,
+            leaves: Leaves::Nothing,
+        })
     }
 
     pub(super) fn add(&mut self, outcome: &Outcome, info: &[u8]) {

@@ -56,8 +56,8 @@ impl Session {
 
     fn tell_transaction(&mut self) {
         let open = matches!(self.transaction, Transaction::Open(_));
-        let state = if open { BEGUN } else { NONE };
-        SessionChange::TransactionState(state).encode(&mut self.tracked);
+        let told = if open { BEGUN } else { NONE };
+        SessionChange::TransactionState(told).encode(&mut self.tracked);
         self.track_characteristics();
     }
 

@@ -14,10 +14,11 @@ use crate::sql::control::transaction::{self as control, Choice, Completion};
 use crate::topology::Role;
 use crate::wire::scanner::Expect;
 
+use super::Session;
+use super::answer::{Answer, Ran};
 use super::assignment::is_on;
 use super::attached::Index;
 use super::hold::Hold;
-use super::{End, Session};
 
 /// The transaction of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,19 +130,13 @@ fn failed_commit(error: SqlError, committed: &[String], failed: &[String]) -> Sq
 
 impl Session {
     /// Runs a transaction statement.
-    pub(super) async fn transaction_statement(
-        &mut self,
-        statement: control::Transaction,
-    ) -> Result<(), End> {
+    pub(super) async fn transaction_statement(&mut self, statement: control::Transaction) -> Ran {
         use control::Transaction as Statement;
         let result = match statement {
             Statement::Begin { access, consistent_snapshot } => {
                 let begun = self.begin(access, consistent_snapshot).await;
                 self.track_begun_transaction();
-                match begun {
-                    Ok(warnings) => return self.reply_completed(warnings).await,
-                    Err(error) => Err(error),
-                }
+                return Ok(Answer::completed(begun?));
             }
             Statement::Commit(completion) => return self.complete(b"COMMIT", completion).await,
             Statement::Rollback(completion) => return self.complete(b"ROLLBACK", completion).await,
@@ -149,7 +144,8 @@ impl Session {
             Statement::RollbackTo(name) => self.rollback_to(&name.text).await,
             Statement::Release(name) => self.release_savepoint(&name.text).await,
         };
-        self.reply_result(result).await
+        result?;
+        Ok(Answer::ok(0))
     }
 
     /// BEGIN; gives the number of warnings.
@@ -227,7 +223,7 @@ impl Session {
     }
 
     /// COMMIT and ROLLBACK.
-    async fn complete(&mut self, verb: &[u8], completion: Completion) -> Result<(), End> {
+    async fn complete(&mut self, verb: &[u8], completion: Completion) -> Ran {
         let was_open = self.in_transaction();
         let was_begun = matches!(self.transaction, Transaction::Open(_));
         let chain = completion.chain == Some(Choice::Yes);
@@ -257,12 +253,11 @@ impl Session {
         } else if was_open {
             self.track_transaction();
         }
-        let release = completion.release == Some(Choice::Yes) && result.is_ok();
-        match result {
-            Ok(warnings) => self.reply_completed(warnings).await?,
-            Err(error) => self.reply_error(error).await?,
+        let answer = Answer::completed(result?);
+        match completion.release {
+            Some(Choice::Yes) => Err(Stop::Left(Box::new(answer))),
+            _ => Ok(answer),
         }
-        if release { Err(End::Quit) } else { Ok(()) }
     }
 
     /// Commits on every server that takes part, one after the other, in the order they joined.

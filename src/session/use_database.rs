@@ -10,10 +10,11 @@ use crate::topology::KeyspaceIndex;
 use crate::wire::command::code;
 use crate::wire::scanner::Expect;
 
+use super::answer::{Answer, Ran, Stop};
 use super::attached::Index;
 use super::hold::{ascii, first_cell};
 use super::query::Request;
-use super::{End, Session, target};
+use super::{Session, target};
 
 impl Session {
     /// A statement on a connection has defined databases or dropped some. Servers do not tell in
@@ -38,7 +39,7 @@ impl Session {
 
     /// USE and COM_INIT_DB; `command` is the packet as it came. `name` may end in a role:
     /// `keyspace@replica`.
-    pub(super) async fn use_database(&mut self, name: &[u8], command: Vec<u8>) -> Result<(), End> {
+    pub(super) async fn use_database(&mut self, name: &[u8], command: Vec<u8>) -> Ran {
         let topology = self.services.topology.load_full();
         let Some(shard) = topology.single_server() else {
             // Which keyspaces there are is known here; no server has to be asked.
@@ -57,17 +58,14 @@ impl Session {
                 self.state.database = name.to_vec();
                 self.track_schema(name);
             });
-            return self.reply_result(result).await;
+            return result.map(|()| Answer::ok(0)).map_err(Stop::from);
         };
         let (name, role) = target::split_role(name);
         if name.is_empty() && role.is_some() {
             self.state.reading.target = role;
-            return self.reply_ok(0).await;
+            return Ok(Answer::ok(0));
         }
-        let placement = match self.place_anywhere(&topology, shard) {
-            Ok(placement) => placement,
-            Err(error) => return self.reply_error(error).await,
-        };
+        let placement = self.place_anywhere(&topology, shard)?;
         // The server is asked by the connection's own change of database: the present one need not
         // exist any more. Here names are UTF-8; one that cannot be converted is told by the server.
         let known = self.state.character_sets.name(name).map(|name| name.into_owned().into_bytes());
@@ -78,34 +76,29 @@ impl Session {
         if let (Err(_), Some(known)) = (&attached, &known) {
             attached = self.attach(placement, known, false).await;
         }
-        let index = match attached {
-            Ok(index) => index,
-            Err(error) => return self.reply_error(error).await,
-        };
+        let index = attached?;
         let command = if role.is_some() { init_db(name) } else { command };
         let name = known.as_deref().unwrap_or(name);
         // MySQL keeps the warnings of the statement before a COM_INIT_DB.
         let keeps =
             command.first() == Some(&code::INIT_DB) && self.services.product() == Product::MySql;
         let kind = if keeps { StatementKind::Diagnostics } else { StatementKind::Use };
-        let outcome = self.exchange(index, Request::Payload(command), Expect::OkOrErr).await?;
-        if let Some(outcome) = outcome {
-            if !outcome.is_error() {
-                self.attached[index].lease.note_database(name);
-                self.registered.control().set_database(name);
-                self.state.database = name.to_vec();
-                self.state.reading.target = role;
-                let known = std::str::from_utf8(name).ok();
-                let keyspace = known.and_then(|name| topology.find_keyspace(name));
-                self.state.keyspace = keyspace.map(KeyspaceIndex::index);
-                self.state.target = Target {
-                    keyspace: keyspace.map(|index| Arc::clone(&topology.keyspace(index).name)),
-                    ..Target::default()
-                };
-            }
-            self.after_statement(index, kind, Features::NONE, &outcome).await;
+        let outcome = self.exchange(index, &Request::Payload(command), Expect::OkOrErr).await?;
+        if !outcome.is_error() {
+            self.attached[index].lease.note_database(name);
+            self.registered.control().set_database(name);
+            self.state.database = name.to_vec();
+            self.state.reading.target = role;
+            let known = std::str::from_utf8(name).ok();
+            let keyspace = known.and_then(|name| topology.find_keyspace(name));
+            self.state.keyspace = keyspace.map(KeyspaceIndex::index);
+            self.state.target = Target {
+                keyspace: keyspace.map(|index| Arc::clone(&topology.keyspace(index).name)),
+                ..Target::default()
+            };
         }
-        Ok(())
+        self.after_statement(index, kind, Features::NONE, &outcome).await;
+        Ok(Answer::Sent)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::system_variable::{self, Keeping};
 
+use super::answer::{Answer, Ran};
 use super::assignment::{
     Change, charset_variables, is_on, isolation_words, next_transaction, other_change,
     plain_literal, reads_tables, session_transaction, system_change, value_literal,
@@ -27,25 +28,22 @@ use super::diagnostics::Warnings;
 use super::hold::{Hold, ascii};
 use super::query::Request;
 use super::transaction::Transaction;
-use super::{End, Judges, Session};
+use super::{Judges, Session};
 
 /// ER_UNSUPPORTED_PS: no statement of this kind can be prepared.
 const NOT_PREPARED: u16 = 1295;
 
 impl Session {
     /// SET.
-    pub(super) async fn set(&mut self, request: Request, set: &Set) -> Result<(), End> {
-        let text = self.text(&request).to_vec();
+    pub(super) async fn set(&mut self, request: &Request, set: &Set) -> Ran {
+        let text = self.text(request).to_vec();
         if let Some(result) = self.set_here(set) {
-            self.consume(&request);
-            return self.reply_result(result).await;
+            result?;
+            return Ok(Answer::ok(0));
         }
         let mut changes = Vec::new();
         for item in &set.items {
-            match self.changes_of(item, &text) {
-                Ok(found) => changes.extend(found),
-                Err(error) => return self.refuse(&request, error).await,
-            }
+            changes.extend(self.changes_of(item, &text)?);
         }
         self.set_on_server(request, &text, changes).await
     }
@@ -70,26 +68,16 @@ impl Session {
     }
 
     /// A SET that a server judges.
-    async fn set_on_server(
-        &mut self,
-        request: Request,
-        text: &[u8],
-        changes: Vec<Change>,
-    ) -> Result<(), End> {
+    async fn set_on_server(&mut self, request: &Request, text: &[u8], changes: Vec<Change>) -> Ran {
         let topology = self.services.topology().clone();
         // A session without its primary can still read elsewhere, so it must be able to SET.
         let stays = |change: &Change| matches!(change, Change::Hold(_) | Change::Elsewhere);
         let judges = if changes.iter().any(stays) { Judges::Primary } else { Judges::Any };
-        let (placement, database) = match self.any_server(&topology, judges) {
-            Ok(found) => found,
-            Err(error) => return self.refuse(&request, error).await,
-        };
+        let (placement, database) = self.any_server(&topology, judges)?;
         let several = topology.single_server().is_none();
         if several && changes.iter().any(|change| matches!(change, Change::Elsewhere)) {
             let what = "SET GLOBAL over several servers";
-            return self
-                .refuse(&request, catalog::UNSUPPORTED.advising(&[&what], "set it on each of them"))
-                .await;
+            return Err(catalog::UNSUPPORTED.advising(&[&what], "set it on each of them").into());
         }
         let cannot_follow = |change: &Change| match change {
             Change::Hold(_) => true,
@@ -98,30 +86,24 @@ impl Session {
             _ => false,
         };
         if several && changes.iter().any(cannot_follow) {
-            self.consume(&request);
-            let error = self.cannot_mirror(placement, &database, text).await;
-            return self.reply_error(error).await;
+            self.client.drop_command();
+            return Err(self.cannot_mirror(placement, &database, text).await.into());
         }
-        if self.sets_autocommit_on(&changes)
-            && let Err(error) = self.commit_all().await
-        {
-            return self.refuse(&request, error).await;
+        if self.sets_autocommit_on(&changes) {
+            self.commit_all().await?;
         }
         let features = self.scan.features();
         let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
-        let index = match self.attach(placement, &database, wants_insert_id).await {
-            Ok(index) => index,
-            Err(error) => return self.refuse(&request, error).await,
-        };
+        let index = self.attach(placement, &database, wants_insert_id).await?;
         // The answer to the SET itself is marked too.
         let marks_before = self.state_marks;
         self.state_marks = state_marks(&changes).unwrap_or(marks_before);
         // Sessions that begin after the answer to a SET GLOBAL have the new value.
-        let outcome = self.exchange_keeping_end(index, request).await?;
-        if outcome.is_none_or(|outcome| outcome.is_error()) {
+        let exchanged = self.exchange_keeping_end(index, request).await;
+        if !exchanged.as_ref().is_ok_and(|outcome| !outcome.is_error()) {
             self.state_marks = marks_before;
         }
-        let Some(outcome) = outcome else { return Ok(()) };
+        let outcome = exchanged?;
         if !outcome.is_error() {
             if outcome.warnings > 0 {
                 self.forget_warnings();
@@ -138,7 +120,7 @@ impl Session {
             self.forget_warnings();
             self.diagnosed.warnings = Warnings::Noted(rows);
         }
-        self.flush().await
+        Ok(Answer::Buffered)
     }
 
     /// Why a SET that cannot be mirrored is refused: a server's own error if it has one, so that a
