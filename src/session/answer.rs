@@ -5,7 +5,9 @@ use crate::error::SqlError;
 use crate::planner::input::Target;
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
+use crate::wire::column_count::Definitions;
 
+use super::cursors::Cursor;
 use super::reply::{Cell, CellText, Column};
 
 /// The answer to a command.
@@ -19,6 +21,8 @@ pub(super) enum Answer {
     Done(Done),
     /// Rows that Geogate made.
     Rows(Box<Table>),
+    /// The columns of a cursor, whose rows come by COM_STMT_FETCH.
+    Opened(Box<Opened>),
     /// A framed answer of a server's.
     Framed(Vec<u8>),
 }
@@ -57,6 +61,17 @@ pub(super) struct Table {
     pub(super) leaves: Leaves,
     /// What FOUND_ROWS() tells afterwards.
     pub(super) found_rows: FoundRows,
+}
+
+/// A cursor that Geogate keeps for a prepared statement.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// The client's statement.
+    pub(super) id: u32,
+    pub(super) cursor: Cursor,
+    /// Definitions of the columns.
+    pub(super) columns: Vec<Vec<u8>>,
+    pub(super) definitions: Definitions,
 }
 
 /// What FOUND_ROWS() tells after an answer of Geogate's own.
@@ -144,7 +159,7 @@ impl Answer {
         match &mut self {
             Self::Done(done) => done.leaves = left,
             Self::Rows(table) => table.leaves = left,
-            Self::Sent | Self::Buffered | Self::Framed(_) => {}
+            Self::Sent | Self::Buffered | Self::Opened(_) | Self::Framed(_) => {}
         }
         self
     }

@@ -89,7 +89,7 @@ impl Session {
             return Ok(Answer::text(table.columns, table.rows).into());
         }
         let single = self.services.topology().single_server().is_some();
-        if is_about_sessions(show, self.text(request))
+        if is_about_sessions(show, request.text(&self.client))
             && (single || show.kind == ShowKind::Processlist)
         {
             return self.show_sessions(request, show).await.map(Way::Answered);

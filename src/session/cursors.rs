@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use crate::backend::Exclusive;
+use crate::backend::{Exclusive, Owner};
 use crate::engine::merge_cursor::{MergeCursor, Step};
 use crate::error::{SqlError, catalog};
 use crate::executor::stream::{Next, ResultStream, StreamError, Watch};
@@ -91,9 +91,11 @@ impl Session {
         let outcome = self.exchange(index, &Request::Packet(packet), Expect::Fetch).await?;
         let server = cursor.server;
         if outcome.status.contains(StatusFlags::LAST_ROW_SENT) {
-            self.end_server_cursor(id, cursor, Reuse::Yes).await;
+            let owner = self.prepared.owner(id);
+            self.end_server_cursor(owner, cursor, Reuse::Yes).await;
         } else if outcome.is_error() {
-            self.end_server_cursor(id, cursor, Reuse::No).await;
+            let owner = self.prepared.owner(id);
+            self.end_server_cursor(owner, cursor, Reuse::No).await;
         } else if let Some(statement) = self.prepared.get_mut(id) {
             statement.cursor = Some(Cursor::Server(cursor));
         }
@@ -122,10 +124,13 @@ impl Session {
             match merged.merge.advance(left.min(STEP)) {
                 Ok(Step::Ready) => {}
                 Ok(Step::End) => ended = true,
-                Ok(Step::Needs(shard)) => match self.refill(id, &mut merged, shard, rows).await? {
-                    Ok(()) => continue,
-                    Err(error) => return self.fail_merged(merged, error).await,
-                },
+                Ok(Step::Needs(shard)) => {
+                    let owner = self.prepared.owner(id);
+                    match self.refill(owner, &mut merged, shard, rows).await? {
+                        Ok(()) => continue,
+                        Err(error) => return self.fail_merged(merged, error).await,
+                    }
+                }
                 Err(error) => return self.fail_merged(merged, error).await,
             }
             while left > 0
@@ -156,7 +161,7 @@ impl Session {
     /// Fetches a shard's next rows.
     async fn refill(
         &mut self,
-        id: u32,
+        owner: Option<Owner>,
         merged: &mut Merged,
         shard: usize,
         rows: u32,
@@ -197,7 +202,7 @@ impl Session {
         match fetched {
             Ok(outcome) if outcome.status.contains(StatusFlags::LAST_ROW_SENT) => {
                 merged.merge.end(shard);
-                self.end_server_cursor(id, cursor, Reuse::Yes).await;
+                self.end_server_cursor(owner, cursor, Reuse::Yes).await;
                 if let Some(index) = self.index_of(server) {
                     self.settle(index, &outcome).await;
                 }
@@ -216,7 +221,7 @@ impl Session {
     ) -> Result<Result<(), SqlError>, Stop> {
         Ok(Err(match error {
             StreamError::Server(error) => {
-                self.close_server_cursor(0, cursor).await;
+                self.close_server_cursor(None, cursor).await;
                 error
             }
             StreamError::Broken(failure) => self.lose(index, &failure),
@@ -273,7 +278,8 @@ impl Session {
                 statement.cursor = Some(Cursor::Server(cursor));
             }
         } else {
-            self.end_server_cursor(id, cursor, Reuse::Yes).await;
+            let owner = self.prepared.owner(id);
+            self.end_server_cursor(owner, cursor, Reuse::Yes).await;
         }
     }
 
@@ -287,7 +293,10 @@ impl Session {
         let cursor = self.prepared.get_mut(id).and_then(|statement| statement.cursor.take());
         match cursor {
             None | Some(Cursor::Kept(_)) => {}
-            Some(Cursor::Server(cursor)) => self.close_server_cursor(id, cursor).await,
+            Some(Cursor::Server(cursor)) => {
+                let owner = self.prepared.owner(id);
+                self.close_server_cursor(owner, cursor).await;
+            }
             Some(Cursor::Merged(merged)) => self.close_merged(*merged).await,
         }
     }
@@ -301,13 +310,13 @@ impl Session {
 
     pub(super) async fn close_merged(&mut self, merged: Merged) {
         for cursor in merged.servers.into_iter().flatten() {
-            self.close_server_cursor(0, cursor).await;
+            self.close_server_cursor(None, cursor).await;
         }
     }
 
-    pub(super) async fn close_server_cursor(&mut self, id: u32, cursor: ServerCursor) {
+    pub(super) async fn close_server_cursor(&mut self, owner: Option<Owner>, cursor: ServerCursor) {
         let server = cursor.server;
-        self.end_server_cursor(id, cursor, Reuse::No).await;
+        self.end_server_cursor(owner, cursor, Reuse::No).await;
         if let Some(index) = self.index_of(server) {
             self.settle_quietly(index).await;
         }
@@ -316,11 +325,15 @@ impl Session {
     /// Forgets a cursor of a connection. A statement whose cursor the server has closed can be
     /// executed again; closing the statement is the cheapest way to close an open one, unless none
     /// that is prepared anew would do.
-    async fn end_server_cursor(&mut self, id: u32, cursor: ServerCursor, reuse: Reuse) {
+    async fn end_server_cursor(
+        &mut self,
+        owner: Option<Owner>,
+        cursor: ServerCursor,
+        reuse: Reuse,
+    ) {
         let Some(index) = self.index_of_cursor(&cursor) else { return };
         let attached = &mut self.attached[index];
         attached.cursors = attached.cursors.saturating_sub(1);
-        let owner = self.prepared.get(id).map(|statement| statement.text());
         let told = match (reuse, owner) {
             (Reuse::Yes, Some(owner)) => attached.lease.give_back(cursor.statement, &owner).await,
             (Reuse::No, Some(owner)) if cursor.statement.is_needed() => {

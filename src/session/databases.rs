@@ -34,7 +34,7 @@ impl Session {
         if topology.single_server().is_some() {
             return Ok(Way::Servers(kind, self.scan.features()));
         }
-        let text = self.text(request).to_vec();
+        let text = request.text(&self.client).to_vec();
         self.client.drop_command();
         let Some(keyspace) = self.keyspace_of(&topology, &statement)? else {
             return Ok(Answer::ok(0).into());

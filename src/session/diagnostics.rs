@@ -287,7 +287,7 @@ impl Session {
             return Ok(Way::Servers(StatementKind::Diagnostics, self.scan.features()));
         }
         let limit = show.rest.and_then(|span| {
-            let text = self.text(request);
+            let text = request.text(&self.client);
             limit_of(text.get(span.start as usize..span.end as usize).unwrap_or_default())
         });
         if show.rest.is_some() && limit.is_none() {

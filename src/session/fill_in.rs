@@ -58,7 +58,7 @@ impl Session {
         if !asks_session(features) {
             return request;
         }
-        let text = self.text(&request).to_vec();
+        let text = request.text(&self.client).to_vec();
         match self.filled(&text, features).await {
             Some(text) => {
                 self.client.drop_command();

@@ -43,7 +43,7 @@ impl Session {
                 .into());
         }
         let mut text = Vec::new();
-        let source = self.text(request).to_vec();
+        let source = request.text(&self.client).to_vec();
         // The keyspace may have another name on the server, where it is the current database.
         let cut = show.database_span.filter(|_| show.database.is_some());
         cut_span(&source, cut, &mut text)?;
@@ -65,7 +65,7 @@ impl Session {
             let what = "SHOW CREATE DATABASE of a keyspace whose database has another name";
             return Err(catalog::UNSUPPORTED.advising(&[&what], "ask its server").into());
         }
-        let text = self.text(request).to_vec();
+        let text = request.text(&self.client).to_vec();
         self.ask_keyspace(name, text, topology).await
     }
 
@@ -83,7 +83,7 @@ impl Session {
             }
             _ if single => Ok(Way::Servers(StatementKind::Explain, Features::NONE)),
             Explain::Table { keyspace, table, span } => {
-                let source = self.text(request).to_vec();
+                let source = request.text(&self.client).to_vec();
                 let qualifier =
                     keyspace.as_ref().map(|_| Span { start: span.start, end: table.span.start });
                 let mut text = Vec::new();
@@ -108,7 +108,7 @@ impl Session {
         span: Span,
         topology: &Arc<Topology>,
     ) -> Ran {
-        let source = self.text(request).to_vec();
+        let source = request.text(&self.client).to_vec();
         self.client.drop_command();
         let statement = self.inner_statement(&source, span)?;
         let sample = self.sample_piece(&statement, topology);
@@ -120,7 +120,7 @@ impl Session {
 
     /// VEXPLAIN PLAN: one row with the plan as text.
     fn explain_plan(&mut self, request: &Request, span: Span) -> Ran {
-        let source = self.text(request).to_vec();
+        let source = request.text(&self.client).to_vec();
         let described = self.inner_statement(&source, span).and_then(|statement| {
             let plan = self.plan(&statement);
             let text = plan.map(|plan| describe(&plan, &self.bindings(&statement)).to_text());

@@ -24,7 +24,7 @@ impl Session {
             KillId::Number(id) => id,
             KillId::Own => u64::from(self.registered.control().id),
             KillId::Expression(span) => {
-                let text = self.text(request).to_vec();
+                let text = request.text(&self.client).to_vec();
                 let expression = text.get(span.start as usize..span.end as usize);
                 match self.work_out(expression.unwrap_or_default()).await {
                     Ok(id) => id,

@@ -11,7 +11,7 @@ use crate::engine::plan::{Primitive, SourceOrder};
 use crate::engine::row::{Layout, RowFormat};
 use crate::error::{SqlError, catalog};
 use crate::executor::scatter::{parse_columns, same_types};
-use crate::executor::stream::{Next, Opened, ResultStream, StreamError, Watch};
+use crate::executor::stream::{Next, Opened as OpenedAs, ResultStream, StreamError, Watch};
 use crate::geo::Placement;
 use crate::topology::ServerId;
 use crate::wire::column_count::{ColumnCount, Definitions};
@@ -21,7 +21,7 @@ use crate::wire::statement::CURSOR_READ_ONLY;
 use crate::wire::status::StatusFlags;
 
 use super::Session;
-use super::answer::{Answer, End, Ran, Stop};
+use super::answer::{Answer, End, Opened, Ran, Stop};
 use super::cursors::{Cursor, Merged, ServerCursor};
 use super::execute::Handle;
 use super::job::Job;
@@ -61,23 +61,19 @@ impl Session {
             Ok(merge) => merge,
             Err(error) => {
                 for cursor in servers.into_iter().flatten() {
-                    self.close_server_cursor(0, cursor).await;
+                    self.close_server_cursor(None, cursor).await;
                 }
                 return Err(error.into());
             }
         };
-        if let Some(statement) = self.prepared.get_mut(id) {
-            statement.cursor = Some(Cursor::Merged(Box::new(Merged { merge, servers })));
-        }
+        let cursor = Cursor::Merged(Box::new(Merged { merge, servers }));
         let hidden = match job.primitive {
             Primitive::Merge(merge) => merge.hidden,
             _ => 0,
         };
-        self.state.row_count = -1;
-        self.diagnosed.clear();
         let visible = &columns[..columns.len().saturating_sub(hidden)];
-        self.write_columns(visible, definitions);
-        Ok(Answer::Buffered)
+        let columns = visible.to_vec();
+        Ok(Answer::Opened(Box::new(Opened { id, cursor, columns, definitions })))
     }
 
     /// Puts columns without rows, which come by COM_STMT_FETCH, into the output buffer.
@@ -183,11 +179,11 @@ impl Session {
         let outcome = *stream.outcome();
         let cursor = self.open_server_cursor(index, statement);
         Ok(match read {
-            Ok((columns, Opened::Cursor, rows)) => {
+            Ok((columns, OpenedAs::Cursor, rows)) => {
                 self.settle(index, &outcome).await;
                 Ok(Answered { columns, cursor: Some(cursor), rows })
             }
-            Ok((columns, Opened::Rows, rows)) => {
+            Ok((columns, OpenedAs::Rows, rows)) => {
                 self.close_opened(cursor, &outcome).await;
                 Ok(Answered { columns, cursor: None, rows })
             }
@@ -211,7 +207,7 @@ impl Session {
         if let Some(index) = self.index_of(server) {
             self.settle(index, outcome).await;
         }
-        self.close_server_cursor(0, cursor).await;
+        self.close_server_cursor(None, cursor).await;
     }
 
     fn merge_of(&self, job: &Job<'_>, answered: &[Answered]) -> Result<MergeCursor, SqlError> {
@@ -260,10 +256,10 @@ async fn read_opened(
     stream: &mut ResultStream<'_>,
     watch: &mut Watch<'_>,
     budget: &mut Budget,
-) -> Result<(Vec<Vec<u8>>, Opened, Vec<Vec<u8>>), StreamError> {
+) -> Result<(Vec<Vec<u8>>, OpenedAs, Vec<Vec<u8>>), StreamError> {
     let (columns, opened) = stream.cursor(watch).await?;
     let mut rows = Vec::new();
-    while opened == Opened::Rows
+    while opened == OpenedAs::Rows
         && let Next::Row(packet) = stream.next(watch).await?
     {
         let row = stream.payload(packet).to_vec();

@@ -96,6 +96,7 @@ use reply::Rows;
 use state::State;
 use statement_counts::StatementCounts;
 use tally::Tally;
+use tracking::Tracked;
 use transaction::Transaction;
 
 /// A session of an authenticated client.
@@ -136,7 +137,7 @@ pub struct Session {
     /// The last answer was an error.
     failed: bool,
     /// Session state changes that go with the next OK of Geogate's own.
-    tracked: Vec<u8>,
+    tracked: Tracked,
     /// Whether the client asked for the mark that some state has changed.
     state_marks: StateMarks,
     /// The form of rows that Geogate makes.
@@ -189,6 +190,7 @@ impl Session {
         login: Login,
     ) -> Self {
         let names = Names::utf8mb4();
+        let tracked = Tracked::new(client.capabilities);
         let settings = Arc::new(services.first_settings(names.clone()));
         let connection_id = registered.control().id;
         let statements_max = services.limits.client_statements_max;
@@ -219,7 +221,7 @@ impl Session {
             more_follows: false,
             rest: Vec::new(),
             failed: false,
-            tracked: Vec::new(),
+            tracked,
             state_marks: StateMarks::Dropped,
             rows: Rows::Text,
             diagnosed: Diagnosed::default(),

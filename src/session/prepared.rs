@@ -172,6 +172,11 @@ impl Prepared {
         self.by_id.get_mut(&id)
     }
 
+    /// The text of a statement, which keeps what servers have prepared for it.
+    pub(super) fn owner(&self, id: u32) -> Option<Owner> {
+        self.get(id).map(Statement::text)
+    }
+
     /// What a statement is, and what it uses.
     fn meaning(&self, id: u32) -> (StatementKind, Features) {
         let meaning = |statement: &Statement| (statement.kind, statement.features);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::backend::{Connection, Failure, Need, Several};
 use crate::error::{SqlError, catalog};
 use crate::executor::registry;
-use crate::executor::relay::AnswerEnd;
+use crate::executor::relay::{AnswerEnd, Client};
 use crate::geo;
 use crate::net::Packet;
 use crate::observe::Route;
@@ -46,6 +46,17 @@ pub(super) struct Execution {
     pub(super) text: Arc<[u8]>,
     /// The server statement that it needs.
     pub(super) need: Need,
+}
+
+impl Request {
+    /// The text of the statement.
+    pub(super) fn text<'a>(&'a self, client: &'a Client) -> &'a [u8] {
+        match self {
+            Self::Packet(packet) => client.text(*packet),
+            Self::Payload(payload) => &payload[1..],
+            Self::Execution(execution) => &execution.text,
+        }
+    }
 }
 
 /// ER_OPTION_PREVENTS_STATEMENT (`read_only`) and ER_READ_ONLY_MODE.
@@ -96,10 +107,10 @@ impl Session {
         self.go_to_counts(features);
         self.go_to_names(kind);
         if features.contains(Features::LAST_VALUE) {
-            let text = self.text(&request).to_vec();
+            let text = request.text(&self.client).to_vec();
             self.go_to_last_values(&text).await?;
         }
-        if changes_own_account(self.text(&request), self.state.lex_mode, &self.scan) {
+        if changes_own_account(request.text(&self.client), self.state.lex_mode, &self.scan) {
             return Err(catalog::OWN_ACCOUNT.error().into());
         }
         let source = match &request {
@@ -112,7 +123,7 @@ impl Session {
             self.pending.get_or_insert_default().explains_change = true;
         }
         if kind == StatementKind::Kill || kind == StatementKind::Set {
-            let text = self.text(&request).to_vec();
+            let text = request.text(&self.client).to_vec();
             if let Some(filled) = self.filled(&text, features).await {
                 self.client.drop_command();
                 if self.scan.run(&filled, self.state.lex_mode).is_ok() {
@@ -131,7 +142,7 @@ impl Session {
         kind: StatementKind,
         features: Features,
     ) -> Ran {
-        let text = self.text(&request);
+        let text = request.text(&self.client);
         let asks = features.contains(Features::SYSTEM_VARIABLE) && asks_for_warnings(text);
         let about_session = control::parse(text, self.state.lex_mode, &self.scan);
         if let Ok(Some(control)) = about_session {
@@ -162,14 +173,14 @@ impl Session {
         match control {
             Control::Transaction(mut statement) => {
                 if let Some(savepoint) = statement.savepoint_mut() {
-                    self.read_savepoint(savepoint, self.text(request))?;
+                    self.read_savepoint(savepoint, request.text(&self.client))?;
                 }
                 self.client.drop_command();
                 self.transaction_statement(statement).await.map(Way::Answered)
             }
             Control::Set(set) => self.set(request, &set).await.map(Way::Answered),
             Control::Use(_) => {
-                let text = self.text(request).to_vec();
+                let text = request.text(&self.client).to_vec();
                 self.client.drop_command();
                 let name = use_target::argument(&text, self.state.lex_mode, &self.scan);
                 let command = [&[code::QUERY], &text[..]].concat();
@@ -220,7 +231,7 @@ impl Session {
             return self.route_statement(request, kind, features).await;
         };
         self.tally.query.route = Route::PassThrough;
-        let hints = self.hints(self.text(&request), features)?;
+        let hints = self.hints(request.text(&self.client), features)?;
         let access = geo::access(kind, features);
         let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
         let (index, outcome) = loop {
@@ -253,7 +264,7 @@ impl Session {
     async fn allow_several(&mut self, index: Index, request: &Request) -> Result<(), Failure> {
         if !self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS)
             || !(self.scan.is_program() || self.state.oracle_mode)
-            || !self.text(request).contains(&b';')
+            || !request.text(&self.client).contains(&b';')
         {
             // All other commands have been taken apart.
             return Ok(());
@@ -288,7 +299,7 @@ impl Session {
                 }
             }
         }
-        let text = self.text(&request).to_vec();
+        let text = request.text(&self.client).to_vec();
         self.client.drop_command();
         let mut scan = std::mem::take(&mut self.scan);
         // Prepared statements come with a scan of their own; this one is of this text.
@@ -354,15 +365,6 @@ impl Session {
             self.stored_programs_changed().await;
         }
         self.columns_may_have_changed(kind).await;
-    }
-
-    /// The text of a COM_QUERY.
-    pub(super) fn text<'a>(&'a self, request: &'a Request) -> &'a [u8] {
-        match request {
-            Request::Packet(packet) => self.client.text(*packet),
-            Request::Payload(payload) => &payload[1..],
-            Request::Execution(execution) => &execution.text,
-        }
     }
 
     /// Reads the name of a savepoint, which servers compare in UTF-8, in the client's charset.

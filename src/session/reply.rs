@@ -18,7 +18,7 @@ use crate::wire::row_text::put_text_row;
 use crate::wire::status::StatusFlags;
 
 use super::Session;
-use super::answer::{Answer, Done, End, FoundRows, Leaves, Ran, Stop, Table};
+use super::answer::{Answer, Done, End, FoundRows, Leaves, Opened, Ran, Stop, Table};
 use super::character_sets::CharacterSets;
 use super::cursors::Cursor;
 use super::transaction::Transaction;
@@ -214,6 +214,10 @@ impl Session {
                 self.leave_diagnostics(done.leaves);
             }
             Answer::Rows(table) => self.write_table(*table),
+            Answer::Opened(opened) => {
+                self.diagnosed.clear();
+                self.write_opened(*opened);
+            }
             Answer::Framed(packets) => self.client.framed.out.extend_from_slice(&packets),
         }
     }
@@ -244,16 +248,16 @@ impl Session {
 
     fn write_ok(&mut self, ok: &OkPacket<'_>) {
         let capabilities = self.client.capabilities;
-        let ok = OkPacket { session_state: &self.tracked, ..*ok };
+        let ok = OkPacket { session_state: &self.tracked.entries, ..*ok };
         build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
             ok.encode(out, OkHeader::Statement, capabilities);
         });
-        self.tracked.clear();
+        self.tracked.entries.clear();
     }
 
     /// Puts an error into the output buffer.
     fn write_error(&mut self, error: &SqlError) {
-        self.tracked.clear();
+        self.tracked.entries.clear();
         let capabilities = self.client.capabilities;
         build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
             let message = &*self.state.character_sets.message(error);
@@ -321,12 +325,23 @@ impl Session {
             definition.encode(&mut payload, self.client.capabilities);
             payload
         });
-        let definitions: Vec<Vec<u8>> = definitions.collect();
+        let opened = Opened {
+            id,
+            cursor: Cursor::Kept(kept),
+            columns: definitions.collect(),
+            definitions: self.state.settings.definitions(),
+        };
+        self.write_opened(opened);
+    }
+
+    /// Keeps a cursor for its statement, and puts its columns into the output buffer.
+    fn write_opened(&mut self, opened: Opened) {
+        let Opened { id, cursor, columns, definitions } = opened;
         if let Some(statement) = self.prepared.get_mut(id) {
-            statement.cursor = Some(Cursor::Kept(kept));
+            statement.cursor = Some(cursor);
         }
         self.state.row_count = -1;
-        self.write_columns(&definitions, self.state.settings.definitions());
+        self.write_columns(&columns, definitions);
     }
 
     /// How text columns of this session's answers are described.

@@ -276,7 +276,7 @@ impl Session {
     /// Runs a statement of Geogate's own text.
     async fn text_statement(&mut self, request: Request) -> Ran {
         let mut scan = std::mem::take(&mut self.scan);
-        let understood = scan.run(self.text(&request), self.state.lex_mode).is_ok();
+        let understood = scan.run(request.text(&self.client), self.state.lex_mode).is_ok();
         self.scan = scan;
         self.statement(request, understood).await
     }

@@ -55,7 +55,7 @@ impl Session {
     pub(super) async fn several_statements(&mut self, packet: Packet, split: Split) -> Ran {
         let request = Request::Packet(packet);
         if let Split::First { end } = split
-            && self.ends_in_comments(&self.text(&request)[end + 1..])
+            && self.ends_in_comments(&request.text(&self.client)[end + 1..])
             && !self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS)
         {
             return self.statement(request, true).await;
@@ -64,7 +64,7 @@ impl Session {
         if !asked_for || split == Split::Nothing || self.state.oracle_mode {
             return self.one_for_the_server(request).await;
         }
-        let text = trimmed(self.text(&request)).to_vec();
+        let text = trimmed(request.text(&self.client)).to_vec();
         self.client.drop_command();
         let mut rest = &text[..];
         loop {
@@ -115,7 +115,8 @@ impl Session {
     async fn one_for_the_server(&mut self, request: Request) -> Ran {
         if self.services.topology().single_server().is_none() {
             let end = self.scan.end() as usize;
-            let near = String::from_utf8_lossy(self.text(&request).get(end..).unwrap_or_default());
+            let near =
+                String::from_utf8_lossy(request.text(&self.client).get(end..).unwrap_or_default());
             let what = format!("more than one statement near '{near}'");
             return Err(catalog::SYNTAX.with(&[&what]).into());
         }

@@ -54,7 +54,7 @@ const SOCKET: &[u8] = b"socket";
 impl Session {
     /// SHOW STATUS, SHOW PROCESSLIST or SHOW VARIABLES.
     pub(super) async fn show_sessions(&mut self, request: &Request, show: &Show) -> Ran {
-        let text = self.text(request).to_vec();
+        let text = request.text(&self.client).to_vec();
         self.client.drop_command();
         let answer = self.ask_any(&text).await?;
         let rows = match show.kind {

@@ -48,7 +48,7 @@ impl Session {
             };
             return Ok(Way::Servers(kind, self.scan.features()));
         }
-        let text = self.text(request).to_vec();
+        let text = request.text(&self.client).to_vec();
         self.client.drop_command();
         match statement {
             TableLocks::Unlock => self.end_table_locks().await?,

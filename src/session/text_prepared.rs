@@ -61,7 +61,7 @@ const ONCE: &str = "`_geogate`";
 impl Session {
     /// PREPARE, EXECUTE, EXECUTE IMMEDIATE and DEALLOCATE PREPARE.
     pub(super) async fn text_prepared(&mut self, request: &Request, statement: Prepared) -> Went {
-        let command = self.text(request).to_vec();
+        let command = request.text(&self.client).to_vec();
         self.client.drop_command();
         // What an EXECUTE leaves behind is told by the text that it runs.
         self.pending = None;

@@ -25,29 +25,40 @@ const BEGUN: &[u8] = b"T_______";
 /// The state outside of a transaction.
 const NONE: &[u8] = b"________";
 
-impl Session {
-    fn tracks(&self) -> bool {
-        self.client.capabilities.contains(Capabilities::SESSION_TRACK)
-    }
+/// Session state changes that go with the next OK of Geogate's own.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    /// Whether the client tracks any.
+    wanted: bool,
+    pub(super) entries: Vec<u8>,
+}
 
+impl Tracked {
+    /// For a client that can do this.
+    pub(super) fn new(client: Capabilities) -> Self {
+        Self { wanted: client.contains(Capabilities::SESSION_TRACK), entries: Vec::new() }
+    }
+}
+
+impl Session {
     /// A keyspace is in use that no server was told of.
     pub(super) fn track_schema(&mut self, name: &[u8]) {
         let setting = self.state.settings.get("session_track_schema");
-        if self.tracks() && setting.is_none_or(super::assignment::is_on) {
-            SessionChange::Schema(name).encode(&mut self.tracked);
+        if self.tracked.wanted && setting.is_none_or(super::assignment::is_on) {
+            SessionChange::Schema(name).encode(&mut self.tracked.entries);
         }
     }
 
     /// A transaction was begun or has ended here.
     pub(super) fn track_transaction(&mut self) {
-        if self.tracks() && self.transaction_info() != TransactionInfo::Off {
+        if self.tracked.wanted && self.transaction_info() != TransactionInfo::Off {
             self.tell_transaction();
         }
     }
 
     /// The same by BEGIN, or after it: MySQL tells this to whoever tracks anything at all.
     pub(super) fn track_begun_transaction(&mut self) {
-        if self.tracks() && self.services.product() == Product::MySql {
+        if self.tracked.wanted && self.services.product() == Product::MySql {
             self.tell_transaction();
         } else {
             self.track_transaction();
@@ -57,17 +68,18 @@ impl Session {
     fn tell_transaction(&mut self) {
         let open = matches!(self.transaction, Transaction::Open(_));
         let told = if open { BEGUN } else { NONE };
-        SessionChange::TransactionState(told).encode(&mut self.tracked);
+        SessionChange::TransactionState(told).encode(&mut self.tracked.entries);
         self.track_characteristics();
     }
 
     /// The statements that would begin a transaction like the present or the next one have changed.
     pub(super) fn track_characteristics(&mut self) {
-        if !self.tracks() || self.transaction_info() != TransactionInfo::Characteristics {
+        if !self.tracked.wanted || self.transaction_info() != TransactionInfo::Characteristics {
             return;
         }
         let characteristics = self.transaction.characteristics();
-        SessionChange::TransactionCharacteristics(&characteristics).encode(&mut self.tracked);
+        SessionChange::TransactionCharacteristics(&characteristics)
+            .encode(&mut self.tracked.entries);
     }
 
     fn transaction_info(&self) -> TransactionInfo {
@@ -83,13 +95,13 @@ impl Session {
     /// Collects what a server told with the answer to a statement of Geogate's own that stands for
     /// one of the client's: GTIDs and variables, but not transactions, which are told above.
     pub(super) fn collect_tracked(&mut self, index: Index) {
-        if !self.tracks() {
+        if !self.tracked.wanted {
             return;
         }
         let Some(attached) = self.attached.get(index) else { return };
         for change in attached.lease.session_changes().flatten() {
             if matches!(change, SessionChange::Gtids(_) | SessionChange::SystemVariable { .. }) {
-                change.encode(&mut self.tracked);
+                change.encode(&mut self.tracked.entries);
             }
         }
     }

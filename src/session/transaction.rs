@@ -15,7 +15,7 @@ use crate::topology::Role;
 use crate::wire::scanner::Expect;
 
 use super::Session;
-use super::answer::{Answer, Ran};
+use super::answer::{Answer, Ran, Stop};
 use super::assignment::is_on;
 use super::attached::Index;
 use super::hold::Hold;

@@ -36,7 +36,7 @@ const NOT_PREPARED: u16 = 1295;
 impl Session {
     /// SET.
     pub(super) async fn set(&mut self, request: &Request, set: &Set) -> Ran {
-        let text = self.text(request).to_vec();
+        let text = request.text(&self.client).to_vec();
         if let Some(result) = self.set_here(set) {
             result?;
             return Ok(Answer::ok(0));
