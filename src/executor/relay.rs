@@ -21,7 +21,7 @@ use crate::wire::capability::Capabilities;
 use crate::wire::err::ErrPacket;
 use crate::wire::ok::{OkHeader, OkPacket};
 use crate::wire::packet::build_packet;
-use crate::wire::query_attributes::text_start;
+use crate::wire::query_attributes::{QueryAttributes, text_start};
 use crate::wire::scanner::{MoreResults, Outcome, Rewrite, Scan};
 use crate::wire::session_track::SessionChange;
 use crate::wire::status::StatusFlags;
@@ -35,11 +35,53 @@ pub struct Client {
     pub capabilities: Capabilities,
     /// Its command that runs, as long as that stands in the read buffer.
     pub command: Option<Packet>,
+    /// What it sent along with the command that runs.
+    pub attributes: QueryAttributes,
     /// It closed its side; nothing more can be told to it.
     pub gone: bool,
+    /// Sequence id of the next packet to it.
+    pub sequence: u8,
+    /// Another answer to the same command follows.
+    pub more_follows: bool,
+    /// The beginning of what follows the statement in its command.
+    pub rest: Vec<u8>,
+    /// Its last answer was an error.
+    pub failed: bool,
+    /// Whether it asked for the mark that some state has changed.
+    pub state_marks: StateMarks,
+    /// The form of rows that Geogate makes for the command that runs.
+    pub rows: Rows,
+}
+
+/// The form of the rows that Geogate makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// For COM_QUERY.
+    Text,
+    /// For COM_STMT_EXECUTE.
+    Binary,
+    /// For the cursor of this statement of the client.
+    Cursor(u32),
 }
 
 impl Client {
+    /// A client that has just logged in and can do this.
+    pub fn new(framed: Framed, capabilities: Capabilities) -> Self {
+        Self {
+            framed,
+            capabilities,
+            command: None,
+            attributes: QueryAttributes::default(),
+            gone: false,
+            sequence: 0,
+            more_follows: false,
+            rest: Vec::new(),
+            failed: false,
+            state_marks: StateMarks::Dropped,
+            rows: Rows::Text,
+        }
+    }
+
     /// What idle timeout holds for it.
     pub fn manner(&self) -> Manner {
         let interactive = self.capabilities.contains(Capabilities::INTERACTIVE);
@@ -103,17 +145,11 @@ pub enum Forwarded {
 
 /// How an answer fits into what the client expects.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Place<'a> {
+pub struct Fit {
     /// Added to every sequence id: answers before this one to the same command.
     pub sequence_offset: u8,
     /// Another answer to the same command follows.
     pub more_follows: bool,
-    /// Status flags to be shown as set: what the session knows and this server does not.
-    pub status: StatusFlags,
-    /// Whether the client sees the mark that some state has changed.
-    pub state_marks: StateMarks,
-    /// What stands behind the statement in the client's command.
-    pub rest: &'a [u8],
     /// When the client gets to see that the answer ended.
     pub end: AnswerEnd,
 }
@@ -139,7 +175,7 @@ pub enum StateMarks {
     Passed,
 }
 
-impl Place<'_> {
+impl Fit {
     /// Whether the bytes can go as they are.
     fn is_verbatim(self) -> bool {
         self.sequence_offset == 0 && !self.more_follows
@@ -158,12 +194,12 @@ pub async fn relay(
     client: &mut Client,
     connection: &mut Connection,
     control: &Control,
-    place: Place<'_>,
+    fit: Fit,
     on_interrupt: impl Fn(&mut Connection),
 ) -> Result<Outcome, RelayError> {
     let forwarded = Forwarded::Nothing;
     let mut answer =
-        Answer { client, connection, control, place, forwarded, held: 0, interrupted: false };
+        Answer { client, connection, control, fit, forwarded, held: 0, interrupted: false };
     let relayed = answer.forward_all(&on_interrupt).await;
     match relayed {
         Ok(_) => connection.note_answered(),
@@ -182,7 +218,7 @@ struct Answer<'a> {
     client: &'a mut Client,
     connection: &'a mut Connection,
     control: &'a Control,
-    place: Place<'a>,
+    fit: Fit,
     forwarded: Forwarded,
     /// Bytes at the front of the read buffer that were scanned but are held back.
     held: usize,
@@ -265,7 +301,7 @@ impl Answer<'_> {
     /// client's file.
     async fn forward_file(&mut self, end: usize) -> Result<(), RelayError> {
         let (framed, scanner) = self.connection.relay_parts();
-        let first_sequence = scanner.next_seq().wrapping_add(self.place.sequence_offset);
+        let first_sequence = scanner.next_seq().wrapping_add(self.fit.sequence_offset);
         let write = self.client.framed.write_all(&framed.buffered()[..end]);
         let delivered = deliver(write, self.control).await;
         framed.consume(end);
@@ -280,13 +316,13 @@ impl Answer<'_> {
             client: self.client,
             connection: self.connection,
             control: self.control,
-            sequence_offset: self.place.sequence_offset,
+            sequence_offset: self.fit.sequence_offset,
         };
         match file.forward(first_sequence).await {
             Ok(next_sequence) => {
                 let (_, scanner) = self.connection.relay_parts();
                 scanner.after_local_infile(next_sequence);
-                let next_sequence = next_sequence.wrapping_add(self.place.sequence_offset);
+                let next_sequence = next_sequence.wrapping_add(self.fit.sequence_offset);
                 self.forwarded = Forwarded::File { next_sequence };
                 Ok(())
             }
@@ -304,10 +340,10 @@ impl Answer<'_> {
         let (framed, scanner) = self.connection.relay_parts();
         let chunk = &mut framed.buffered_mut()[self.held..];
         let len = chunk.len();
-        let scanned = if self.place.is_verbatim() {
+        let scanned = if self.fit.is_verbatim() {
             scanner.feed(chunk)
         } else {
-            scanner.feed_rewriting(chunk, self.place.rewrite())
+            scanner.feed_rewriting(chunk, self.fit.rewrite())
         };
         match scanned {
             Ok(Scan::NeedMore) => Ok(Scanned::Part(self.held + len)),
@@ -361,7 +397,7 @@ impl Answer<'_> {
     /// Forwards the first `end` bytes, which end the answer. A client that leaves now has had its
     /// statement done.
     async fn forward_end(&mut self, end: usize) -> Result<(), RelayError> {
-        match self.forward_changed(end, self.place.end).await {
+        match self.forward_changed(end, self.fit.end).await {
             Delivered::Yes => Ok(()),
             Delivered::ClientGone => {
                 self.client.gone = true;
@@ -373,7 +409,7 @@ impl Answer<'_> {
 
     /// Forwards the first `end` bytes, the last packet of them as this client must see it.
     async fn forward_changed(&mut self, end: usize, answer_end: AnswerEnd) -> Delivered {
-        let changed = changed_end(self.client, self.connection, self.place);
+        let changed = changed_end(self.client, self.connection, self.fit);
         let (framed, _) = self.connection.relay_parts();
         let delivered = match (changed, answer_end) {
             (None, AnswerEnd::Forwarded) => {
@@ -461,19 +497,15 @@ struct Changed {
 }
 
 /// Writes the last packet as this client must see it, if that differs from what the server sent.
-fn changed_end(
-    client: &mut Client,
-    connection: &mut Connection,
-    place: Place<'_>,
-) -> Option<Changed> {
+fn changed_end(client: &mut Client, connection: &mut Connection, fit: Fit) -> Option<Changed> {
     let (server, product) = (connection.capabilities(), connection.kind().product);
     let (_, scanner) = connection.relay_parts();
     let payload = scanner.last_payload();
-    let sequence = scanner.next_seq().wrapping_sub(1).wrapping_add(place.sequence_offset);
+    let sequence = scanner.next_seq().wrapping_sub(1).wrapping_add(fit.sequence_offset);
     let outcome = scanner.outcome();
     if outcome.is_error() {
         let error = ErrPacket::parse(payload).ok()?;
-        let message = near::with_rest(&error, place.rest, product)?;
+        let message = near::with_rest(&error, &client.rest, product)?;
         let error = ErrPacket { message: &message, ..error };
         let mut sequence = sequence;
         build_packet(&mut client.framed.out, &mut sequence, |out| {
@@ -490,7 +522,7 @@ fn changed_end(
     let told;
     let as_sent = if !client.capabilities.contains(Capabilities::SESSION_TRACK) {
         ok.session_state.is_empty()
-    } else if place.state_marks == StateMarks::Dropped
+    } else if client.state_marks == StateMarks::Dropped
         && let Some(rest) = without_state_marks(&ok)
     {
         told = rest;
@@ -499,11 +531,10 @@ fn changed_end(
     } else {
         true
     };
-    if as_sent && ok.status.contains(place.status) {
+    if as_sent {
         return None;
     }
-    ok.status.insert(place.status);
-    if place.more_follows {
+    if fit.more_follows {
         ok.status.insert(StatusFlags::MORE_RESULTS);
     }
     let mut sequence = sequence;

@@ -124,15 +124,14 @@ impl Kept {
 /// Merges the answers of several shards, whose statements have been sent.
 pub async fn merge<B: Bindings>(
     client: &mut Client,
-    sequence: &mut u8,
     control: &Control,
     sources: &mut [Source<'_>],
     job: MergeJob<'_, B>,
     on_interrupt: impl Fn(&mut Connection),
 ) -> Result<Merged, MergeError> {
-    let (begun, first) = (client.framed.out.len(), *sequence);
+    let (begun, first) = (client.framed.out.len(), client.sequence);
     let forwarded = Forwarded::Nothing;
-    let mut run = Run { client, sequence, control, sources, job, rows: 0, forwarded };
+    let mut run = Run { client, control, sources, job, rows: 0, forwarded };
     let failed = match run.all().await {
         Ok(merged) => return Ok(merged),
         Err(failed) => failed,
@@ -161,7 +160,7 @@ pub async fn merge<B: Bindings>(
     if let Err(MergeError::Broken { forwarded: Forwarded::Nothing, .. }) = failed {
         // Another answer can take the place of this one.
         run.client.framed.out.truncate(begun);
-        *run.sequence = first;
+        run.client.sequence = first;
     }
     failed
 }
@@ -181,7 +180,6 @@ impl From<SqlError> for Failed {
 
 struct Run<'r, 'a, 'p, B> {
     client: &'r mut Client,
-    sequence: &'r mut u8,
     control: &'r Control,
     sources: &'r mut [Source<'a>],
     job: MergeJob<'p, B>,
@@ -207,7 +205,7 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
             Some(SourceOrder::Concatenate) | None => self.concatenated(pipeline.as_mut()).await?,
         }
         if let Some(pipeline) = &mut pipeline {
-            let mut sink = RowOut::new(self.client, self.sequence);
+            let mut sink = RowOut::new(self.client);
             pipeline.finish(&mut |row| sink.put(row))?;
             self.rows += sink.rows;
         }
@@ -245,17 +243,18 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
         }
         let (payloads, columns) = first.unwrap_or_default();
         let visible = payloads.len().saturating_sub(hidden);
-        let (out, definitions) = (&mut self.client.framed.out, self.job.definitions);
-        build_packet(out, self.sequence, |out| {
+        let definitions = self.job.definitions;
+        let (out, sequence) = (&mut self.client.framed.out, &mut self.client.sequence);
+        build_packet(out, sequence, |out| {
             ColumnCount::put(out, visible, definitions, self.client.capabilities);
         });
         let described = if definitions == Definitions::Sent { visible } else { 0 };
         for payload in payloads.iter().take(described) {
-            build_packet(out, self.sequence, |out| out.extend_from_slice(payload));
+            build_packet(out, sequence, |out| out.extend_from_slice(payload));
         }
         if !self.client.capabilities.contains(Capabilities::DEPRECATE_EOF) {
             let eof = EofPacket { warnings: 0, status: self.job.status };
-            build_packet(out, self.sequence, |out| eof.encode(out));
+            build_packet(out, sequence, |out| eof.encode(out));
         }
         Ok(Layout { format: self.job.format, columns, hidden })
     }
@@ -266,7 +265,7 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
                 let mut watch = Watch { client: &mut self.client.framed, control: self.control };
                 let next = self.sources[number].next(&mut watch).await;
                 let Some(row) = next.map_err(|error| Failed::Stream(number, error))? else { break };
-                let mut sink = RowOut::new(self.client, self.sequence);
+                let mut sink = RowOut::new(self.client);
                 let payload = self.sources[number].payload(&row);
                 let flow = match pipeline.as_deref_mut() {
                     Some(pipeline) => pipeline.push(payload, &mut |row| sink.put(row))?,
@@ -295,7 +294,7 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
             self.put_head(heads, number).await?;
         }
         while let Some(number) = heads.smallest()? {
-            let mut sink = RowOut::new(self.client, self.sequence);
+            let mut sink = RowOut::new(self.client);
             let row = heads.take(number);
             let flow = match pipeline.as_deref_mut() {
                 Some(pipeline) => pipeline.push(row, &mut |row| sink.put(row))?,
@@ -375,7 +374,7 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
             ..OkPacket::default()
         };
         let capabilities = self.client.capabilities;
-        build_packet(&mut self.client.framed.out, self.sequence, |out| {
+        build_packet(&mut self.client.framed.out, &mut self.client.sequence, |out| {
             end.encode_result_end(out, capabilities);
         });
         self.send().await
@@ -384,7 +383,7 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
     /// An error may stand in the place of a row.
     async fn tell(&mut self, error: &SqlError) -> Result<(), Failed> {
         let capabilities = self.client.capabilities;
-        build_packet(&mut self.client.framed.out, self.sequence, |out| {
+        build_packet(&mut self.client.framed.out, &mut self.client.sequence, |out| {
             ErrPacket::from(error).encode(out, capabilities);
         });
         self.send().await
@@ -438,8 +437,8 @@ struct RowOut<'a> {
 }
 
 impl<'a> RowOut<'a> {
-    fn new(client: &'a mut Client, sequence: &'a mut u8) -> Self {
-        Self { out: &mut client.framed.out, sequence, rows: 0 }
+    fn new(client: &'a mut Client) -> Self {
+        Self { out: &mut client.framed.out, sequence: &mut client.sequence, rows: 0 }
     }
 
     fn put(&mut self, row: &[u8]) {

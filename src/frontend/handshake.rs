@@ -99,7 +99,7 @@ impl Handshake<'_> {
         if let Some(algorithm) = algorithm(agreed, response.zstd_level) {
             framed = framed.compress(algorithm, Arc::clone(&self.policy.codecs), Side::Server);
         }
-        let client = Client { framed, capabilities: agreed, command: None, gone: false };
+        let client = Client::new(framed, agreed);
         self.enter(client, account, &response, Entry { connection_id, nonce, sequence }).await
     }
 

@@ -16,10 +16,15 @@ use crate::wire::capability::Capabilities;
 use crate::wire::scanner::Outcome;
 use crate::wire::status::StatusFlags;
 
-use super::Session;
+use super::connections::Connections;
+use super::cursors;
 use super::diagnostics::Warnings;
 use super::hold::Hold;
+use super::mirror::Mirror;
+use super::prepared::Prepared;
+use super::state::State;
 use super::transaction::Transaction;
+use crate::executor::relay::Client;
 
 /// A server connection in the hands of this session.
 #[derive(Debug)]
@@ -106,11 +111,12 @@ pub(super) const DEADLOCK: u16 = 1213;
 /// The place of a connection in [`Session::attached`].
 pub(super) type Index = usize;
 
-impl Session {
+impl Connections {
     /// A connection to the server of `placement` that agrees with the session: settings, database,
     /// transaction. `database` is the schema on the server.
     pub(super) async fn attach(
         &mut self,
+        client: &mut Client,
         placement: Placement,
         database: &[u8],
         wants_insert_id: bool,
@@ -130,7 +136,7 @@ impl Session {
                 attached.may_have_written |= self.stake >= Stake::Write;
                 index
             }
-            None => self.borrow(placement, database).await?,
+            None => self.borrow(client, placement, database).await?,
         };
         // The only connection of the session knows it by itself.
         let wants_insert_id = wants_insert_id
@@ -144,53 +150,46 @@ impl Session {
             })?;
         }
         let wanted = Aligned {
-            settings: &self.state.settings,
+            settings: &self.mirror.settings,
             database,
-            last_insert_id: wants_insert_id.then_some(self.state.last_insert_id),
+            last_insert_id: wants_insert_id.then_some(self.mirror.last_insert_id),
         };
         let lease = &mut self.attached[index].lease;
         let mut aligned = lease.align(&wanted).await;
-        if aligned.is_ok() && !self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS) {
+        if aligned.is_ok() && !client.capabilities.contains(Capabilities::MULTI_STATEMENTS) {
             aligned = lease.set_several(Several::Refused).await;
         }
         if let Err(failure) = aligned {
             return Err(self.fail(index, failure).await);
         }
         // A connection that could not be made to agree was replaced.
-        self.registered.control().set_thread(lease.thread_id());
+        self.control.set_thread(lease.thread_id());
         self.enroll(index).await?;
         Ok(index)
     }
 
-    /// The same in the session's own database, as the client named it.
-    pub(super) async fn attach_here(
-        &mut self,
-        placement: Placement,
-        wants_insert_id: bool,
-    ) -> Result<Index, SqlError> {
-        let database = std::mem::take(&mut self.state.database);
-        let attached = self.attach(placement, &database, wants_insert_id).await;
-        self.state.database = database;
-        attached
-    }
-
     /// Takes a connection from the pool.
-    async fn borrow(&mut self, placement: Placement, database: &[u8]) -> Result<Index, SqlError> {
+    async fn borrow(
+        &mut self,
+        client: &mut Client,
+        placement: Placement,
+        database: &[u8],
+    ) -> Result<Index, SqlError> {
         // The new connection must have them too.
         if !self.attached.is_empty() {
             self.learn_all_user_variables().await;
         }
         let pool = self.services.pool(placement);
-        let session = self.registered.control().id;
+        let session = self.control.id;
         if let Some(lease) = pool.reclaim_last(self.worker, self.profile, session) {
-            self.registered.control().set_thread(lease.thread_id());
+            self.control.set_thread(lease.thread_id());
             self.attached.push(Attached { resumed: true, ..Attached::new(lease, placement) });
             return self.enter_last();
         }
-        let wanted = Aligned { settings: &self.state.settings, database, last_insert_id: None };
+        let wanted = Aligned { settings: &self.mirror.settings, database, last_insert_id: None };
         let asked = clock::now();
         let checkout = pool.checkout(self.worker, self.profile, &wanted);
-        let checkout = wait_watching(&mut self.client, self.registered.control(), checkout).await;
+        let checkout = wait_watching(client, &self.control, checkout).await;
         let mut lease = match checkout {
             Watched::Done(Ok(lease)) => lease,
             Watched::Done(Err(error)) => {
@@ -201,10 +200,10 @@ impl Session {
             Watched::Interrupted | Watched::ClientGone => return Err(catalog::KILLED.error()),
         };
         lease.note_session(session);
-        self.learn_defaults(&lease);
+        self.mirror.learn_defaults(&lease);
         let waited = clock::now().saturating_duration_since(asked);
         self.services.metrics.record_wait(self.worker, waited);
-        self.registered.control().set_thread(lease.thread_id());
+        self.control.set_thread(lease.thread_id());
         let attached = Attached::new(lease, placement);
         self.last_values.lose(attached.home());
         self.diagnosed.lose(attached.home());
@@ -227,17 +226,6 @@ impl Session {
         Err(catalog::NOT_SENT.with(&[&role, &shard, &Outdated::Ended]))
     }
 
-    /// A session that began before any server was reached begins with what this one gives.
-    fn learn_defaults(&mut self, lease: &Lease) {
-        if self.state.settings.get("sql_mode").is_none()
-            && let Some(defaults) = lease.dialer().defaults()
-        {
-            let mut settings = Settings::clone(&self.state.settings);
-            defaults.enter(&mut settings);
-            self.state.enter_settings(Arc::new(settings));
-        }
-    }
-
     /// Begins the session's transaction on a connection that does not take part yet.
     async fn enroll(&mut self, index: Index) -> Result<(), SqlError> {
         let attached = &mut self.attached[index];
@@ -247,7 +235,7 @@ impl Session {
             Transaction::Broken { .. } => return Ok(()),
             Transaction::Open(_) if attached.enrolled => return Ok(()),
             Transaction::Open(_)
-                if self.state.transaction_mode == TransactionMode::Single
+                if self.mirror.transaction_mode == TransactionMode::Single
                     && self.attached.iter().any(|other| other.enrolled) =>
             {
                 let placement = self.attached[index].placement;
@@ -327,7 +315,7 @@ impl Session {
         if outcome.is_error() {
             // An error packet has no status: whether a transaction is open is as before, and
             // without autocommit the statement may have opened one.
-            attached.in_transaction |= !self.state.autocommit;
+            attached.in_transaction |= !self.mirror.autocommit;
             if outcome.error == Some(DEADLOCK) && (attached.enrolled || attached.in_transaction) {
                 // This server has rolled back; the others must not keep half a transaction.
                 self.rollback_all().await;
@@ -335,7 +323,7 @@ impl Session {
             }
         } else {
             attached.in_transaction = outcome.status.contains(StatusFlags::IN_TRANS);
-            attached.unfinished |= !self.state.autocommit && outcome.affected_rows > 0;
+            attached.unfinished |= !self.mirror.autocommit && outcome.affected_rows > 0;
             if attached.enrolled && !attached.in_transaction {
                 // An implicit commit ended the transaction.
                 attached.enrolled = false;
@@ -377,7 +365,7 @@ impl Session {
         let mut attached = self.attached.swap_remove(index);
         if attached.insert_id_unknown {
             let Ok(id) = insert_id(&mut attached.lease).await else { return };
-            self.state.last_insert_id = id;
+            self.mirror.last_insert_id = id;
             attached.lease.set_last_insert_id(id);
         }
         if attached.one_shot && attached.lease.end_one_shot().await.is_err() {
@@ -406,7 +394,7 @@ impl Session {
             }
             match insert_id(&mut attached.lease).await {
                 Ok(id) => {
-                    self.state.last_insert_id = id;
+                    self.mirror.last_insert_id = id;
                     attached.lease.set_last_insert_id(id);
                     index += 1;
                 }
@@ -426,20 +414,47 @@ impl Session {
             }
         }
     }
+}
 
-    /// Gives all connections back, their transactions rolled back and their state wiped.
-    pub(super) async fn detach_all(&mut self) {
-        self.transaction = Transaction::None { next: None };
-        self.close_cursors().await;
-        let had_holds = self.attached.iter().any(|attached| !attached.holds.is_empty());
-        while let Some(mut attached) = self.attached.pop() {
-            if !attached.is_dirty() || attached.lease.reset().await.is_ok() {
-                attached.lease.release();
-            }
+impl Mirror {
+    /// A session that began before any server was reached begins with what this one gives.
+    fn learn_defaults(&mut self, lease: &Lease) {
+        if self.settings.get("sql_mode").is_none()
+            && let Some(defaults) = lease.dialer().defaults()
+        {
+            let mut settings = Settings::clone(&self.settings);
+            defaults.enter(&mut settings);
+            self.enter_settings(Arc::new(settings));
         }
-        if had_holds {
-            self.publish_holds();
+    }
+}
+
+/// The same in the session's own database, as the client named it.
+pub(super) async fn attach_here(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    placement: Placement,
+    wants_insert_id: bool,
+) -> Result<Index, SqlError> {
+    let database = std::mem::take(&mut state.database);
+    let attached = connections.attach(client, placement, &database, wants_insert_id).await;
+    state.database = database;
+    attached
+}
+
+/// Gives all connections back, their transactions rolled back and their state wiped.
+pub(super) async fn detach_all(connections: &mut Connections, prepared: &mut Prepared) {
+    connections.transaction = Transaction::None { next: None };
+    cursors::close_cursors(connections, prepared).await;
+    let had_holds = connections.attached.iter().any(|attached| !attached.holds.is_empty());
+    while let Some(mut attached) = connections.attached.pop() {
+        if !attached.is_dirty() || attached.lease.reset().await.is_ok() {
+            attached.lease.release();
         }
+    }
+    if had_holds {
+        connections.publish_holds();
     }
 }
 

@@ -12,89 +12,110 @@ use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{BulkExecute, TypesCarried, patch_statement_id};
 
-use super::Session;
 use super::answer::{Answer, Ran, Stop};
 use super::attached::Index;
-use super::hold::Text;
+use super::connections::Connections;
+use super::cursors;
+use super::exchange;
+use super::execute;
+use super::hold;
+use super::prepared::Prepared;
+use super::query;
 use super::run::{malformed, unknown_command};
+use super::state::State;
+use super::tally;
+use crate::executor::relay::Client;
 
-impl Session {
-    /// COM_STMT_BULK_EXECUTE.
-    pub(super) async fn bulk_execute(&mut self, packet: Packet) -> Ran {
-        let agreed = Capabilities::MARIADB_STMT_BULK_OPERATIONS;
-        if !self.client.capabilities.contains(agreed) {
-            return Err(unknown_command(code::STMT_BULK_EXECUTE));
-        }
-        let payload = self.client.framed.payload(packet);
-        let Ok(id) = BulkExecute::statement_id(payload) else {
-            return Err(malformed("COM_STMT_BULK_EXECUTE"));
-        };
-        let id = self.prepared.named_by(id);
-        let Some(statement) = self.prepared.get_mut(id) else {
-            let error = catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"COM_STMT_BULK_EXECUTE"]);
-            return Err(error.into());
-        };
-        let Ok(bulk) = BulkExecute::parse(payload, statement.params, &mut statement.bound) else {
-            let error = catalog::WRONG_PARAMETERS.with(&[&"COM_STMT_BULK_EXECUTE"]);
-            return Err(error.into());
-        };
-        let (kind, features) = (statement.kind, statement.features);
-        if self.services.topology().single_server().is_none() {
-            let what = "COM_STMT_BULK_EXECUTE over several servers";
-            return Err(catalog::UNSUPPORTED
-                .advising(&[&what], "execute the statement once for each row")
-                .into());
-        }
-        self.close_cursor(id).await;
-        self.drop_held().await;
-        self.note_pending(kind, features, Text::Prepared(id));
-        self.begin_tally(kind);
-        self.tally.query.route = Route::PassThrough;
-        let ran = self.bulk_on_server(id, packet, bulk).await;
-        if let Ok((index, outcome)) = &ran {
-            self.after_statement(*index, kind, features, outcome).await;
-        }
-        self.end_tally();
-        ran.map(|_| Answer::Sent)
+/// COM_STMT_BULK_EXECUTE.
+pub(super) async fn bulk_execute(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    packet: Packet,
+) -> Ran {
+    let agreed = Capabilities::MARIADB_STMT_BULK_OPERATIONS;
+    if !client.capabilities.contains(agreed) {
+        return Err(unknown_command(code::STMT_BULK_EXECUTE));
     }
+    let payload = client.framed.payload(packet);
+    let Ok(id) = BulkExecute::statement_id(payload) else {
+        return Err(malformed("COM_STMT_BULK_EXECUTE"));
+    };
+    let id = prepared.named_by(id);
+    let Some(statement) = prepared.get_mut(id) else {
+        let error = catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"COM_STMT_BULK_EXECUTE"]);
+        return Err(error.into());
+    };
+    let Ok(bulk) = BulkExecute::parse(payload, statement.params, &mut statement.bound) else {
+        let error = catalog::WRONG_PARAMETERS.with(&[&"COM_STMT_BULK_EXECUTE"]);
+        return Err(error.into());
+    };
+    let (kind, features) = (statement.kind, statement.features);
+    if connections.mode.is_several() {
+        let what = "COM_STMT_BULK_EXECUTE over several servers";
+        return Err(catalog::UNSUPPORTED
+            .advising(&[&what], "execute the statement once for each row")
+            .into());
+    }
+    cursors::close_cursor(connections, prepared, id).await;
+    connections.drop_held().await;
+    let read = prepared.read(id, connections.mirror.lex_mode);
+    hold::note_pending(connections, &state.database, kind, features, read);
+    tally::begin_tally(connections, state, kind);
+    state.tally.query.route = Route::PassThrough;
+    let ran = bulk_on_server(client, connections, state, prepared, id, packet, bulk).await;
+    if let Ok((index, outcome)) = &ran {
+        query::after_statement(connections, state, *index, kind, features, outcome).await;
+    }
+    tally::end_tally(connections, state);
+    ran.map(|_| Answer::Sent)
+}
 
-    async fn bulk_on_server(
-        &mut self,
-        id: u32,
-        packet: Packet,
-        bulk: BulkExecute,
-    ) -> Result<(Index, Outcome), Stop> {
-        let (index, handle) = self.attach_for_execute(id, None, false).await?;
-        match self.send_bulk(index, id, handle.id(), packet, bulk).await {
-            Ok(first_sequence) => Ok((index, self.relay_answer(index, first_sequence).await?)),
-            Err(failure) => Err(self.lose(index, &failure).into()),
+async fn bulk_on_server(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    id: u32,
+    packet: Packet,
+    bulk: BulkExecute,
+) -> Result<(Index, Outcome), Stop> {
+    let (index, handle) =
+        execute::attach_for_execute(client, connections, state, prepared, id, None, false).await?;
+    match send_bulk(client, connections, prepared, index, id, handle.id(), packet, bulk).await {
+        Ok(first_sequence) => {
+            Ok((index, exchange::relay_answer(client, connections, index, first_sequence).await?))
         }
+        Err(failure) => Err(connections.lose(index, &failure).into()),
     }
+}
 
-    async fn send_bulk(
-        &mut self,
-        index: Index,
-        id: u32,
-        server_id: u32,
-        packet: Packet,
-        bulk: BulkExecute,
-    ) -> Result<u8, Failure> {
-        let lease = &mut self.attached[index].lease;
-        let payload = self.client.framed.payload_mut(packet);
-        let mut sent = packet.len;
-        if bulk.types() == TypesCarried::Yes && packet.len < MAX_PAYLOAD {
-            patch_statement_id(payload, server_id)?;
-            lease.send(self.client.framed.framed(packet)).await?;
-        } else {
-            let mut changed = Vec::with_capacity(payload.len() + 64);
-            let bound = self.prepared.get(id).map_or(&[][..], |statement| &statement.bound);
-            bulk.encode(&mut changed, server_id, payload, bound);
-            lease.send_payload(&changed).await?;
-            sent = changed.len();
-        }
-        let first_sequence = first_answer_sequence(sent);
-        lease.expect(Expect::Query, first_sequence);
-        self.client.drop_command();
-        Ok(first_sequence)
+async fn send_bulk(
+    client: &mut Client,
+    connections: &mut Connections,
+    prepared: &Prepared,
+    index: Index,
+    id: u32,
+    server_id: u32,
+    packet: Packet,
+    bulk: BulkExecute,
+) -> Result<u8, Failure> {
+    let lease = &mut connections.attached[index].lease;
+    let payload = client.framed.payload_mut(packet);
+    let mut sent = packet.len;
+    if bulk.types() == TypesCarried::Yes && packet.len < MAX_PAYLOAD {
+        patch_statement_id(payload, server_id)?;
+        lease.send(client.framed.framed(packet)).await?;
+    } else {
+        let mut changed = Vec::with_capacity(payload.len() + 64);
+        let bound = prepared.get(id).map_or(&[][..], |statement| &statement.bound);
+        bulk.encode(&mut changed, server_id, payload, bound);
+        lease.send_payload(&changed).await?;
+        sent = changed.len();
     }
+    let first_sequence = first_answer_sequence(sent);
+    lease.expect(Expect::Query, first_sequence);
+    client.drop_command();
+    Ok(first_sequence)
 }

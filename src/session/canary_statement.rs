@@ -8,8 +8,9 @@ use crate::sql::control::set::{Scope, Set, SetItem, SetValue};
 use crate::sql::control::show::{Show, ShowKind};
 use crate::sql::value::Value;
 
-use super::Session;
+use super::Services;
 use super::show_vschema::{self, Listing};
+use super::state::State;
 
 /// What a SET is about, if it is about the VSchema in service.
 #[derive(Clone, Copy, Debug)]
@@ -35,90 +36,97 @@ impl<'a> GenerationSetting<'a> {
     }
 }
 
-impl Session {
-    /// The rows of a SHOW that is about the VSchema in service; `None` for any other.
-    pub(super) fn listing(&mut self, show: &Show) -> Result<Option<Listing>, SqlError> {
-        let listed = matches!(
-            show.kind,
-            ShowKind::VschemaTables
-                | ShowKind::VschemaVindexes
-                | ShowKind::VschemaKeyspaces
-                | ShowKind::VschemaHistory
-                | ShowKind::Canary
+/// The rows of a SHOW that is about the VSchema in service; `None` for any other.
+pub(super) fn listing(
+    services: &Services,
+    state: &mut State,
+    show: &Show,
+) -> Result<Option<Listing>, SqlError> {
+    let listed = matches!(
+        show.kind,
+        ShowKind::VschemaTables
+            | ShowKind::VschemaVindexes
+            | ShowKind::VschemaKeyspaces
+            | ShowKind::VschemaHistory
+            | ShowKind::Canary
+    );
+    if !listed {
+        return Ok(None);
+    }
+    if show.like.is_some() || show.filter.is_some() || show.rest.is_some() {
+        return Err(
+            catalog::UNSUPPORTED.advising(&[&"LIKE and WHERE in this SHOW"], "leave them out")
         );
-        if !listed {
-            return Ok(None);
-        }
-        if show.like.is_some() || show.filter.is_some() || show.rest.is_some() {
-            return Err(
-                catalog::UNSUPPORTED.advising(&[&"LIKE and WHERE in this SHOW"], "leave them out")
-            );
-        }
-        let generation = self.generation.hold(&self.services.serving)?.clone();
-        let vschema = generation.vschema();
-        let named = show.database.as_ref().map(|name| name.text.as_str());
-        let keyspace = named.or(self.state.target.keyspace.as_deref());
-        Ok(Some(match (show.kind, &show.object) {
-            (ShowKind::VschemaTables, _) => show_vschema::tables(vschema, keyspace)?,
-            (ShowKind::VschemaVindexes, Some(table)) => {
-                show_vschema::vindexes_of(vschema, keyspace, &table.text)?
-            }
-            (ShowKind::VschemaVindexes, None) => show_vschema::vindexes(vschema),
-            (ShowKind::VschemaKeyspaces, _) => show_vschema::keyspaces(vschema),
-            (ShowKind::VschemaHistory, _) => {
-                let steward = &self.services.steward;
-                let (status, versions) = (steward.status(), steward.history());
-                let draft = status.draft.as_ref().map(|draft| (draft, steward.path()));
-                show_vschema::history(draft, &versions, status.state.active)
-            }
-            _ => show_vschema::canary(&self.services.serving.load()),
-        }))
     }
+    let generation = state.generation.hold(&services.serving)?.clone();
+    let vschema = generation.vschema();
+    let named = show.database.as_ref().map(|name| name.text.as_str());
+    let keyspace = named.or(state.target.keyspace.as_deref());
+    Ok(Some(match (show.kind, &show.object) {
+        (ShowKind::VschemaTables, _) => show_vschema::tables(vschema, keyspace)?,
+        (ShowKind::VschemaVindexes, Some(table)) => {
+            show_vschema::vindexes_of(vschema, keyspace, &table.text)?
+        }
+        (ShowKind::VschemaVindexes, None) => show_vschema::vindexes(vschema),
+        (ShowKind::VschemaKeyspaces, _) => show_vschema::keyspaces(vschema),
+        (ShowKind::VschemaHistory, _) => {
+            let steward = &services.steward;
+            let (status, versions) = (steward.status(), steward.history());
+            let draft = status.draft.as_ref().map(|draft| (draft, steward.path()));
+            show_vschema::history(draft, &versions, status.state.active)
+        }
+        _ => show_vschema::canary(&services.serving.load()),
+    }))
+}
 
-    /// Does what a [`GenerationSetting`] says.
-    pub(super) fn set_generation(
-        &mut self,
-        setting: GenerationSetting<'_>,
-    ) -> Result<(), SqlError> {
-        match setting {
-            GenerationSetting::Percent(value) => self.set_canary_percent(value),
-            GenerationSetting::Preference(value) => {
-                let preference = match value {
-                    SetValue::Default => Some(Preference::Auto),
-                    SetValue::Word(word) => Preference::parse(word),
-                    SetValue::Literal(Value::Text(text)) => {
-                        std::str::from_utf8(text).ok().and_then(Preference::parse)
-                    }
-                    _ => None,
-                };
-                let wrong = || {
-                    let text = "use 'auto', 'stable' or 'candidate'";
-                    catalog::UNSUPPORTED_SETTING.with(&[&"vschema_generation", &text])
-                };
-                self.generation.prefer(preference.ok_or_else(wrong)?);
-                Ok(())
-            }
+/// Does what a [`GenerationSetting`] says.
+pub(super) fn set_generation(
+    services: &Services,
+    state: &mut State,
+    setting: GenerationSetting<'_>,
+) -> Result<(), SqlError> {
+    match setting {
+        GenerationSetting::Percent(value) => set_canary_percent(services, state, value),
+        GenerationSetting::Preference(value) => {
+            let preference = match value {
+                SetValue::Default => Some(Preference::Auto),
+                SetValue::Word(word) => Preference::parse(word),
+                SetValue::Literal(Value::Text(text)) => {
+                    std::str::from_utf8(text).ok().and_then(Preference::parse)
+                }
+                _ => None,
+            };
+            let wrong = || {
+                let text = "use 'auto', 'stable' or 'candidate'";
+                catalog::UNSUPPORTED_SETTING.with(&[&"vschema_generation", &text])
+            };
+            state.generation.prefer(preference.ok_or_else(wrong)?);
+            Ok(())
         }
     }
+}
 
-    fn set_canary_percent(&mut self, value: &SetValue) -> Result<(), SqlError> {
-        let user = &self.login.user;
-        if !self.services.accounts.is_operator(user) {
-            return Err(catalog::NOT_OPERATOR.with(&[user]));
-        }
-        let text = match value {
-            SetValue::Literal(Value::Int(number)) => number.to_string(),
-            SetValue::Literal(Value::UInt(number)) => number.to_string(),
-            SetValue::Literal(Value::Decimal(text) | Value::Text(text)) => {
-                String::from_utf8_lossy(text).into_owned()
-            }
-            SetValue::Word(word) => word.clone(),
-            _ => String::new(),
-        };
-        let weight = Weight::parse_percent(&text)
-            .map_err(|error| catalog::INVALID_PERCENT.with(&[&error]))?;
-        let actor = Actor { name: format!("user '{user}'"), at: clock::unix_seconds() };
-        let set = self.services.steward.set_weight(weight, &actor);
-        set.map(|_| ()).map_err(|error| catalog::VSCHEMA_CHANGE_REFUSED.with(&[&error]))
+fn set_canary_percent(
+    services: &Services,
+    state: &State,
+    value: &SetValue,
+) -> Result<(), SqlError> {
+    let user = &state.login.user;
+    if !services.accounts.is_operator(user) {
+        return Err(catalog::NOT_OPERATOR.with(&[user]));
     }
+    let text = match value {
+        SetValue::Literal(Value::Int(number)) => number.to_string(),
+        SetValue::Literal(Value::UInt(number)) => number.to_string(),
+        SetValue::Literal(Value::Decimal(text) | Value::Text(text)) => {
+            String::from_utf8_lossy(text).into_owned()
+        }
+        SetValue::Word(word) => word.clone(),
+        _ => String::new(),
+    };
+    let weight =
+        Weight::parse_percent(&text).map_err(|error| catalog::INVALID_PERCENT.with(&[&error]))?;
+    let actor = Actor { name: format!("user '{user}'"), at: clock::unix_seconds() };
+    let set = services.steward.set_weight(weight, &actor);
+    set.map(|_| ()).map_err(|error| catalog::VSCHEMA_CHANGE_REFUSED.with(&[&error]))
 }

@@ -16,6 +16,8 @@ use crate::wire::handshake::ChangeUser;
 use super::Session;
 use super::accounts::{AuthError, Claim, Occasion, Switching};
 use super::answer::{Answer, End, Ran, Stop};
+use super::login_collation;
+use super::run;
 use super::run::{malformed, unknown_command};
 
 /// So many refused changes of a session are let pass.
@@ -26,7 +28,7 @@ const REFUSED_WAIT: Duration = Duration::from_secs(1);
 impl Session {
     /// COM_CHANGE_USER: log in anew on the same connection.
     pub(super) async fn change_user(&mut self, packet: Packet) -> Ran {
-        if self.refused_changes >= REFUSED_MAX {
+        if self.state.refused_changes >= REFUSED_MAX {
             return Err(unknown_command(code::CHANGE_USER));
         }
         let payload = self.client.framed.payload(packet).to_vec();
@@ -39,46 +41,67 @@ impl Session {
             plugin: change.auth_plugin,
             answer: change.auth_data,
             // A host without address is the Unix socket's.
-            address: self.login.host.parse().ok(),
+            address: self.state.login.host.parse().ok(),
             switching: Switching::of(self.client.capabilities),
             occasion: Occasion::ChangeUser,
         };
-        let services = Arc::clone(&self.services);
+        let services = Arc::clone(&self.connections.services);
         let framed = &mut self.client.framed;
-        let nonce = self.login.nonce;
-        let account =
-            match services.accounts.authenticate(framed, &mut self.sequence, nonce, claim).await {
-                Ok(account) => account,
-                Err(AuthError::Refused(error)) => return self.refuse_change(error).await,
-                Err(AuthError::Lost) => return Err(End::Quit.into()),
-            };
+        let nonce = self.state.login.nonce;
+        let account = match services
+            .accounts
+            .authenticate(framed, &mut self.client.sequence, nonce, claim)
+            .await
+        {
+            Ok(account) => account,
+            Err(AuthError::Refused(error)) => return self.refuse_change(error).await,
+            Err(AuthError::Lost) => return Err(End::Quit.into()),
+        };
         if let Err(TooMany { limit }) =
             self.registered.change_user(&account.name, account.connections_max)
         {
             return Err(Stop::fatal(catalog::USER_LIMIT.with(&[&account.name, &limit])));
         }
-        self.login.user = Arc::clone(&account.name);
-        let mut names = self.names.clone();
+        self.state.login.user = Arc::clone(&account.name);
+        let mut names = self.state.names.clone();
         let database = match (change.database, &account.keyspace) {
             (b"", Some(keyspace)) => keyspace.clone().into_bytes(),
             (named, _) => named.to_vec(),
         };
         self.reset_session(Names::utf8mb4(), Vec::new()).await;
         if let Some(collation) = change.collation {
-            names = self.names_of_collation(collation).await.map_err(Stop::fatal)?;
+            names = login_collation::names_of_collation(
+                &mut self.client,
+                &mut self.connections,
+                &self.state,
+                collation,
+            )
+            .await
+            .map_err(Stop::fatal)?;
         }
-        self.enter_names(names);
-        self.login.database.clone_from(&database);
-        self.registered.control().set_database(b"");
-        if database.is_empty() { Ok(Answer::ok(0)) } else { self.enter_database(&database).await }
+        run::enter_names(
+            &self.connections.services,
+            &mut self.client,
+            &mut self.connections.mirror,
+            &mut self.state,
+            names,
+        );
+        self.state.login.database.clone_from(&database);
+        self.connections.control.set_database(b"");
+        if database.is_empty() {
+            Ok(Answer::ok(0))
+        } else {
+            run::enter_database(&mut self.client, &mut self.connections, &mut self.state, &database)
+                .await
+        }
     }
 
     /// The answer to a change of user that failed.
     async fn refuse_change(&mut self, error: SqlError) -> Ran {
-        if !self.services.server_version.contains("MariaDB") {
+        if !self.connections.services.server_version.contains("MariaDB") {
             return Err(Stop::fatal(error));
         }
-        self.refused_changes += 1;
+        self.state.refused_changes += 1;
         tokio::time::sleep(REFUSED_WAIT).await;
         self.reset_keeping_database().await;
         Err(error.into())

@@ -15,10 +15,14 @@ use crate::sql::control::use_target::TargetRole;
 use crate::sql::features::Features;
 use crate::topology::{Role, ServerId, ShardId, Topology};
 
-use super::Session;
+use super::Services;
 use super::attached::Index;
+use super::connections::Connections;
+use super::mirror::Mirror;
 use super::region::Geography;
+use super::state::State;
 use super::transaction::Transaction;
+use crate::executor::relay::Client;
 
 /// What reads promise and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,206 +122,254 @@ impl ReadOptions {
     }
 }
 
-impl Session {
-    /// The options of a statement: those of its hints, else `None` for the session's.
-    pub(super) fn hints(
-        &self,
-        text: &[u8],
-        features: Features,
-    ) -> Result<Option<ReadOptions>, SqlError> {
-        if !features.contains(Features::DIRECTIVE) {
-            return Ok(None);
+/// The options of a statement: those of its hints, else `None` for the session's.
+pub(super) fn hints(
+    services: &Services,
+    mirror: &Mirror,
+    state: &State,
+    text: &[u8],
+    features: Features,
+) -> Result<Option<ReadOptions>, SqlError> {
+    if !features.contains(Features::DIRECTIVE) {
+        return Ok(None);
+    }
+    let options = &state.reading.options;
+    let hinted = options.hinted(text, mirror.lex_mode, &services.geography)?;
+    Ok((hinted != *options).then_some(hinted))
+}
+
+/// The server for a statement on a shard. `hints` are those of [`Session::hints`].
+pub(super) fn place(
+    connections: &mut Connections,
+    state: &mut State,
+    topology: &Topology,
+    shard: ShardId,
+    access: Access,
+    hints: Option<&ReadOptions>,
+) -> Result<Placement, SqlError> {
+    place_except(connections, state, topology, shard, access, hints, None)
+}
+
+/// The level of a statement's reads. Everything in a transaction sees the writes before it.
+pub(super) fn read_level(
+    connections: &Connections,
+    state: &State,
+    hints: Option<&ReadOptions>,
+) -> Consistency {
+    let plain = connections.mirror.autocommit
+        && !connections.in_transaction()
+        && connections.transaction == Transaction::None { next: None };
+    let options = hints.unwrap_or(&state.reading.options);
+    if plain { options.level } else { Consistency::Strong }
+}
+
+/// What is not known of a command is that it may commit.
+pub(super) fn begin_stake(connections: &mut Connections) {
+    connections.stake = Stake::Commit;
+    connections.lost_at = None;
+}
+
+/// What hangs on a statement that is placed now.
+fn note_stake(connections: &mut Connections, state: &State, access: Access) {
+    use crate::observe::Kind;
+    connections.stake = match (access, state.tally.query.kind) {
+        (Access::Read | Access::Describe, _) => Stake::Read,
+        // Nothing that these do outlives the transaction that they are part of.
+        (
+            Access::Write,
+            Kind::Insert | Kind::Update | Kind::Delete | Kind::Replace | Kind::Select,
+        ) => Stake::Write,
+        (Access::Write, _) => Stake::Commit,
+    };
+}
+
+fn place_except(
+    connections: &mut Connections,
+    state: &mut State,
+    topology: &Topology,
+    shard: ShardId,
+    access: Access,
+    hints: Option<&ReadOptions>,
+    except: Option<Placement>,
+) -> Result<Placement, SqlError> {
+    note_stake(connections, state, access);
+    if let Some(placement) = bound(connections, topology, shard, access)? {
+        state.reading.served = Some(placement);
+        return Ok(placement);
+    }
+    let level = read_level(connections, state, hints);
+    let reading = &mut state.reading;
+    reading.salt = reading.salt.wrapping_add(1);
+    let options = hints.unwrap_or(&reading.options);
+    let request = geo::Request {
+        access,
+        level,
+        region: options.region.as_ref(),
+        leaving: options.leaving,
+        target: reading.target,
+        lag_max: connections.services.limits.replica_lag_max(),
+        lag_no_primary_max: connections.services.limits.replica_lag_no_primary_max(),
+        except: except.map(|placement| placement.server()).or(connections.lost_at),
+        // Multiplying spreads the low bits, which decide, over sessions that take turns.
+        salt: reading.salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32,
+    };
+    let placement = geo::place(topology, shard, &request).inspect_err(|error| {
+        if error.origin == Origin::Network {
+            // The reason may have passed already.
+            for server in topology.holders(shard) {
+                connections.services.monitor.recheck(*server);
+            }
         }
-        let options = &self.state.reading.options;
-        let hinted = options.hinted(text, self.state.lex_mode, &self.services.geography)?;
-        Ok((hinted != *options).then_some(hinted))
-    }
-
-    /// The server for a statement on a shard. `hints` are those of [`Session::hints`].
-    pub(super) fn place(
-        &mut self,
-        topology: &Topology,
-        shard: ShardId,
-        access: Access,
-        hints: Option<&ReadOptions>,
-    ) -> Result<Placement, SqlError> {
-        self.place_except(topology, shard, access, hints, None)
-    }
-
-    /// The level of a statement's reads. Everything in a transaction sees the writes before it.
-    pub(super) fn read_level(&self, hints: Option<&ReadOptions>) -> Consistency {
-        let plain = self.state.autocommit
-            && !self.in_transaction()
-            && self.transaction == Transaction::None { next: None };
-        let options = hints.unwrap_or(&self.state.reading.options);
-        if plain { options.level } else { Consistency::Strong }
-    }
-
-    /// What is not known of a command is that it may commit.
-    pub(super) fn begin_stake(&mut self) {
-        self.stake = Stake::Commit;
-        self.lost_at = None;
-    }
-
-    /// What hangs on a statement that is placed now.
-    fn note_stake(&mut self, access: Access) {
-        use crate::observe::Kind;
-        self.stake = match (access, self.tally.query.kind) {
-            (Access::Read | Access::Describe, _) => Stake::Read,
-            // Nothing that these do outlives the transaction that they are part of.
-            (
-                Access::Write,
-                Kind::Insert | Kind::Update | Kind::Delete | Kind::Replace | Kind::Select,
-            ) => Stake::Write,
-            (Access::Write, _) => Stake::Commit,
+    })?;
+    let left = topology.server(placement.server()).region.as_ref() != request.region;
+    if left && access == Access::Read && request.level == Consistency::Eventual {
+        let way = match placement.role() {
+            Role::Primary => Way::EventualToPrimary,
+            Role::Replica => Way::EventualToRegion,
         };
+        connections.services.metrics.record_fallback(connections.worker, way);
     }
+    reading.served = Some(placement);
+    Ok(placement)
+}
 
-    fn place_except(
-        &mut self,
-        topology: &Topology,
-        shard: ShardId,
-        access: Access,
-        hints: Option<&ReadOptions>,
-        except: Option<Placement>,
-    ) -> Result<Placement, SqlError> {
-        self.note_stake(access);
-        if let Some(placement) = self.bound(topology, shard, access)? {
-            self.state.reading.served = Some(placement);
-            return Ok(placement);
+/// The server to which the session is bound on a shard: it takes part in the transaction
+/// there, or holds state of the session. Rows are not written there if it is not the primary
+/// any more.
+fn bound(
+    connections: &Connections,
+    topology: &Topology,
+    shard: ShardId,
+    access: Access,
+) -> Result<Option<Placement>, SqlError> {
+    let on_shard = |a: &&super::attached::Attached| a.placement.shard() == shard;
+    let mut bound = connections.attached.iter().filter(on_shard).filter(|a| a.is_kept());
+    let Some(attached) = bound.next() else { return Ok(None) };
+    if access == Access::Write {
+        if attached.placement.role() == Role::Replica {
+            return Err(catalog::REPLICA_TARGET.with(&[&"replica"]));
         }
-        let level = self.read_level(hints);
-        let reading = &mut self.state.reading;
-        reading.salt = reading.salt.wrapping_add(1);
-        let options = hints.unwrap_or(&reading.options);
+        let writable = geo::writable_primary(topology, shard);
+        if topology.primary(shard) != Some(attached.placement.server()) {
+            return Err(catalog::PRIMARY_MOVED.with(&[&topology.shard_name(shard)]));
+        }
+        if topology.holders(shard).len() > 1 {
+            writable?;
+        }
+    }
+    Ok(Some(attached.placement))
+}
+
+/// Whether a read on the shard may stay in the client's region.
+pub(super) fn is_near(
+    state: &State,
+    topology: &Topology,
+    shard: ShardId,
+    hints: Option<&ReadOptions>,
+) -> bool {
+    let options = hints.unwrap_or(&state.reading.options);
+    let here = |id: &ServerId| topology.server(*id).region == options.region;
+    options.level != Consistency::Strong && topology.holders(shard).iter().any(here)
+}
+
+/// A server for what any holder of the shard can judge: names, syntax, settings. The primary
+/// if it answers.
+pub(super) fn place_anywhere(
+    connections: &Connections,
+    state: &State,
+    topology: &Topology,
+    shard: ShardId,
+) -> Result<Placement, SqlError> {
+    if let Some(placement) = bound(connections, topology, shard, Access::Describe)? {
+        return Ok(placement);
+    }
+    geo::primary(topology, shard).or_else(|error| {
         let request = geo::Request {
-            access,
-            level,
-            region: options.region.as_ref(),
-            leaving: options.leaving,
-            target: reading.target,
-            lag_max: self.services.limits.replica_lag_max(),
-            lag_no_primary_max: self.services.limits.replica_lag_no_primary_max(),
-            except: except.map(|placement| placement.server()).or(self.lost_at),
-            // Multiplying spreads the low bits, which decide, over sessions that take turns.
-            salt: reading.salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32,
+            access: Access::Read,
+            level: Consistency::Eventual,
+            region: state.reading.options.region.as_ref(),
+            leaving: Leaving::Allowed,
+            target: None,
+            lag_max: std::time::Duration::MAX,
+            lag_no_primary_max: std::time::Duration::MAX,
+            except: None,
+            salt: 0,
         };
-        let placement = geo::place(topology, shard, &request).inspect_err(|error| {
-            if error.origin == Origin::Network {
-                // The reason may have passed already.
-                for server in topology.holders(shard) {
-                    self.services.monitor.recheck(*server);
-                }
-            }
-        })?;
-        let left = topology.server(placement.server()).region.as_ref() != request.region;
-        if left && access == Access::Read && request.level == Consistency::Eventual {
-            let way = match placement.role() {
-                Role::Primary => Way::EventualToPrimary,
-                Role::Replica => Way::EventualToRegion,
-            };
-            self.services.metrics.record_fallback(self.worker, way);
-        }
-        reading.served = Some(placement);
-        Ok(placement)
-    }
+        geo::place(topology, shard, &request).map_err(|_| error)
+    })
+}
 
-    /// The server to which the session is bound on a shard: it takes part in the transaction
-    /// there, or holds state of the session. Rows are not written there if it is not the primary
-    /// any more.
-    fn bound(
-        &self,
-        topology: &Topology,
-        shard: ShardId,
-        access: Access,
-    ) -> Result<Option<Placement>, SqlError> {
-        let on_shard = |a: &&super::attached::Attached| a.placement.shard() == shard;
-        let mut bound = self.attached.iter().filter(on_shard).filter(|a| a.is_kept());
-        let Some(attached) = bound.next() else { return Ok(None) };
-        if access == Access::Write {
-            if attached.placement.role() == Role::Replica {
-                return Err(catalog::REPLICA_TARGET.with(&[&"replica"]));
-            }
-            let writable = geo::writable_primary(topology, shard);
-            if topology.primary(shard) != Some(attached.placement.server()) {
-                return Err(catalog::PRIMARY_MOVED.with(&[&topology.shard_name(shard)]));
-            }
-            if topology.holders(shard).len() > 1 {
-                writable?;
-            }
-        }
-        Ok(Some(attached.placement))
+/// Places a statement and attaches a connection. A read that finds its server gone is placed
+/// once more: nothing of it was sent.
+pub(super) async fn attach_placed(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    shard: ShardId,
+    access: Access,
+    hints: Option<&ReadOptions>,
+    database: &[u8],
+    wants_insert_id: bool,
+) -> Result<Index, SqlError> {
+    let topology = connections.services.topology();
+    let placement = place(connections, state, &topology, shard, access, hints)?;
+    drop(topology);
+    let error = match connections.attach(client, placement, database, wants_insert_id).await {
+        Ok(index) => return Ok(index),
+        Err(error) => error,
+    };
+    let is = |entry: catalog::Entry| error.id == Some(entry.id);
+    let may_be_elsewhere = is(catalog::NOT_SENT)
+        || access != Access::Write && (is(catalog::SERVER_UNREACHABLE) || is(catalog::SERVER_GONE));
+    if !may_be_elsewhere {
+        return Err(error);
     }
+    // The servers may have been seen in another state since.
+    let topology = connections.services.topology().clone();
+    match place_except(connections, state, &topology, shard, access, hints, Some(placement)) {
+        Ok(other) if other != placement => {
+            connections.attach(client, other, database, wants_insert_id).await
+        }
+        _ => Err(error),
+    }
+}
 
-    /// Whether a read on the shard may stay in the client's region.
-    pub(super) fn is_near(
-        &self,
-        topology: &Topology,
-        shard: ShardId,
-        hints: Option<&ReadOptions>,
-    ) -> bool {
-        let options = hints.unwrap_or(&self.state.reading.options);
-        let here = |id: &ServerId| topology.server(*id).region == options.region;
-        options.level != Consistency::Strong && topology.holders(shard).iter().any(here)
-    }
+/// Who may judge a statement about the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judges {
+    /// Any server; the primary if it answers.
+    Any,
+    /// Only a primary.
+    Primary,
+}
 
-    /// A server for what any holder of the shard can judge: names, syntax, settings. The primary
-    /// if it answers.
-    pub(super) fn place_anywhere(
-        &mut self,
-        topology: &Topology,
-        shard: ShardId,
-    ) -> Result<Placement, SqlError> {
-        if let Some(placement) = self.bound(topology, shard, Access::Describe)? {
-            return Ok(placement);
+/// A server that may judge a statement which is about the session, and the schema to use there:
+/// one that is attached, else the primary of a shard of the session's keyspace.
+pub(super) fn any_server(
+    connections: &Connections,
+    state: &State,
+    topology: &Topology,
+    judges: Judges,
+) -> Result<(Placement, Vec<u8>), SqlError> {
+    let placement = match connections.attached.first() {
+        Some(attached) => attached.placement,
+        None => {
+            let named = state.target.keyspace.as_deref();
+            let keyspace = named.and_then(|name| topology.find_keyspace(name));
+            let first = || topology.keyspaces().next().map(|(index, _)| index);
+            let keyspace = keyspace.or_else(first).ok_or_else(|| catalog::NO_KEYSPACE.error())?;
+            let shard = topology.shard(keyspace, 0);
+            match judges {
+                Judges::Any => place_anywhere(connections, state, topology, shard)?,
+                Judges::Primary => geo::primary(topology, shard)?,
+            }
         }
-        geo::primary(topology, shard).or_else(|error| {
-            let request = geo::Request {
-                access: Access::Read,
-                level: Consistency::Eventual,
-                region: self.state.reading.options.region.as_ref(),
-                leaving: Leaving::Allowed,
-                target: None,
-                lag_max: std::time::Duration::MAX,
-                lag_no_primary_max: std::time::Duration::MAX,
-                except: None,
-                salt: 0,
-            };
-            geo::place(topology, shard, &request).map_err(|_| error)
-        })
+    };
+    if connections.mode.is_single() {
+        return Ok((placement, state.database.clone()));
     }
-
-    /// Places a statement and attaches a connection. A read that finds its server gone is placed
-    /// once more: nothing of it was sent.
-    pub(super) async fn attach_placed(
-        &mut self,
-        shard: ShardId,
-        access: Access,
-        hints: Option<&ReadOptions>,
-        database: &[u8],
-        wants_insert_id: bool,
-    ) -> Result<Index, SqlError> {
-        let topology = self.services.topology();
-        let placement = self.place(&topology, shard, access, hints)?;
-        drop(topology);
-        let error = match self.attach(placement, database, wants_insert_id).await {
-            Ok(index) => return Ok(index),
-            Err(error) => error,
-        };
-        let is = |entry: catalog::Entry| error.id == Some(entry.id);
-        let may_be_elsewhere = is(catalog::NOT_SENT)
-            || access != Access::Write
-                && (is(catalog::SERVER_UNREACHABLE) || is(catalog::SERVER_GONE));
-        if !may_be_elsewhere {
-            return Err(error);
-        }
-        // The servers may have been seen in another state since.
-        let topology = self.services.topology().clone();
-        match self.place_except(&topology, shard, access, hints, Some(placement)) {
-            Ok(other) if other != placement => self.attach(other, database, wants_insert_id).await,
-            _ => Err(error),
-        }
-    }
+    let keyspace = topology.keyspace(placement.shard().keyspace());
+    Ok((placement, keyspace.database.as_bytes().to_vec()))
 }
 
 #[cfg(test)]

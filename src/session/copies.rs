@@ -7,30 +7,15 @@ use crate::planner;
 use crate::sql::value::Value;
 use crate::topology::Topology;
 
-use super::Session;
+use super::Services;
+use super::connections::Connections;
+use super::consistency;
 use super::consistency::ReadOptions;
+use super::mirror::Mirror;
 use super::planned::{Piece, Statement};
+use super::state::State;
 
-impl Session {
-    /// Refuses a strong read, or a write, by copies that something else keeps.
-    pub(super) fn check_copies(
-        &self,
-        plan: &Plan,
-        hints: Option<&ReadOptions>,
-    ) -> Result<(), SqlError> {
-        let weak = plan.access == Access::Read && self.read_level(hints) != Consistency::Strong;
-        if plan.joins_copies && !weak {
-            return Err(catalog::COPIES_BEHIND.error());
-        }
-        Ok(())
-    }
-
-    /// Refuses to drop a keyspace that has tables with copies elsewhere, or copies.
-    pub(super) fn check_drop(&mut self, keyspace: &str) -> Result<(), SqlError> {
-        let generation = self.generation.hold(&self.services.serving)?;
-        planner::check_drop(generation.vschema(), self.services.reference_copies, keyspace)
-    }
-
+impl Mirror {
     /// The pieces of a route, and the same for every copy.
     pub(super) fn with_copies(
         &self,
@@ -55,6 +40,31 @@ impl Session {
         }
         Ok(pieces)
     }
+}
+
+/// Refuses a strong read, or a write, by copies that something else keeps.
+pub(super) fn check_copies(
+    connections: &Connections,
+    state: &State,
+    plan: &Plan,
+    hints: Option<&ReadOptions>,
+) -> Result<(), SqlError> {
+    let weak = plan.access == Access::Read
+        && consistency::read_level(connections, state, hints) != Consistency::Strong;
+    if plan.joins_copies && !weak {
+        return Err(catalog::COPIES_BEHIND.error());
+    }
+    Ok(())
+}
+
+/// Refuses to drop a keyspace that has tables with copies elsewhere, or copies.
+pub(super) fn check_drop(
+    services: &Services,
+    state: &mut State,
+    keyspace: &str,
+) -> Result<(), SqlError> {
+    let generation = state.generation.hold(&services.serving)?;
+    planner::check_drop(generation.vschema(), services.reference_copies, keyspace)
 }
 
 /// Whether an AUTO_INCREMENT column takes the value as it is, under every sql_mode.

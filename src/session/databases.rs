@@ -11,115 +11,122 @@ use crate::topology::{KeyspaceIndex, ServerId, Topology};
 use crate::wire::scanner::Outcome;
 use crate::{geo, sql};
 
-use super::Session;
 use super::answer::{Answer, Way, Went};
+use super::connections::Connections;
+use super::copies;
+use super::definition;
 use super::query::Request;
+use super::state::State;
+use crate::executor::relay::Client;
 
 /// ER_DB_DROP_EXISTS.
 const NO_SUCH_DATABASE: u16 = 1008;
 
-impl Session {
-    /// CREATE, ALTER or DROP DATABASE.
-    pub(super) async fn database_statement(
-        &mut self,
-        request: &Request,
-        statement: Database,
-    ) -> Went {
-        let topology = self.services.topology.load_full();
-        let kind = match statement.verb {
-            DatabaseVerb::Create => StatementKind::Create,
-            DatabaseVerb::Alter => StatementKind::Alter,
-            DatabaseVerb::Drop => StatementKind::Drop,
-        };
-        if topology.single_server().is_some() {
-            return Ok(Way::Servers(kind, self.scan.features()));
-        }
-        let text = request.text(&self.client).to_vec();
-        self.client.drop_command();
-        let Some(keyspace) = self.keyspace_of(&topology, &statement)? else {
-            return Ok(Answer::ok(0).into());
-        };
-        if statement.verb == DatabaseVerb::Drop || statement.replaces {
-            self.check_drop(&topology.keyspace(keyspace).name)?;
-        }
-        self.commit_all().await?;
-        let result = self.on_databases(&topology, keyspace, &text, statement.place).await;
-        self.columns_may_have_changed(kind).await;
-        Ok(Answer::ok(result?).into())
+/// CREATE, ALTER or DROP DATABASE.
+pub(super) async fn database_statement(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    request: &Request,
+    statement: Database,
+) -> Went {
+    let topology = connections.services.topology.load_full();
+    let kind = match statement.verb {
+        DatabaseVerb::Create => StatementKind::Create,
+        DatabaseVerb::Alter => StatementKind::Alter,
+        DatabaseVerb::Drop => StatementKind::Drop,
+    };
+    if connections.mode.is_single() {
+        return Ok(Way::Servers(kind, state.scan.features()));
     }
-
-    /// The keyspace that a statement is about; `None` if there is nothing to be done.
-    fn keyspace_of(
-        &self,
-        topology: &Topology,
-        statement: &Database,
-    ) -> Result<Option<KeyspaceIndex>, SqlError> {
-        let own = self.state.target.keyspace.as_deref();
-        let name = statement.name.as_ref().map(|name| name.text.as_str()).or(own);
-        let name = name.ok_or_else(|| catalog::NO_KEYSPACE.error())?;
-        match (topology.find_keyspace(name), statement.verb) {
-            (Some(keyspace), _) => Ok(Some(keyspace)),
-            (None, DatabaseVerb::Create) => Err(catalog::NEW_KEYSPACE.with(&[&name])),
-            (None, DatabaseVerb::Drop) if statement.conditional => Ok(None),
-            (None, DatabaseVerb::Drop) => {
-                let text = format!("Can't drop database '{name}'; database doesn't exist");
-                Err(SqlError::from_server(NO_SUCH_DATABASE, *b"HY000", text))
-            }
-            (None, DatabaseVerb::Alter) => Err(catalog::UNKNOWN_KEYSPACE.with(&[&name])),
-        }
+    let text = request.text(client).to_vec();
+    client.drop_command();
+    let Some(keyspace) = keyspace_of(state, &topology, &statement)? else {
+        return Ok(Answer::ok(0).into());
+    };
+    if statement.verb == DatabaseVerb::Drop || statement.replaces {
+        copies::check_drop(&connections.services, state, &topology.keyspace(keyspace).name)?;
     }
+    connections.commit_all().await?;
+    let result =
+        on_databases(client, connections, &topology, keyspace, &text, statement.place).await;
+    definition::columns_may_have_changed(connections, state, kind).await;
+    Ok(Answer::ok(result?).into())
+}
 
-    /// Runs the statement with the name that the database has on the servers.
-    async fn on_databases(
-        &mut self,
-        topology: &Topology,
-        keyspace: KeyspaceIndex,
-        text: &[u8],
-        place: sql::ast::Span,
-    ) -> Result<u64, SqlError> {
-        let database = &*topology.keyspace(keyspace).database;
-        let mut named = Vec::new();
-        let mut splicer = Splicer::new(text, &mut named);
-        splicer.replace(place, format!("`{}` ", database.replace('`', "``")).as_bytes());
-        splicer.finish().map_err(|error| catalog::INTERNAL.with(&[&error]))?;
-        let (mut done, mut servers): (Vec<String>, Vec<ServerId>) = (Vec::new(), Vec::new());
-        let mut affected_rows = 0;
-        for shard in topology.shards(keyspace) {
-            let placement = geo::writable_primary(topology, shard)?;
-            if servers.contains(&placement.server()) {
-                continue;
-            }
-            servers.push(placement.server());
-            let name = topology.shard_name(shard);
-            match self.on_database(placement, &named).await {
-                // The same on each of them.
-                Ok(outcome) => affected_rows = outcome.affected_rows,
-                Err(error) if done.is_empty() => return Err(error),
-                Err(error) => {
-                    let text = String::from_utf8_lossy(&error.message).into_owned();
-                    return Err(catalog::PARTIAL_DDL.with(&[&name, &text, &done.join(", ")]));
-                }
-            }
-            done.push(name);
+/// The keyspace that a statement is about; `None` if there is nothing to be done.
+fn keyspace_of(
+    state: &State,
+    topology: &Topology,
+    statement: &Database,
+) -> Result<Option<KeyspaceIndex>, SqlError> {
+    let own = state.target.keyspace.as_deref();
+    let name = statement.name.as_ref().map(|name| name.text.as_str()).or(own);
+    let name = name.ok_or_else(|| catalog::NO_KEYSPACE.error())?;
+    match (topology.find_keyspace(name), statement.verb) {
+        (Some(keyspace), _) => Ok(Some(keyspace)),
+        (None, DatabaseVerb::Create) => Err(catalog::NEW_KEYSPACE.with(&[&name])),
+        (None, DatabaseVerb::Drop) if statement.conditional => Ok(None),
+        (None, DatabaseVerb::Drop) => {
+            let text = format!("Can't drop database '{name}'; database doesn't exist");
+            Err(SqlError::from_server(NO_SUCH_DATABASE, *b"HY000", text))
         }
-        Ok(affected_rows)
+        (None, DatabaseVerb::Alter) => Err(catalog::UNKNOWN_KEYSPACE.with(&[&name])),
     }
+}
 
-    async fn on_database(
-        &mut self,
-        placement: geo::Placement,
-        text: &[u8],
-    ) -> Result<Outcome, SqlError> {
-        // In no database: this one may not exist yet.
-        let index = self.attach(placement, b"", false).await?;
-        let result = self.attached[index].lease.commit(text).await;
-        self.services.pool(placement).note_definition();
-        match result {
-            Ok(outcome) => {
-                self.settle(index, &outcome).await;
-                Ok(outcome)
-            }
-            Err(failure) => Err(self.fail(index, failure).await),
+/// Runs the statement with the name that the database has on the servers.
+async fn on_databases(
+    client: &mut Client,
+    connections: &mut Connections,
+    topology: &Topology,
+    keyspace: KeyspaceIndex,
+    text: &[u8],
+    place: sql::ast::Span,
+) -> Result<u64, SqlError> {
+    let database = &*topology.keyspace(keyspace).database;
+    let mut named = Vec::new();
+    let mut splicer = Splicer::new(text, &mut named);
+    splicer.replace(place, format!("`{}` ", database.replace('`', "``")).as_bytes());
+    splicer.finish().map_err(|error| catalog::INTERNAL.with(&[&error]))?;
+    let (mut done, mut servers): (Vec<String>, Vec<ServerId>) = (Vec::new(), Vec::new());
+    let mut affected_rows = 0;
+    for shard in topology.shards(keyspace) {
+        let placement = geo::writable_primary(topology, shard)?;
+        if servers.contains(&placement.server()) {
+            continue;
         }
+        servers.push(placement.server());
+        let name = topology.shard_name(shard);
+        match on_database(client, connections, placement, &named).await {
+            // The same on each of them.
+            Ok(outcome) => affected_rows = outcome.affected_rows,
+            Err(error) if done.is_empty() => return Err(error),
+            Err(error) => {
+                let text = String::from_utf8_lossy(&error.message).into_owned();
+                return Err(catalog::PARTIAL_DDL.with(&[&name, &text, &done.join(", ")]));
+            }
+        }
+        done.push(name);
+    }
+    Ok(affected_rows)
+}
+
+async fn on_database(
+    client: &mut Client,
+    connections: &mut Connections,
+    placement: geo::Placement,
+    text: &[u8],
+) -> Result<Outcome, SqlError> {
+    // In no database: this one may not exist yet.
+    let index = connections.attach(client, placement, b"", false).await?;
+    let result = connections.attached[index].lease.commit(text).await;
+    connections.services.pool(placement).note_definition();
+    match result {
+        Ok(outcome) => {
+            connections.settle(index, &outcome).await;
+            Ok(outcome)
+        }
+        Err(failure) => Err(connections.fail(index, failure).await),
     }
 }

@@ -7,83 +7,105 @@ use crate::error::{SqlError, catalog};
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 
-use super::Session;
+use super::Services;
 use super::answer::Ran;
+use super::connections::Connections;
 use super::job::Job;
+use super::planned;
 use super::planned::Piece;
+use super::scatter;
+use super::state::State;
 use super::total::Total;
+use crate::executor::relay::Client;
 
 /// How long a definition statement waits until what it defined is known.
 const DEFINITION_WAIT: Duration = Duration::from_secs(3);
 
-impl Session {
-    /// A definition statement on every shard, one after the other. It ends a transaction.
-    pub(super) async fn run_ddl(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Ran {
-        self.commit_all().await?;
-        let result = self.run_ddl_pieces(job, &pieces).await;
-        let (kind, features) = (job.statement.kind, job.statement.features);
-        self.columns_may_have_changed(kind).await;
-        if self.defines_stored(kind, features) {
-            self.stored_programs_changed().await;
-        }
-        Ok(result?.answer())
+/// A definition statement on every shard, one after the other. It ends a transaction.
+pub(super) async fn run_ddl(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    pieces: Vec<Piece>,
+) -> Ran {
+    connections.commit_all().await?;
+    let result = run_ddl_pieces(client, connections, state, job, &pieces).await;
+    let (kind, features) = (job.statement.kind, job.statement.features);
+    columns_may_have_changed(connections, state, kind).await;
+    if defines_stored(&connections.services, kind, features) {
+        stored_programs_changed(&connections.services).await;
     }
+    Ok(result?.answer())
+}
 
-    async fn run_ddl_pieces(&mut self, job: &Job<'_>, pieces: &[Piece]) -> Result<Total, SqlError> {
-        let mut total = Total::default();
-        let mut done: Vec<String> = Vec::new();
-        for piece in pieces {
-            let shard = job.topology.shard_name(piece.shard);
-            match self.run_ddl_piece(job, piece, &mut total).await {
-                Ok(()) => done.push(shard),
-                Err(error) if done.is_empty() => return Err(error),
-                Err(error) => {
-                    let text = String::from_utf8_lossy(&error.message).into_owned();
-                    return Err(catalog::PARTIAL_DDL.with(&[&shard, &text, &done.join(", ")]));
-                }
-            }
-        }
-        Ok(total)
-    }
-
-    /// Whether a statement may change what tables and views do to sessions. Triggers move with
-    /// their tables.
-    pub(super) fn defines_stored(&self, kind: StatementKind, features: Features) -> bool {
-        let moves = matches!(kind, StatementKind::Rename | StatementKind::Alter);
-        features.contains(Features::STORED_DEFINITION)
-            || moves && !self.services.stored_programs.programs().is_empty()
-    }
-
-    /// After a statement that may have changed them.
-    pub(super) async fn stored_programs_changed(&self) {
-        self.services.stored_programs.reader().refresh(DEFINITION_WAIT).await;
-    }
-
-    /// After a definition statement: the next statement is to see the new columns.
-    pub(super) async fn columns_may_have_changed(&mut self, kind: StatementKind) {
-        if may_define(kind) {
-            self.services.note_definition();
-        }
-        if defines(kind) {
-            self.services.columns.refresh(DEFINITION_WAIT).await;
-            if !self.in_transaction() {
-                self.generation.release();
+async fn run_ddl_pieces(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    pieces: &[Piece],
+) -> Result<Total, SqlError> {
+    let mut total = Total::default();
+    let mut done: Vec<String> = Vec::new();
+    for piece in pieces {
+        let shard = job.topology.shard_name(piece.shard);
+        match run_ddl_piece(client, connections, state, job, piece, &mut total).await {
+            Ok(()) => done.push(shard),
+            Err(error) if done.is_empty() => return Err(error),
+            Err(error) => {
+                let text = String::from_utf8_lossy(&error.message).into_owned();
+                return Err(catalog::PARTIAL_DDL.with(&[&shard, &text, &done.join(", ")]));
             }
         }
     }
+    Ok(total)
+}
 
-    async fn run_ddl_piece(
-        &mut self,
-        job: &Job<'_>,
-        piece: &Piece,
-        total: &mut Total,
-    ) -> Result<(), SqlError> {
-        let placement = self.place_piece(job, piece.shard)?;
-        self.send_piece(job, placement, piece).await?;
-        let mut first_error = None;
-        self.collect(&mut vec![], placement.server(), total, &mut first_error).await;
-        first_error.map_or(Ok(()), Err)
+/// Whether a statement may change what tables and views do to sessions. Triggers move with
+/// their tables.
+pub(super) fn defines_stored(services: &Services, kind: StatementKind, features: Features) -> bool {
+    let moves = matches!(kind, StatementKind::Rename | StatementKind::Alter);
+    features.contains(Features::STORED_DEFINITION)
+        || moves && !services.stored_programs.programs().is_empty()
+}
+
+/// After a statement that may have changed them.
+pub(super) async fn stored_programs_changed(services: &Services) {
+    services.stored_programs.reader().refresh(DEFINITION_WAIT).await;
+}
+
+/// After a definition statement: the next statement is to see the new columns.
+pub(super) async fn columns_may_have_changed(
+    connections: &Connections,
+    state: &mut State,
+    kind: StatementKind,
+) {
+    if may_define(kind) {
+        connections.services.note_definition();
     }
+    if defines(kind) {
+        connections.services.columns.refresh(DEFINITION_WAIT).await;
+        if !connections.in_transaction() {
+            state.generation.release();
+        }
+    }
+}
+
+async fn run_ddl_piece(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    piece: &Piece,
+    total: &mut Total,
+) -> Result<(), SqlError> {
+    let placement = planned::place_piece(connections, state, job, piece.shard)?;
+    scatter::send_piece(client, connections, job, placement, piece).await?;
+    let mut first_error = None;
+    scatter::collect(connections, state, &mut vec![], placement.server(), total, &mut first_error)
+        .await;
+    first_error.map_or(Ok(()), Err)
 }
 
 /// Whether servers may prepare statements again after one of this kind: all but those that are

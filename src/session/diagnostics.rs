@@ -16,12 +16,17 @@ use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::scanner::Outcome;
 
-use super::Session;
 use super::answer::{Answer, FoundRows, Leaves, Table, Way, Went};
+use super::attached;
 use super::attached::{Attached, Index};
 use super::character_sets::CharacterSets;
+use super::connections::Connections;
+use super::consistency;
+use super::inspect;
 use super::query::Request;
 use super::reply::{Cell, CellText, Column, Kind};
+use super::state::State;
+use crate::executor::relay::Client;
 
 /// A connection that a statement of the session ran on.
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +129,7 @@ impl Attached {
     }
 }
 
-impl Session {
+impl Connections {
     /// Notes what a statement left behind on a connection that is still attached.
     pub(super) fn note_diagnostics(
         &mut self,
@@ -191,7 +196,7 @@ impl Session {
         let Some(home) = self.diagnosed.counts_at else { return };
         let Some(index) = self.go_home(home) else { return };
         let attached = &mut self.attached[index];
-        if attached.lease.last_use().is_statement_of(self.registered.control().id) {
+        if attached.lease.last_use().is_statement_of(self.control.id) {
             attached.held = true;
         }
     }
@@ -199,49 +204,10 @@ impl Session {
     /// Goes back to the connection that remembers the warnings, for a statement that asks for them.
     pub(super) fn go_to_warnings(&mut self) -> Option<Index> {
         let home = self.diagnosed.warnings_at?;
-        let session = self.registered.control().id;
+        let session = self.control.id;
         let index = self.go_home_if(home, |connection| connection.has_warnings_of(session))?;
         self.attached[index].held = true;
         Some(index)
-    }
-
-    /// Goes to the connection whose diagnostics GET DIAGNOSTICS reads.
-    pub(super) async fn go_to_diagnostics(&mut self) -> Result<(), SqlError> {
-        if self.go_to_warnings().is_some() {
-            return Ok(());
-        }
-        if !matches!(self.diagnosed.warnings, Warnings::None) {
-            return Err(catalog::DIAGNOSTICS_LOST.error());
-        }
-        if let Some(index) = self.diagnosed.clean_at.and_then(|home| self.go_home(home)) {
-            self.attached[index].held = true;
-            return Ok(());
-        }
-        self.go_to_fresh(Some(FORGET_WARNINGS)).await
-    }
-
-    /// Goes to a connection on which nothing was done since it was made or reset but `first`,
-    /// unless the session has some already.
-    pub(super) async fn go_to_fresh(&mut self, first: Option<&[u8]>) -> Result<(), SqlError> {
-        let topology = self.services.topology.load_full();
-        let Some(shard) = topology.single_server() else { return Ok(()) };
-        if !self.attached.is_empty() {
-            return Ok(());
-        }
-        let placement = self.place_anywhere(&topology, shard)?;
-        let index = self.attach_here(placement, false).await?;
-        let lease = &mut self.attached[index].lease;
-        let mut done = lease.reset().await;
-        if let (Ok(()), Some(first)) = (&done, first) {
-            done = lease.execute(first).await.map(drop);
-        }
-        if let Err(failure) = done {
-            return Err(self.fail(index, failure).await);
-        }
-        let attached = &mut self.attached[index];
-        attached.lease.note_session(self.registered.control().id);
-        attached.held = true;
-        Ok(())
     }
 
     /// The connection of `home`, if it is attached or nobody else has used it since.
@@ -259,67 +225,17 @@ impl Session {
             return None;
         }
         let pool = self.services.pool(home.placement);
-        let session = self.registered.control().id;
+        let session = self.control.id;
         let lease = pool.reclaim(self.worker, home.thread, session, wanted)?;
         self.attached.push(Attached::new(lease, home.placement));
         Some(self.attached.len() - 1)
-    }
-
-    /// Goes to the connection of `home`, whoever has used it since, and waits while somebody does.
-    /// Another connection to the same server is kept if the session has one.
-    pub(super) async fn wait_for_home(&mut self, home: Home) {
-        let server = home.placement.server();
-        if self.attached.iter().any(|attached| attached.placement.server() == server) {
-            return;
-        }
-        let pool = Arc::clone(self.services.pool(home.placement));
-        let found = pool.reclaim_thread(self.worker, self.profile, home.thread);
-        let found = wait_watching(&mut self.client, self.registered.control(), found).await;
-        let Watched::Done(Some(mut lease)) = found else { return };
-        lease.note_session(self.registered.control().id);
-        self.diagnosed.lose(home);
-        self.attached.push(Attached { held: true, ..Attached::new(lease, home.placement) });
-    }
-
-    /// SHOW WARNINGS and its kin.
-    pub(super) async fn show_diagnostics(&mut self, request: &Request, show: &Show) -> Went {
-        if self.go_to_warnings().is_some() && self.services.topology().single_server().is_some() {
-            return Ok(Way::Servers(StatementKind::Diagnostics, self.scan.features()));
-        }
-        let limit = show.rest.and_then(|span| {
-            let text = request.text(&self.client);
-            limit_of(text.get(span.start as usize..span.end as usize).unwrap_or_default())
-        });
-        if show.rest.is_some() && limit.is_none() {
-            // The server says what is wrong with it.
-            return self.show_on_server(request, show).await;
-        }
-        self.learn_warnings().await;
-        let errors_only = matches!(show.kind, ShowKind::Errors | ShowKind::ErrorCount);
-        let (skip, take) = limit.unwrap_or((0, usize::MAX));
-        let rows = self.diagnosed.warnings.rows(errors_only, &self.state.character_sets);
-        let rows: Vec<_> = rows.into_iter().skip(skip).take(take).collect();
-        if matches!(show.kind, ShowKind::WarningCount | ShowKind::ErrorCount) {
-            let name =
-                if errors_only { "@@session.error_count" } else { "@@session.warning_count" };
-            let count = vec![Some(rows.len().to_string())];
-            let answer = Answer::text(vec![Column::new(name, Kind::Count)], vec![count]);
-            return Ok(answer.leaving(Leaves::Warnings).into());
-        }
-        let columns = vec![
-            Column::new("Level", Kind::Filled(7)),
-            Column::new("Code", Kind::Code),
-            Column::new("Message", Kind::Filled(512)),
-        ];
-        let (leaves, found_rows) = (Leaves::Warnings, FoundRows::AsBefore);
-        Ok(Answer::Rows(Box::new(Table { columns, rows, leaves, found_rows })).into())
     }
 
     /// Asks a connection that the session keeps for the warnings of its last statement, before it
     /// is asked what would make it forget them.
     pub(super) async fn learn_warnings(&mut self) {
         let home = self.diagnosed.warnings_at.take();
-        let session = self.registered.control().id;
+        let session = self.control.id;
         let remembers = |attached: &&mut Attached| {
             (attached.has_warnings || home.is_some_and(|home| attached.home() == home))
                 && attached.lease.has_warnings_of(session)
@@ -331,6 +247,109 @@ impl Session {
             self.diagnosed.warnings = Warnings::Noted(rows);
         }
     }
+}
+
+/// Goes to the connection whose diagnostics GET DIAGNOSTICS reads.
+pub(super) async fn go_to_diagnostics(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+) -> Result<(), SqlError> {
+    if connections.go_to_warnings().is_some() {
+        return Ok(());
+    }
+    if !matches!(connections.diagnosed.warnings, Warnings::None) {
+        return Err(catalog::DIAGNOSTICS_LOST.error());
+    }
+    if let Some(index) = connections.diagnosed.clean_at.and_then(|home| connections.go_home(home)) {
+        connections.attached[index].held = true;
+        return Ok(());
+    }
+    go_to_fresh(client, connections, state, Some(FORGET_WARNINGS)).await
+}
+
+/// Goes to a connection on which nothing was done since it was made or reset but `first`,
+/// unless the session has some already.
+pub(super) async fn go_to_fresh(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    first: Option<&[u8]>,
+) -> Result<(), SqlError> {
+    let topology = connections.services.topology.load_full();
+    let Some(shard) = connections.mode.only() else { return Ok(()) };
+    if !connections.attached.is_empty() {
+        return Ok(());
+    }
+    let placement = consistency::place_anywhere(connections, state, &topology, shard)?;
+    let index = attached::attach_here(client, connections, state, placement, false).await?;
+    let lease = &mut connections.attached[index].lease;
+    let mut done = lease.reset().await;
+    if let (Ok(()), Some(first)) = (&done, first) {
+        done = lease.execute(first).await.map(drop);
+    }
+    if let Err(failure) = done {
+        return Err(connections.fail(index, failure).await);
+    }
+    let attached = &mut connections.attached[index];
+    attached.lease.note_session(connections.control.id);
+    attached.held = true;
+    Ok(())
+}
+
+/// Goes to the connection of `home`, whoever has used it since, and waits while somebody does.
+/// Another connection to the same server is kept if the session has one.
+pub(super) async fn wait_for_home(client: &mut Client, connections: &mut Connections, home: Home) {
+    let server = home.placement.server();
+    if connections.attached.iter().any(|attached| attached.placement.server() == server) {
+        return;
+    }
+    let pool = Arc::clone(connections.services.pool(home.placement));
+    let found = pool.reclaim_thread(connections.worker, connections.profile, home.thread);
+    let found = wait_watching(client, &connections.control, found).await;
+    let Watched::Done(Some(mut lease)) = found else { return };
+    lease.note_session(connections.control.id);
+    connections.diagnosed.lose(home);
+    connections.attached.push(Attached { held: true, ..Attached::new(lease, home.placement) });
+}
+
+/// SHOW WARNINGS and its kin.
+pub(super) async fn show_diagnostics(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    request: &Request,
+    show: &Show,
+) -> Went {
+    if connections.go_to_warnings().is_some() && connections.mode.is_single() {
+        return Ok(Way::Servers(StatementKind::Diagnostics, state.scan.features()));
+    }
+    let limit = show.rest.and_then(|span| {
+        let text = request.text(client);
+        limit_of(text.get(span.start as usize..span.end as usize).unwrap_or_default())
+    });
+    if show.rest.is_some() && limit.is_none() {
+        // The server says what is wrong with it.
+        return inspect::show_on_server(client, connections, state, request, show).await;
+    }
+    connections.learn_warnings().await;
+    let errors_only = matches!(show.kind, ShowKind::Errors | ShowKind::ErrorCount);
+    let (skip, take) = limit.unwrap_or((0, usize::MAX));
+    let rows = connections.diagnosed.warnings.rows(errors_only, &connections.mirror.character_sets);
+    let rows: Vec<_> = rows.into_iter().skip(skip).take(take).collect();
+    if matches!(show.kind, ShowKind::WarningCount | ShowKind::ErrorCount) {
+        let name = if errors_only { "@@session.error_count" } else { "@@session.warning_count" };
+        let count = vec![Some(rows.len().to_string())];
+        let answer = Answer::text(vec![Column::new(name, Kind::Count)], vec![count]);
+        return Ok(answer.leaving(Leaves::Warnings).into());
+    }
+    let columns = vec![
+        Column::new("Level", Kind::Filled(7)),
+        Column::new("Code", Kind::Code),
+        Column::new("Message", Kind::Filled(512)),
+    ];
+    let (leaves, found_rows) = (Leaves::Warnings, FoundRows::AsBefore);
+    Ok(Answer::Rows(Box::new(Table { columns, rows, leaves, found_rows })).into())
 }
 
 impl Warnings {

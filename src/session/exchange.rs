@@ -3,19 +3,23 @@
 
 use crate::backend::{Stake, first_answer_sequence};
 use crate::error::{SqlError, catalog};
-use crate::executor::relay::{AnswerEnd, Forwarded, Place, RelayError, relay};
+use crate::executor::relay::{AnswerEnd, Fit, Forwarded, RelayError, relay};
 use crate::geo::{Access, Placement};
 use crate::topology::ShardId;
 use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{CURSOR_NONE, encode_execute};
 
-use super::Session;
 use super::answer::{End, Stop};
 use super::attached::{Attached, Index};
+use super::connections::Connections;
+use super::consistency;
 use super::consistency::ReadOptions;
+use super::execute;
 use super::query::{Execution, Request, kill_for};
+use super::state::State;
 use super::transaction::Transaction;
+use crate::executor::relay::Client;
 
 /// How an exchange with a server ended.
 #[derive(Debug)]
@@ -52,165 +56,7 @@ impl Tries {
 /// again, is at most so long: there must be room to see the client leave.
 pub(super) const KEPT_MAX: usize = 8 << 10;
 
-impl Session {
-    /// Sends a command over a connection and relays its answer.
-    pub(super) async fn exchange(
-        &mut self,
-        index: Index,
-        request: &Request,
-        expect: Expect,
-    ) -> Result<Outcome, Stop> {
-        self.exchange_to(index, request, expect, AnswerEnd::Forwarded).await
-    }
-
-    /// Exchanges a statement that changes something for other sessions too: the client sees the end
-    /// of its answer at the next flush.
-    pub(super) async fn exchange_keeping_end(
-        &mut self,
-        index: Index,
-        request: &Request,
-    ) -> Result<Outcome, Stop> {
-        self.exchange_to(index, request, Expect::Query, AnswerEnd::Kept).await
-    }
-
-    async fn exchange_to(
-        &mut self,
-        index: Index,
-        request: &Request,
-        expect: Expect,
-        end: AnswerEnd,
-    ) -> Result<Outcome, Stop> {
-        match self.exchange_once(index, request, expect, end).await? {
-            Exchanged::Outcome(outcome) => Ok(outcome),
-            Exchanged::Lost(lost) => Err(lost.error.into()),
-        }
-    }
-
-    /// The same, but a read that was lost is left to the caller, and the end of the answer may be
-    /// kept until the next flush.
-    pub(super) async fn exchange_once(
-        &mut self,
-        index: Index,
-        request: &Request,
-        expect: Expect,
-        end: AnswerEnd,
-    ) -> Result<Exchanged, Stop> {
-        let kept = match request {
-            Request::Packet(packet) => packet.len <= KEPT_MAX && self.may_run_again(index),
-            Request::Payload(_) | Request::Execution(_) => self.may_run_again(index),
-        };
-        let lease = &mut self.attached[index].lease;
-        let sent = match request {
-            Request::Execution(Execution { text, need }) => {
-                match lease.prepare(text, need, text).await {
-                    Ok(statement) => {
-                        let mut payload = Vec::new();
-                        let attributes = self.client.sends_attributes().then_some(&self.attributes);
-                        encode_execute(&mut payload, statement.id, CURSOR_NONE, &[], attributes);
-                        lease.send_statement(&payload, &self.attributes).await
-                    }
-                    Err(error) => {
-                        return Err(self.fail_prepare(index, error).await.into());
-                    }
-                }
-            }
-            Request::Packet(packet) if packet.len < MAX_PAYLOAD => {
-                let framed = self.client.framed.framed(*packet);
-                lease.send(framed).await.map(|()| packet.len)
-            }
-            Request::Packet(packet) => {
-                let payload = self.client.framed.payload(*packet);
-                lease.send_payload(payload).await.map(|()| packet.len)
-            }
-            Request::Payload(payload) => lease.send_statement(payload, &self.attributes).await,
-        };
-        if !kept {
-            self.client.drop_command();
-        }
-        let payload_len = match sent {
-            Ok(payload_len) => payload_len,
-            Err(failure) if kept => return Ok(self.lose_read(index, &failure)),
-            Err(failure) => return Err(self.lose(index, &failure).into()),
-        };
-        let first_sequence = first_answer_sequence(payload_len);
-        self.attached[index].lease.expect(expect, first_sequence);
-        let exchanged = self.relay_once(index, first_sequence, kept, end).await?;
-        if kept && !matches!(exchanged, Exchanged::Lost(_)) {
-            self.client.drop_command();
-        }
-        Ok(exchanged)
-    }
-
-    /// Relays the answer that a connection's scanner waits for.
-    pub(super) async fn relay_answer(
-        &mut self,
-        index: Index,
-        first_sequence: u8,
-    ) -> Result<Outcome, Stop> {
-        match self.relay_once(index, first_sequence, false, AnswerEnd::Forwarded).await? {
-            Exchanged::Outcome(outcome) => Ok(outcome),
-            Exchanged::Lost(lost) => Err(lost.error.into()),
-        }
-    }
-
-    /// The same; a read whose request is `kept` can be run again.
-    pub(super) async fn relay_once(
-        &mut self,
-        index: Index,
-        first_sequence: u8,
-        kept: bool,
-        end: AnswerEnd,
-    ) -> Result<Exchanged, Stop> {
-        let place = Place {
-            sequence_offset: self.sequence.wrapping_sub(first_sequence),
-            more_follows: self.more_follows,
-            state_marks: self.state_marks,
-            rest: &self.rest,
-            end,
-            ..Place::default()
-        };
-        let attached = &mut self.attached[index];
-        let relayed = relay(
-            &mut self.client,
-            &mut attached.lease,
-            self.registered.control(),
-            place,
-            |connection| kill_for(connection, Some(self.registered.control())),
-        )
-        .await;
-        match relayed {
-            Ok(outcome) => {
-                let next = attached.lease.next_sequence();
-                self.sequence = next.wrapping_add(place.sequence_offset);
-                self.failed = outcome.is_error();
-                Ok(Exchanged::Outcome(outcome))
-            }
-            Err(RelayError::ClientGone) => {
-                self.attached.swap_remove(index);
-                Err(End::Quit.into())
-            }
-            Err(RelayError::Killed { .. }) => {
-                // As servers do, which just close.
-                self.attached.swap_remove(index);
-                Err(End::Abort.into())
-            }
-            Err(RelayError::Server { failure, forwarded: Forwarded::Nothing }) if kept => {
-                Ok(self.lose_read(index, &failure))
-            }
-            Err(RelayError::Server { failure, forwarded }) => {
-                let error = self.lose(index, &failure);
-                if let Forwarded::File { next_sequence } = forwarded {
-                    self.sequence = next_sequence;
-                }
-                match forwarded {
-                    Forwarded::Nothing | Forwarded::File { .. } => Err(error.into()),
-                    // The client waits inside a result; only the end of the stream is understood.
-                    Forwarded::Part => Err(End::Abort.into()),
-                }
-            }
-        }
-    }
-
+impl Connections {
     /// Whether what is sent next on a connection may be sent to another server if it is lost: a
     /// pure read that needs nothing of this connection, and was not lost before.
     pub(super) fn may_run_again(&self, index: Index) -> bool {
@@ -237,20 +83,180 @@ impl Session {
         let placement = self.attached[index].placement;
         Exchanged::Lost(Box::new(LostRead { error: self.lose(index, reason), placement }))
     }
+}
 
-    /// Whether a lost read is run again: if somebody else answers for the shard now.
-    pub(super) fn runs_again(
-        &mut self,
-        shard: ShardId,
-        access: Access,
-        hints: Option<&ReadOptions>,
-        lost: &LostRead,
-    ) -> bool {
-        let topology = self.services.topology.load_full();
-        self.lost_at = Some(lost.placement.server());
-        let other = self.place(&topology, shard, access, hints);
-        other.is_ok_and(|other| {
-            (other.server(), other.term()) != (lost.placement.server(), lost.placement.term())
-        })
+/// Sends a command over a connection and relays its answer.
+pub(super) async fn exchange(
+    client: &mut Client,
+    connections: &mut Connections,
+    index: Index,
+    request: &Request,
+    expect: Expect,
+) -> Result<Outcome, Stop> {
+    exchange_to(client, connections, index, request, expect, AnswerEnd::Forwarded).await
+}
+
+/// Exchanges a statement that changes something for other sessions too: the client sees the end
+/// of its answer at the next flush.
+pub(super) async fn exchange_keeping_end(
+    client: &mut Client,
+    connections: &mut Connections,
+    index: Index,
+    request: &Request,
+) -> Result<Outcome, Stop> {
+    exchange_to(client, connections, index, request, Expect::Query, AnswerEnd::Kept).await
+}
+
+async fn exchange_to(
+    client: &mut Client,
+    connections: &mut Connections,
+    index: Index,
+    request: &Request,
+    expect: Expect,
+    end: AnswerEnd,
+) -> Result<Outcome, Stop> {
+    match exchange_once(client, connections, index, request, expect, end).await? {
+        Exchanged::Outcome(outcome) => Ok(outcome),
+        Exchanged::Lost(lost) => Err(lost.error.into()),
     }
+}
+
+/// The same, but a read that was lost is left to the caller, and the end of the answer may be
+/// kept until the next flush.
+pub(super) async fn exchange_once(
+    client: &mut Client,
+    connections: &mut Connections,
+    index: Index,
+    request: &Request,
+    expect: Expect,
+    end: AnswerEnd,
+) -> Result<Exchanged, Stop> {
+    let kept = match request {
+        Request::Packet(packet) => packet.len <= KEPT_MAX && connections.may_run_again(index),
+        Request::Payload(_) | Request::Execution(_) => connections.may_run_again(index),
+    };
+    let lease = &mut connections.attached[index].lease;
+    let sent = match request {
+        Request::Execution(Execution { text, need }) => {
+            match lease.prepare(text, need, text).await {
+                Ok(statement) => {
+                    let mut payload = Vec::new();
+                    let attributes = client.sends_attributes().then_some(&client.attributes);
+                    encode_execute(&mut payload, statement.id, CURSOR_NONE, &[], attributes);
+                    lease.send_statement(&payload, &client.attributes).await
+                }
+                Err(error) => {
+                    return Err(execute::fail_prepare(connections, index, error).await.into());
+                }
+            }
+        }
+        Request::Packet(packet) if packet.len < MAX_PAYLOAD => {
+            let framed = client.framed.framed(*packet);
+            lease.send(framed).await.map(|()| packet.len)
+        }
+        Request::Packet(packet) => {
+            let payload = client.framed.payload(*packet);
+            lease.send_payload(payload).await.map(|()| packet.len)
+        }
+        Request::Payload(payload) => lease.send_statement(payload, &client.attributes).await,
+    };
+    if !kept {
+        client.drop_command();
+    }
+    let payload_len = match sent {
+        Ok(payload_len) => payload_len,
+        Err(failure) if kept => return Ok(connections.lose_read(index, &failure)),
+        Err(failure) => return Err(connections.lose(index, &failure).into()),
+    };
+    let first_sequence = first_answer_sequence(payload_len);
+    connections.attached[index].lease.expect(expect, first_sequence);
+    let exchanged = relay_once(client, connections, index, first_sequence, kept, end).await?;
+    if kept && !matches!(exchanged, Exchanged::Lost(_)) {
+        client.drop_command();
+    }
+    Ok(exchanged)
+}
+
+/// Relays the answer that a connection's scanner waits for.
+pub(super) async fn relay_answer(
+    client: &mut Client,
+    connections: &mut Connections,
+    index: Index,
+    first_sequence: u8,
+) -> Result<Outcome, Stop> {
+    match relay_once(client, connections, index, first_sequence, false, AnswerEnd::Forwarded)
+        .await?
+    {
+        Exchanged::Outcome(outcome) => Ok(outcome),
+        Exchanged::Lost(lost) => Err(lost.error.into()),
+    }
+}
+
+/// The same; a read whose request is `kept` can be run again.
+pub(super) async fn relay_once(
+    client: &mut Client,
+    connections: &mut Connections,
+    index: Index,
+    first_sequence: u8,
+    kept: bool,
+    end: AnswerEnd,
+) -> Result<Exchanged, Stop> {
+    let fit = Fit {
+        sequence_offset: client.sequence.wrapping_sub(first_sequence),
+        more_follows: client.more_follows,
+        end,
+    };
+    let attached = &mut connections.attached[index];
+    let relayed = relay(client, &mut attached.lease, &connections.control, fit, |connection| {
+        kill_for(connection, Some(&connections.control))
+    })
+    .await;
+    match relayed {
+        Ok(outcome) => {
+            let next = attached.lease.next_sequence();
+            client.sequence = next.wrapping_add(fit.sequence_offset);
+            client.failed = outcome.is_error();
+            Ok(Exchanged::Outcome(outcome))
+        }
+        Err(RelayError::ClientGone) => {
+            connections.attached.swap_remove(index);
+            Err(End::Quit.into())
+        }
+        Err(RelayError::Killed { .. }) => {
+            // As servers do, which just close.
+            connections.attached.swap_remove(index);
+            Err(End::Abort.into())
+        }
+        Err(RelayError::Server { failure, forwarded: Forwarded::Nothing }) if kept => {
+            Ok(connections.lose_read(index, &failure))
+        }
+        Err(RelayError::Server { failure, forwarded }) => {
+            let error = connections.lose(index, &failure);
+            if let Forwarded::File { next_sequence } = forwarded {
+                client.sequence = next_sequence;
+            }
+            match forwarded {
+                Forwarded::Nothing | Forwarded::File { .. } => Err(error.into()),
+                // The client waits inside a result; only the end of the stream is understood.
+                Forwarded::Part => Err(End::Abort.into()),
+            }
+        }
+    }
+}
+
+/// Whether a lost read is run again: if somebody else answers for the shard now.
+pub(super) fn runs_again(
+    connections: &mut Connections,
+    state: &mut State,
+    shard: ShardId,
+    access: Access,
+    hints: Option<&ReadOptions>,
+    lost: &LostRead,
+) -> bool {
+    let topology = connections.services.topology.load_full();
+    connections.lost_at = Some(lost.placement.server());
+    let other = consistency::place(connections, state, &topology, shard, access, hints);
+    other.is_ok_and(|other| {
+        (other.server(), other.term()) != (lost.placement.server(), lost.placement.term())
+    })
 }

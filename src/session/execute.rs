@@ -17,12 +17,21 @@ use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{CURSOR_MASK, Execute, TypesCarried, patch_statement_id};
 
-use super::Session;
+use super::Services;
 use super::answer::Stop;
 use super::attached::Index;
+use super::connections::Connections;
+use super::consistency;
+use super::diagnostics;
+use super::exchange;
 use super::exchange::{Exchanged, KEPT_MAX, LostRead};
+use super::fill_in;
+use super::mirror::Mirror;
 use super::planned::OneShard;
+use super::prepared::Prepared;
 use super::remembered::{Found, ReadingNow};
+use super::state::State;
+use crate::executor::relay::Client;
 
 /// Errors that only rows can cause, so that the server has taken the parameters before: keys that
 /// are there already, and foreign keys.
@@ -42,252 +51,322 @@ impl Wanted {
     pub(super) const PLAIN: Self = Self { need: Need::AS_PREPARED, then: None };
 }
 
-impl Session {
-    /// What the execution needs that was bound last.
-    pub(super) fn wanted(&mut self, id: u32) -> Wanted {
-        let (definitions, settings) = (self.services.definitions(), &self.state.settings);
-        let Some(statement) = self.prepared.get_mut(id) else { return Wanted::PLAIN };
-        let same = statement.under.still_holds(settings);
-        let reading = if same { ReadingNow::Same } else { ReadingNow::Other };
-        let found = Found { settings, definitions, reading };
-        let need = statement.remembered.need(found);
-        Wanted { need, then: (!same).then(|| statement.under.settings(settings)) }
-    }
+/// What the execution needs that was bound last.
+pub(super) fn wanted(
+    services: &Services,
+    mirror: &Mirror,
+    prepared: &mut Prepared,
+    id: u32,
+) -> Wanted {
+    let (definitions, settings) = (services.definitions(), &mirror.settings);
+    let Some(statement) = prepared.get_mut(id) else { return Wanted::PLAIN };
+    let same = statement.under.still_holds(settings);
+    let reading = if same { ReadingNow::Same } else { ReadingNow::Other };
+    let found = Found { settings, definitions, reading };
+    let need = statement.remembered.need(found);
+    Wanted { need, then: (!same).then(|| statement.under.settings(settings)) }
+}
 
-    /// The server statement that an execution under the present settings needs.
-    pub(super) fn need_of(&mut self, id: u32) -> Option<Need> {
-        let (definitions, settings) = (self.services.definitions(), &self.state.settings);
-        let found = Found { settings, definitions, reading: ReadingNow::Same };
-        Some(self.prepared.get_mut(id)?.remembered.need(found))
-    }
+/// The server statement that an execution under the present settings needs.
+pub(super) fn need_of(
+    services: &Services,
+    mirror: &Mirror,
+    prepared: &mut Prepared,
+    id: u32,
+) -> Option<Need> {
+    let (definitions, settings) = (services.definitions(), &mirror.settings);
+    let found = Found { settings, definitions, reading: ReadingNow::Same };
+    Some(prepared.get_mut(id)?.remembered.need(found))
+}
 
-    /// A connection on which the statement is prepared, and its number there.
-    pub(super) async fn attach_for_execute(
-        &mut self,
-        id: u32,
-        found: Option<&OneShard>,
-        wants_cursor: bool,
-    ) -> Result<(Index, Handle), SqlError> {
-        let Some(statement) = self.prepared.get(id) else {
-            return Err(catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]));
-        };
-        let text = statement.text();
-        let (kind, features) = (statement.kind, statement.features);
-        let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
-        if features.contains(Features::USER_VARIABLE) {
-            self.learn_all_user_variables().await;
-        }
-        let wanted = self.wanted(id);
-        if wanted.need.fresh != Fresh::WillDo {
-            self.go_to_remembered(id).await;
-        }
-        let text = self.filled_text(&text, features).await.unwrap_or(text);
-        let (attached, database) = if let Some(OneShard { shard, access, topology }) = found {
-            let database = topology.keyspace(shard.keyspace()).database.as_bytes();
-            let (shard, access) = (*shard, *access);
-            let attached = self.attach_placed(shard, access, None, database, wants_insert_id).await;
-            (attached, wanted.then.is_some().then(|| database.to_vec()))
+/// A connection on which the statement is prepared, and its number there.
+pub(super) async fn attach_for_execute(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    id: u32,
+    found: Option<&OneShard>,
+    wants_cursor: bool,
+) -> Result<(Index, Handle), SqlError> {
+    let Some(statement) = prepared.get(id) else {
+        return Err(catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]));
+    };
+    let text = statement.text();
+    let (kind, features) = (statement.kind, statement.features);
+    let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
+    if features.contains(Features::USER_VARIABLE) {
+        connections.learn_all_user_variables().await;
+    }
+    let wanted = wanted(&connections.services, &connections.mirror, prepared, id);
+    if wanted.need.fresh != Fresh::WillDo {
+        go_to_remembered(client, connections, prepared, id).await;
+    }
+    let text = fill_in::filled_text(connections, state, &text, features).await.unwrap_or(text);
+    let (attached, database) = if let Some(OneShard { shard, access, topology }) = found {
+        let database = topology.keyspace(shard.keyspace()).database.as_bytes();
+        let (shard, access) = (*shard, *access);
+        let attached = consistency::attach_placed(
+            client,
+            connections,
+            state,
+            shard,
+            access,
+            None,
+            database,
+            wants_insert_id,
+        )
+        .await;
+        (attached, wanted.then.is_some().then(|| database.to_vec()))
+    } else {
+        let shard = connections.mode.only().ok_or_else(|| {
+            catalog::UNSUPPORTED.with(&[&"prepared statements over several servers"])
+        })?;
+        let under = prepared.get(id).map(|statement| &statement.under);
+        let then = under.and_then(|under| under.other_database(&state.database));
+        let hints =
+            consistency::hints(&connections.services, &connections.mirror, state, &text, features)?;
+        let access = geo::access(kind, features);
+        let hints = hints.as_ref();
+        if let Some(database) = then {
+            let attached = consistency::attach_placed(
+                client,
+                connections,
+                state,
+                shard,
+                access,
+                hints,
+                &database,
+                wants_insert_id,
+            )
+            .await;
+            (attached, Some(database))
         } else {
-            let shard = self.services.topology().single_server().ok_or_else(|| {
-                catalog::UNSUPPORTED.with(&[&"prepared statements over several servers"])
-            })?;
-            let under = self.prepared.get(id).map(|statement| &statement.under);
-            let then = under.and_then(|under| under.other_database(&self.state.database));
-            let hints = self.hints(&text, features)?;
-            let access = geo::access(kind, features);
-            let hints = hints.as_ref();
-            if let Some(database) = then {
-                let attached =
-                    self.attach_placed(shard, access, hints, &database, wants_insert_id).await;
-                (attached, Some(database))
-            } else {
-                let database = std::mem::take(&mut self.state.database);
-                let attached =
-                    self.attach_placed(shard, access, hints, &database, wants_insert_id).await;
-                self.state.database = database;
-                (attached, wanted.then.is_some().then(|| self.state.database.clone()))
-            }
-        };
-        let index = attached?;
-        let database = database.unwrap_or_default();
-        if wanted.then.is_none()
-            && !wants_cursor
-            && let Some(known) = self.attached[index].lease.known(&text, &wanted.need, &text)
-        {
-            return Ok((index, Handle::Shared(known)));
+            let database = std::mem::take(&mut state.database);
+            let attached = consistency::attach_placed(
+                client,
+                connections,
+                state,
+                shard,
+                access,
+                hints,
+                &database,
+                wants_insert_id,
+            )
+            .await;
+            state.database = database;
+            (attached, wanted.then.is_some().then(|| state.database.clone()))
         }
-        match self.server_statement(index, &text, &text, &wanted, &database, wants_cursor).await {
-            Ok(handle) => Ok((index, handle)),
-            Err(error) => Err(self.fail_prepare(index, error).await),
+    };
+    let index = attached?;
+    let database = database.unwrap_or_default();
+    if wanted.then.is_none()
+        && !wants_cursor
+        && let Some(known) = connections.attached[index].lease.known(&text, &wanted.need, &text)
+    {
+        return Ok((index, Handle::Shared(known)));
+    }
+    match server_statement(connections, index, &text, &text, &wanted, &database, wants_cursor).await
+    {
+        Ok(handle) => Ok((index, handle)),
+        Err(error) => Err(fail_prepare(connections, index, error).await),
+    }
+}
+
+/// The server statement for a text on a connection, prepared under what it was prepared under
+/// by the client: a USE or SET since then changes nothing in what it means. `database` is that
+/// of the connection, which counts if `wanted` has other settings.
+pub(super) async fn server_statement(
+    connections: &mut Connections,
+    index: Index,
+    text: &[u8],
+    owner: &Owner,
+    wanted: &Wanted,
+    database: &[u8],
+    wants_cursor: bool,
+) -> Result<Handle, PrepareError> {
+    let lease = &mut connections.attached[index].lease;
+    let Some(then) = &wanted.then else {
+        return prepared(lease, text, owner, &wanted.need, wants_cursor).await;
+    };
+    let key = reading_key(database, then);
+    if !wants_cursor
+        && let Some(known) = lease.statements.find_under(&key, text, &wanted.need, owner)
+    {
+        return Ok(Handle::Shared(known));
+    }
+    if wanted.need.fresh == Fresh::WillNotDo {
+        return Err(PrepareError::TypesLost);
+    }
+    let aligned = |settings| Aligned { settings, database, last_insert_id: None };
+    lease.align(&aligned(then)).await?;
+    let handle = prepared(lease, text, owner, &wanted.need, wants_cursor).await;
+    lease.align(&aligned(&connections.mirror.settings)).await?;
+    handle
+}
+
+/// What it means for the session that there is no server statement.
+pub(super) async fn fail_prepare(
+    connections: &mut Connections,
+    index: Index,
+    error: PrepareError,
+) -> SqlError {
+    match error {
+        PrepareError::Failed(failure) => connections.fail(index, failure).await,
+        PrepareError::TypesLost => {
+            // It was kept for an execution that does not come.
+            connections.attached[index].held = false;
+            connections.settle_quietly(index).await;
+            catalog::STATEMENT_LOST.error()
         }
     }
+}
 
-    /// The server statement for a text on a connection, prepared under what it was prepared under
-    /// by the client: a USE or SET since then changes nothing in what it means. `database` is that
-    /// of the connection, which counts if `wanted` has other settings.
-    pub(super) async fn server_statement(
-        &mut self,
-        index: Index,
-        text: &[u8],
-        owner: &Owner,
-        wanted: &Wanted,
-        database: &[u8],
-        wants_cursor: bool,
-    ) -> Result<Handle, PrepareError> {
-        let lease = &mut self.attached[index].lease;
-        let Some(then) = &wanted.then else {
-            return prepared(lease, text, owner, &wanted.need, wants_cursor).await;
-        };
-        let key = reading_key(database, then);
-        if !wants_cursor
-            && let Some(known) = lease.statements.find_under(&key, text, &wanted.need, owner)
-        {
-            return Ok(Handle::Shared(known));
-        }
-        if wanted.need.fresh == Fresh::WillNotDo {
-            return Err(PrepareError::TypesLost);
-        }
-        let aligned = |settings| Aligned { settings, database, last_insert_id: None };
-        lease.align(&aligned(then)).await?;
-        let handle = prepared(lease, text, owner, &wanted.need, wants_cursor).await;
-        lease.align(&aligned(&self.state.settings)).await?;
-        handle
+/// Goes to the connection that has the server statement which knows best how to read the
+/// parameters. Where that is not possible the execution finds nothing there, and is refused if
+/// no other will do.
+async fn go_to_remembered(
+    client: &mut Client,
+    connections: &mut Connections,
+    prepared: &Prepared,
+    id: u32,
+) {
+    let home = prepared.get(id).and_then(|statement| statement.remembered.home());
+    if let Some(home) = home {
+        diagnostics::wait_for_home(client, connections, home).await;
     }
+}
 
-    /// What it means for the session that there is no server statement.
-    pub(super) async fn fail_prepare(&mut self, index: Index, error: PrepareError) -> SqlError {
-        match error {
-            PrepareError::Failed(failure) => self.fail(index, failure).await,
-            PrepareError::TypesLost => {
-                // It was kept for an execution that does not come.
-                self.attached[index].held = false;
-                self.settle_quietly(index).await;
-                catalog::STATEMENT_LOST.error()
-            }
-        }
+/// Notes what a server remembers of an execution.
+pub(super) fn note_remembered(
+    connections: &mut Connections,
+    prepared: &mut Prepared,
+    index: Index,
+    id: u32,
+    handle: &mut Handle,
+    outcome: &Outcome,
+) {
+    let home = connections.attached[index].home();
+    let Some(statement) = prepared.get_mut(id) else { return };
+    if outcome.error.is_none_or(|number| OF_ROWS.contains(&number)) {
+        return statement.remembered.note_executed(home, handle.keeper());
     }
-
-    /// Goes to the connection that has the server statement which knows best how to read the
-    /// parameters. Where that is not possible the execution finds nothing there, and is refused if
-    /// no other will do.
-    async fn go_to_remembered(&mut self, id: u32) {
-        let home = self.prepared.get(id).and_then(|statement| statement.remembered.home());
-        if let Some(home) = home {
-            self.wait_for_home(home).await;
+    let (arrival, keeper) = (handle.arrival(), handle.keeper());
+    let state = statement.remembered.note_failed(home, arrival, keeper);
+    match (handle, state) {
+        (Handle::Shared(statement), state) => {
+            connections.attached[index].lease.statements.note_failed(statement.id, state);
         }
+        (Handle::Exclusive(statement), Some(state)) => statement.note_state(state),
+        (Handle::Exclusive(_), None) => {}
     }
+}
 
-    /// Notes what a server remembers of an execution.
-    pub(super) fn note_remembered(
-        &mut self,
-        index: Index,
-        id: u32,
-        handle: &mut Handle,
-        outcome: &Outcome,
-    ) {
-        let home = self.attached[index].home();
-        let Some(statement) = self.prepared.get_mut(id) else { return };
-        if outcome.error.is_none_or(|number| OF_ROWS.contains(&number)) {
-            return statement.remembered.note_executed(home, handle.keeper());
-        }
-        let (arrival, keeper) = (handle.arrival(), handle.keeper());
-        let state = statement.remembered.note_failed(home, arrival, keeper);
-        match (handle, state) {
-            (Handle::Shared(statement), state) => {
-                self.attached[index].lease.statements.note_failed(statement.id, state);
-            }
-            (Handle::Exclusive(statement), Some(state)) => statement.note_state(state),
-            (Handle::Exclusive(_), None) => {}
-        }
+/// Executes a statement and relays the answer. The command is dropped from the client's buffer
+/// unless it is a read that was lost.
+pub(super) async fn exchange_execute(
+    client: &mut Client,
+    connections: &mut Connections,
+    prepared: &mut Prepared,
+    index: Index,
+    id: u32,
+    server_id: u32,
+    packet: Packet,
+    execute: &Execute,
+) -> Result<Exchanged, Stop> {
+    let kept = packet.len <= KEPT_MAX && connections.may_run_again(index);
+    let sent =
+        send_execute(client, connections, prepared, index, id, server_id, packet, execute).await;
+    if !kept {
+        prepared.clear_long_data(id);
+        client.drop_command();
     }
-
-    /// Executes a statement and relays the answer. The command is dropped from the client's buffer
-    /// unless it is a read that was lost.
-    pub(super) async fn exchange_execute(
-        &mut self,
-        index: Index,
-        id: u32,
-        server_id: u32,
-        packet: Packet,
-        execute: &Execute,
-    ) -> Result<Exchanged, Stop> {
-        let kept = packet.len <= KEPT_MAX && self.may_run_again(index);
-        let sent = self.send_execute(index, id, server_id, packet, execute).await;
-        if !kept {
-            self.prepared.clear_long_data(id);
-            self.client.drop_command();
-        }
-        let first_sequence = match sent {
-            Ok(first_sequence) => first_sequence,
-            Err(failure) if kept => return Ok(self.lose_read(index, &failure)),
-            Err(failure) => return Err(self.lose(index, &failure).into()),
-        };
-        let end = AnswerEnd::Forwarded;
-        let exchanged = self.relay_once(index, first_sequence, kept, end).await?;
-        if kept && !matches!(exchanged, Exchanged::Lost(_)) {
-            self.prepared.clear_long_data(id);
-            self.client.drop_command();
-        }
-        Ok(exchanged)
+    let first_sequence = match sent {
+        Ok(first_sequence) => first_sequence,
+        Err(failure) if kept => return Ok(connections.lose_read(index, &failure)),
+        Err(failure) => return Err(connections.lose(index, &failure).into()),
+    };
+    let end = AnswerEnd::Forwarded;
+    let exchanged =
+        exchange::relay_once(client, connections, index, first_sequence, kept, end).await?;
+    if kept && !matches!(exchanged, Exchanged::Lost(_)) {
+        prepared.clear_long_data(id);
+        client.drop_command();
     }
+    Ok(exchanged)
+}
 
-    /// Whether an execution that was lost is run again.
-    pub(super) fn execution_runs_again(
-        &mut self,
-        id: u32,
-        found: Option<&OneShard>,
-        lost: &LostRead,
-    ) -> bool {
-        if let Some(OneShard { shard, access, .. }) = found {
-            return self.runs_again(*shard, *access, None, lost);
-        }
-        let Some(shard) = self.services.topology().single_server() else { return false };
-        let Some(statement) = self.prepared.get(id) else { return false };
-        let (text, kind, features) = (statement.text(), statement.kind, statement.features);
-        let Ok(hints) = self.hints(&text, features) else { return false };
-        self.runs_again(shard, geo::access(kind, features), hints.as_ref(), lost)
+/// Whether an execution that was lost is run again.
+pub(super) fn execution_runs_again(
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &Prepared,
+    id: u32,
+    found: Option<&OneShard>,
+    lost: &LostRead,
+) -> bool {
+    if let Some(OneShard { shard, access, .. }) = found {
+        return exchange::runs_again(connections, state, *shard, *access, None, lost);
     }
+    let Some(shard) = connections.mode.only() else { return false };
+    let Some(statement) = prepared.get(id) else { return false };
+    let (text, kind, features) = (statement.text(), statement.kind, statement.features);
+    let Ok(hints) =
+        consistency::hints(&connections.services, &connections.mirror, state, &text, features)
+    else {
+        return false;
+    };
+    exchange::runs_again(
+        connections,
+        state,
+        shard,
+        geo::access(kind, features),
+        hints.as_ref(),
+        lost,
+    )
+}
 
-    /// Sends pending long data and the execution. Gives the sequence id that the answer begins
-    /// with.
-    async fn send_execute(
-        &mut self,
-        index: Index,
-        id: u32,
-        server_id: u32,
-        packet: Packet,
-        execute: &Execute,
-    ) -> Result<u8, Failure> {
-        let lease = &mut self.attached[index].lease;
-        let Some(statement) = self.prepared.get(id) else { return Ok(1) };
-        for (param, data) in &statement.long_data {
-            let mut argument = server_id.to_le_bytes().to_vec();
-            argument.extend_from_slice(&param.to_le_bytes());
-            argument.extend_from_slice(data);
-            lease.send_command(code::STMT_SEND_LONG_DATA, &argument).await?;
-        }
-        let attributes = self.client.sends_attributes().then_some(&self.attributes);
-        let payload = self.client.framed.payload_mut(packet);
-        let mut sent = packet.len;
-        if execute.types == TypesCarried::Yes {
-            patch_statement_id(payload, server_id)?;
-            if packet.len < MAX_PAYLOAD {
-                lease.send(self.client.framed.framed(packet)).await?;
-            } else {
-                lease.send_payload(payload).await?;
-            }
+/// Sends pending long data and the execution. Gives the sequence id that the answer begins
+/// with.
+async fn send_execute(
+    client: &mut Client,
+    connections: &mut Connections,
+    prepared: &Prepared,
+    index: Index,
+    id: u32,
+    server_id: u32,
+    packet: Packet,
+    execute: &Execute,
+) -> Result<u8, Failure> {
+    let lease = &mut connections.attached[index].lease;
+    let Some(statement) = prepared.get(id) else { return Ok(1) };
+    for (param, data) in &statement.long_data {
+        let mut argument = server_id.to_le_bytes().to_vec();
+        argument.extend_from_slice(&param.to_le_bytes());
+        argument.extend_from_slice(data);
+        lease.send_command(code::STMT_SEND_LONG_DATA, &argument).await?;
+    }
+    let attributes = client.sends_attributes().then_some(&client.attributes);
+    let payload = client.framed.payload_mut(packet);
+    let mut sent = packet.len;
+    if execute.types == TypesCarried::Yes {
+        patch_statement_id(payload, server_id)?;
+        if packet.len < MAX_PAYLOAD {
+            lease.send(client.framed.framed(packet)).await?;
         } else {
-            let mut changed = Vec::with_capacity(payload.len() + 4 * statement.bound.len());
-            execute.encode(&mut changed, server_id, payload, &statement.bound, attributes);
-            lease.send_payload(&changed).await?;
-            sent = changed.len();
+            lease.send_payload(payload).await?;
         }
-        let first_sequence = crate::backend::first_answer_sequence(sent);
-        let wants_cursor = execute.header.flags & CURSOR_MASK != 0;
-        let expect = if wants_cursor { Expect::Cursor } else { Expect::Query };
-        lease.expect(expect, first_sequence);
-        Ok(first_sequence)
+    } else {
+        let mut changed = Vec::with_capacity(payload.len() + 4 * statement.bound.len());
+        execute.encode(&mut changed, server_id, payload, &statement.bound, attributes);
+        lease.send_payload(&changed).await?;
+        sent = changed.len();
     }
+    let first_sequence = crate::backend::first_answer_sequence(sent);
+    let wants_cursor = execute.header.flags & CURSOR_MASK != 0;
+    let expect = if wants_cursor { Expect::Cursor } else { Expect::Query };
+    lease.expect(expect, first_sequence);
+    Ok(first_sequence)
 }
 
 /// The server statement for a text under the settings that a connection has now.

@@ -11,8 +11,11 @@ use crate::sql::scan::Scan;
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::column_count::Definitions;
 
-use super::Session;
+use super::Services;
+use super::connections::Connections;
 use super::query::Request;
+use super::state::State;
+use crate::executor::relay::Client;
 
 /// Features of statements in which something may have to be filled in.
 const OF_SESSION: Features = Features::FOUND_ROWS
@@ -32,122 +35,139 @@ pub(super) fn asks_session(features: Features) -> bool {
     features.intersects(OF_SESSION)
 }
 
-impl Session {
+impl Connections {
     /// Whether a statement asks for counts or the id that its connection would not give rightly.
     pub(super) fn asks_for_own(&self, features: Features) -> bool {
         let counts = Features::FOUND_ROWS.with(Features::ROW_COUNT);
         let held = self.attached.iter().any(|attached| attached.held);
         features.contains(Features::CONNECTION_ID) || !held && features.intersects(counts)
     }
+}
 
-    /// Whether USER() of the server is the client's, too: the same account from the same machine.
-    /// Only the server knows whether it calls that localhost.
-    pub(super) fn is_as_server_knows_it(&self) -> bool {
-        let host = &*self.login.host;
-        let is_here =
-            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        let topology = self.services.topology();
-        is_here
-            && topology.single_server().and_then(|shard| topology.primary(shard)).is_some_and(
-                |server| *self.services.pools[server.index()].dialer().user() == *self.login.user,
-            )
-    }
+/// Whether USER() of the server is the client's, too: the same account from the same machine.
+/// Only the server knows whether it calls that localhost.
+pub(super) fn is_as_server_knows_it(services: &Services, state: &State) -> bool {
+    let host = &*state.login.host;
+    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let topology = services.topology();
+    is_here
+        && topology.single_server().and_then(|shard| topology.primary(shard)).is_some_and(
+            |server| *services.pools[server.index()].dialer().user() == *state.login.user,
+        )
+}
 
-    /// A statement with the session's values in it, if it asks for any.
-    pub(super) async fn filled_request(&mut self, request: Request, features: Features) -> Request {
-        if !asks_session(features) {
-            return request;
-        }
-        let text = request.text(&self.client).to_vec();
-        match self.filled(&text, features).await {
-            Some(text) => {
-                self.client.drop_command();
-                Request::Payload([b"\x03", &text[..]].concat())
-            }
-            None => request,
-        }
+/// A statement with the session's values in it, if it asks for any.
+pub(super) async fn filled_request(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    request: Request,
+    features: Features,
+) -> Request {
+    if !asks_session(features) {
+        return request;
     }
+    let text = request.text(client).to_vec();
+    match filled(connections, state, &text, features).await {
+        Some(text) => {
+            client.drop_command();
+            Request::Payload([b"\x03", &text[..]].concat())
+        }
+        None => request,
+    }
+}
 
-    /// The text of a prepared statement with the session's values in it, if it asks for any.
-    pub(super) async fn filled_text(
-        &mut self,
-        text: &Arc<[u8]>,
-        features: Features,
-    ) -> Option<Arc<[u8]>> {
-        if !asks_session(features) {
-            return None;
-        }
-        self.filled(text, features).await.map(Into::into)
+/// The text of a prepared statement with the session's values in it, if it asks for any.
+pub(super) async fn filled_text(
+    connections: &mut Connections,
+    state: &State,
+    text: &Arc<[u8]>,
+    features: Features,
+) -> Option<Arc<[u8]>> {
+    if !asks_session(features) {
+        return None;
     }
+    filled(connections, state, text, features).await.map(Into::into)
+}
 
-    /// The text with the session's values in it; `None` if it asks for none.
-    pub(super) async fn filled(&mut self, text: &[u8], features: Features) -> Option<Vec<u8>> {
-        if !asks_session(features) {
-            return None;
-        }
-        let has = |word: &[u8]| contains(text, word);
-        // Over several servers the planner knows the others.
-        let several = self.services.topology().single_server().is_none();
-        if several && !has(b"socket") && !has(RESULTSET_METADATA.as_bytes()) {
-            return None;
-        }
-        let mode = self.state.lex_mode;
-        let mut scan = Scan::new();
-        scan.run(text, mode).ok()?;
-        // What the server remembers itself, with the session's connection in our hands.
-        let held = self.attached.iter().any(|attached| attached.held);
-        if !held && has(b"_count") {
-            self.learn_warnings().await;
-        }
-        if has(b"@@") && (has(b"insert_id") || has(b"identity")) {
-            self.learn_insert_id().await;
-        }
-        let by_server_id = BY_SERVER_ID.iter().any(|name| has(name));
-        let kill = scan.kind() == StatementKind::Kill;
-        let as_server = self.is_as_server_knows_it();
-        let product = self.services.product();
-        // To MySQL a signed and an unsigned number together are a decimal one.
-        let unsigned = |number: &str| match product {
-            Product::MySql => format!("CAST({number} AS UNSIGNED)"),
-            Product::MariaDb => number.to_owned(),
-        };
-        let warnings = |errors_only: bool| {
-            self.diagnosed.warnings.count(errors_only, &self.state.character_sets).to_string()
-        };
-        fill(text, mode, &scan, |what| match what {
-            Filled::Socket => {
-                let path = Some(&self.services.socket).filter(|path| is_plain(path));
-                let path = path.map_or("", String::as_str);
-                Some(typed(&format!("CONVERT('{path}' USING utf8)"), "@@socket"))
-            }
-            Filled::ResultsetMetadata => metadata_if(several, self.state.settings.definitions()),
-            _ if several => None,
-            Filled::ConnectionId if by_server_id => None,
-            Filled::ConnectionId if kill => Some(self.registered.control().id.to_string().into()),
-            Filled::FoundRows | Filled::RowCount | Filled::WarningCount | Filled::ErrorCount
-                if held =>
-            {
-                None
-            }
-            Filled::ConnectionId => {
-                let id = self.registered.control().id;
-                Some(typed(&format!("CAST({id} AS UNSIGNED)"), "CONNECTION_ID()"))
-            }
-            Filled::FoundRows => Some(typed(&self.state.found_rows.to_string(), "FOUND_ROWS()")),
-            Filled::RowCount => Some(typed(&self.state.row_count.to_string(), "ROW_COUNT()")),
-            Filled::WarningCount => Some(typed(&unsigned(&warnings(false)), "@@warning_count")),
-            Filled::ErrorCount => Some(typed(&unsigned(&warnings(true)), "@@error_count")),
-            Filled::InsertId => {
-                let id = format!("CAST({} AS UNSIGNED)", self.state.last_insert_id);
-                Some(typed(&id, "@@session.last_insert_id"))
-            }
-            Filled::User if as_server => None,
-            Filled::User => {
-                let user = format!("{}@{}", self.login.user, self.login.host);
-                is_plain(&user).then(|| typed(&format!("CONVERT('{user}' USING utf8)"), "USER()"))
-            }
-        })
+/// The text with the session's values in it; `None` if it asks for none.
+pub(super) async fn filled(
+    connections: &mut Connections,
+    state: &State,
+    text: &[u8],
+    features: Features,
+) -> Option<Vec<u8>> {
+    if !asks_session(features) {
+        return None;
     }
+    let has = |word: &[u8]| contains(text, word);
+    // Over several servers the planner knows the others.
+    let several = connections.mode.is_several();
+    if several && !has(b"socket") && !has(RESULTSET_METADATA.as_bytes()) {
+        return None;
+    }
+    let mode = connections.mirror.lex_mode;
+    let mut scan = Scan::new();
+    scan.run(text, mode).ok()?;
+    // What the server remembers itself, with the session's connection in our hands.
+    let held = connections.attached.iter().any(|attached| attached.held);
+    if !held && has(b"_count") {
+        connections.learn_warnings().await;
+    }
+    if has(b"@@") && (has(b"insert_id") || has(b"identity")) {
+        connections.learn_insert_id().await;
+    }
+    let by_server_id = BY_SERVER_ID.iter().any(|name| has(name));
+    let kill = scan.kind() == StatementKind::Kill;
+    let as_server = is_as_server_knows_it(&connections.services, state);
+    let product = connections.services.product();
+    // To MySQL a signed and an unsigned number together are a decimal one.
+    let unsigned = |number: &str| match product {
+        Product::MySql => format!("CAST({number} AS UNSIGNED)"),
+        Product::MariaDb => number.to_owned(),
+    };
+    let warnings = |errors_only: bool| {
+        connections
+            .diagnosed
+            .warnings
+            .count(errors_only, &connections.mirror.character_sets)
+            .to_string()
+    };
+    fill(text, mode, &scan, |what| match what {
+        Filled::Socket => {
+            let path = Some(&connections.services.socket).filter(|path| is_plain(path));
+            let path = path.map_or("", String::as_str);
+            Some(typed(&format!("CONVERT('{path}' USING utf8)"), "@@socket"))
+        }
+        Filled::ResultsetMetadata => {
+            metadata_if(several, connections.mirror.settings.definitions())
+        }
+        _ if several => None,
+        Filled::ConnectionId if by_server_id => None,
+        Filled::ConnectionId if kill => Some(connections.control.id.to_string().into()),
+        Filled::FoundRows | Filled::RowCount | Filled::WarningCount | Filled::ErrorCount
+            if held =>
+        {
+            None
+        }
+        Filled::ConnectionId => {
+            let id = connections.control.id;
+            Some(typed(&format!("CAST({id} AS UNSIGNED)"), "CONNECTION_ID()"))
+        }
+        Filled::FoundRows => Some(typed(&state.found_rows.to_string(), "FOUND_ROWS()")),
+        Filled::RowCount => Some(typed(&state.row_count.to_string(), "ROW_COUNT()")),
+        Filled::WarningCount => Some(typed(&unsigned(&warnings(false)), "@@warning_count")),
+        Filled::ErrorCount => Some(typed(&unsigned(&warnings(true)), "@@error_count")),
+        Filled::InsertId => {
+            let id = format!("CAST({} AS UNSIGNED)", connections.mirror.last_insert_id);
+            Some(typed(&id, "@@session.last_insert_id"))
+        }
+        Filled::User if as_server => None,
+        Filled::User => {
+            let user = format!("{}@{}", state.login.user, state.login.host);
+            is_plain(&user).then(|| typed(&format!("CONVERT('{user}' USING utf8)"), "USER()"))
+        }
+    })
 }
 
 /// Whether a text can stand between quotes as it is, whatever the session's settings.

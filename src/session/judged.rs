@@ -16,9 +16,14 @@ use crate::wire::scanner::Expect;
 use crate::wire::statement::PrepareOk;
 
 use super::attached::Index;
+use super::connections::Connections;
+use super::consistency;
+use super::consistency::Judges;
+use super::planned;
 use super::prepared::is_about_transactions;
 use super::remembered::Remembered;
-use super::{Judges, Session, planned};
+use super::state::State;
+use crate::executor::relay::Client;
 
 /// What a server made of a text that a client prepares.
 #[derive(Debug)]
@@ -31,93 +36,99 @@ pub(super) struct Judged {
     pub(super) remembered: Remembered,
 }
 
-impl Session {
-    /// Prepares a text on a server that can run it. Where there are several servers the plan is
-    /// made too, so that a statement that is refused is refused here.
-    pub(super) async fn prepare_on_server(
-        &mut self,
-        owner: &Owner,
-        kind: StatementKind,
-        features: Features,
-    ) -> Result<Judged, SqlError> {
-        if features.contains(Features::USER_VARIABLE) {
-            // Their types are remembered with the statement.
-            self.learn_all_user_variables().await;
-        }
-        let text = &owner[..];
-        let topology = self.services.topology.load_full();
-        let (placement, database, text) = match topology.single_server() {
-            Some(shard) => {
-                let placement = self.place_anywhere(&topology, shard)?;
-                (placement, self.state.database.clone(), text.to_vec())
-            }
-            None if is_about_transactions(kind) => {
-                let (placement, database) = self.any_server(&topology, Judges::Any)?;
-                (placement, database, text.to_vec())
-            }
-            None => {
-                let mut scan = std::mem::take(&mut self.scan);
-                scan.run(text, self.state.lex_mode)
-                    .map_err(|error| catalog::SYNTAX.with(&[&error]))?;
-                let statement = planned::Statement::prepared(owner, scan, Vec::new());
-                let sample = self.sample_piece(&statement, &topology);
-                self.scan = statement.into_scan();
-                let (shard, text) = sample?;
-                let database = &topology.keyspace(shard.keyspace()).database;
-                (self.place_anywhere(&topology, shard)?, database.as_bytes().to_vec(), text)
-            }
-        };
-        let index = self.attach(placement, &database, false).await?;
-        let judged = self.prepare_answer(index, &text, owner).await;
-        let outcome = *self.attached[index].lease.outcome();
-        self.note_preparation(index, kind, features, &outcome);
-        match judged {
-            Ok(judged) => {
-                self.settle_quietly(index).await;
-                Ok(judged)
-            }
-            Err(failure) => Err(self.fail(index, failure).await),
-        }
+/// Prepares a text on a server that can run it. Where there are several servers the plan is
+/// made too, so that a statement that is refused is refused here.
+pub(super) async fn prepare_on_server(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    owner: &Owner,
+    kind: StatementKind,
+    features: Features,
+) -> Result<Judged, SqlError> {
+    if features.contains(Features::USER_VARIABLE) {
+        // Their types are remembered with the statement.
+        connections.learn_all_user_variables().await;
     }
+    let text = &owner[..];
+    let topology = connections.services.topology.load_full();
+    let (placement, database, text) = match connections.mode.only() {
+        Some(shard) => {
+            let placement = consistency::place_anywhere(connections, state, &topology, shard)?;
+            (placement, state.database.clone(), text.to_vec())
+        }
+        None if is_about_transactions(kind) => {
+            let (placement, database) =
+                consistency::any_server(connections, state, &topology, Judges::Any)?;
+            (placement, database, text.to_vec())
+        }
+        None => {
+            let mut scan = std::mem::take(&mut state.scan);
+            scan.run(text, connections.mirror.lex_mode)
+                .map_err(|error| catalog::SYNTAX.with(&[&error]))?;
+            let statement = planned::Statement::prepared(owner, scan, Vec::new());
+            let sample = planned::sample_piece(connections, state, &statement, &topology);
+            state.scan = statement.into_scan();
+            let (shard, text) = sample?;
+            let database = &topology.keyspace(shard.keyspace()).database;
+            (
+                consistency::place_anywhere(connections, state, &topology, shard)?,
+                database.as_bytes().to_vec(),
+                text,
+            )
+        }
+    };
+    let index = connections.attach(client, placement, &database, false).await?;
+    let judged = prepare_answer(connections, state, index, &text, owner).await;
+    let outcome = *connections.attached[index].lease.outcome();
+    connections.note_preparation(index, kind, features, &outcome);
+    match judged {
+        Ok(judged) => {
+            connections.settle_quietly(index).await;
+            Ok(judged)
+        }
+        Err(failure) => Err(connections.fail(index, failure).await),
+    }
+}
 
-    async fn prepare_answer(
-        &mut self,
-        index: Index,
-        text: &[u8],
-        owner: &Owner,
-    ) -> Result<Judged, Failure> {
-        let home = self.attached[index].home();
-        let definitions = self.services.definitions();
-        let lease = &mut self.attached[index].lease;
-        let answer = lease.answer(code::STMT_PREPARE, text, Expect::Prepare).await?;
-        let told = lease.outcome().prepared;
-        let Some(told) = told.filter(|_| answer.len() >= 9) else {
-            return Err(std::io::Error::other("the server prepared nothing").into());
-        };
-        let derived = derived_types(&answer, &told, lease.capabilities());
-        let mut types = BoundTypes::new(lease.kind(), derived);
-        if self.services.topology().single_server().is_none() {
-            types = types.over_several();
-        }
-        if told.params > 0
-            && lease.kind().product == Product::MySql
-            && let mode = self.state.lex_mode
-            && self.scan.run(owner, mode).is_ok()
-        {
-            types = types.with_places(null_places(owner, mode, &self.scan));
-        }
-        let variables = match lease.kind().product {
-            Product::MySql => {
-                VariableKinds::of_text(owner, self.state.lex_mode, &self.state.settings)
-            }
-            Product::MariaDb => None,
-        };
-        let mut remembered = Remembered::new(types, variables, definitions, Some(home));
-        let variant = remembered.prepared_as();
-        let statement = lease.note_prepared(text, told.statement_id, variant, owner).await?;
-        remembered.keep(statement.keeper);
-        Ok(Judged { answer, params: told.params, remembered })
+async fn prepare_answer(
+    connections: &mut Connections,
+    state: &mut State,
+    index: Index,
+    text: &[u8],
+    owner: &Owner,
+) -> Result<Judged, Failure> {
+    let home = connections.attached[index].home();
+    let definitions = connections.services.definitions();
+    let lease = &mut connections.attached[index].lease;
+    let answer = lease.answer(code::STMT_PREPARE, text, Expect::Prepare).await?;
+    let told = lease.outcome().prepared;
+    let Some(told) = told.filter(|_| answer.len() >= 9) else {
+        return Err(std::io::Error::other("the server prepared nothing").into());
+    };
+    let derived = derived_types(&answer, &told, lease.capabilities());
+    let mut types = BoundTypes::new(lease.kind(), derived);
+    if connections.mode.is_several() {
+        types = types.over_several();
     }
+    if told.params > 0
+        && lease.kind().product == Product::MySql
+        && let mode = connections.mirror.lex_mode
+        && state.scan.run(owner, mode).is_ok()
+    {
+        types = types.with_places(null_places(owner, mode, &state.scan));
+    }
+    let variables = match lease.kind().product {
+        Product::MySql => {
+            VariableKinds::of_text(owner, connections.mirror.lex_mode, &connections.mirror.settings)
+        }
+        Product::MariaDb => None,
+    };
+    let mut remembered = Remembered::new(types, variables, definitions, Some(home));
+    let variant = remembered.prepared_as();
+    let statement = lease.note_prepared(text, told.statement_id, variant, owner).await?;
+    remembered.keep(statement.keeper);
+    Ok(Judged { answer, params: told.params, remembered })
 }
 
 /// The types that the server derived for the parameters, if its answer describes them.

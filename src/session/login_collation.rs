@@ -12,66 +12,74 @@ use crate::sql::mode::CharsetClass;
 use crate::wire::capability::Capabilities;
 use crate::wire::charset::{Charset, Collation};
 
-use super::{Judges, Session};
+use super::Services;
+use super::connections::Connections;
+use super::consistency;
+use super::consistency::Judges;
+use super::mirror::Mirror;
+use super::state::State;
+use crate::executor::relay::Client;
 
 /// Numbers below are the same collations in MySQL and MariaDB, but for [`OF_ONE_PRODUCT`].
 const SHARED_BELOW: u16 = 248;
 /// utf8mb3_tolower_ci is MySQL's, and Croatian of MySQL 5.6.1 has another name in MariaDB.
 const OF_ONE_PRODUCT: [u16; 3] = [76, 213, 245];
 
-impl Session {
-    /// The same after COM_RESET_CONNECTION and COM_CHANGE_USER, which put it back at MariaDB only.
-    pub(super) fn ignore_spaces_again(&mut self) {
-        if self.services.product() == Product::MySql {
-            self.ignore_spaces();
-        }
+/// The same after COM_RESET_CONNECTION and COM_CHANGE_USER, which put it back at MariaDB only.
+pub(super) fn ignore_spaces_again(services: &Services, client: &mut Client, mirror: &mut Mirror) {
+    if services.product() == Product::MySql {
+        ignore_spaces(client, mirror);
     }
+}
 
-    /// Begins as a client asks whose functions may have a space before their parenthesis.
-    pub(super) fn ignore_spaces(&mut self) {
-        if self.client.capabilities.contains(Capabilities::IGNORE_SPACE) {
-            let mut settings = Settings::clone(&self.state.settings);
-            settings.set("sql_mode", with_ignore_space(settings.get("sql_mode")));
-            self.state.enter_settings(Arc::new(settings));
-        }
+/// Begins as a client asks whose functions may have a space before their parenthesis.
+pub(super) fn ignore_spaces(client: &Client, mirror: &mut Mirror) {
+    if client.capabilities.contains(Capabilities::IGNORE_SPACE) {
+        let mut settings = Settings::clone(&mirror.settings);
+        settings.set("sql_mode", with_ignore_space(settings.get("sql_mode")));
+        mirror.enter_settings(Arc::new(settings));
     }
+}
 
-    /// The character set with which a session begins.
-    pub(super) async fn names_of_collation(&mut self, id: u16) -> Result<Names, SqlError> {
-        let known =
-            Collation::by_id(id).filter(|_| id < SHARED_BELOW && !OF_ONE_PRODUCT.contains(&id));
-        if let Some(collation) = known {
-            let charset = collation.charset.name;
-            if CharsetClass::of_charset(charset.as_bytes()).is_none() {
-                let text = format!(
-                    "Variable 'character_set_client' can't be set to the value of '{charset}'"
-                );
-                return Err(SqlError::from_server(1231, *b"42000", text));
-            }
-            let collation = Some(collation.name.into());
-            return Ok(Names { charset: charset.into(), collation });
+/// The character set with which a session begins.
+pub(super) async fn names_of_collation(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    id: u16,
+) -> Result<Names, SqlError> {
+    let known = Collation::by_id(id).filter(|_| id < SHARED_BELOW && !OF_ONE_PRODUCT.contains(&id));
+    if let Some(collation) = known {
+        let charset = collation.charset.name;
+        if CharsetClass::of_charset(charset.as_bytes()).is_none() {
+            let text =
+                format!("Variable 'character_set_client' can't be set to the value of '{charset}'");
+            return Err(SqlError::from_server(1231, *b"42000", text));
         }
-        if let Some(names) = self.services.collations.find(id) {
-            return Ok(names);
-        }
-        let topology = self.services.topology.load_full();
-        let Ok((placement, _)) = self.any_server(&topology, Judges::Any) else {
-            return Ok(Names::utf8mb4());
-        };
-        let Ok(index) = self.attach(placement, b"", false).await else {
-            return Ok(Names::utf8mb4());
-        };
-        let names = asked(&mut self.attached[index].lease, id).await;
-        self.settle_quietly(index).await;
-        Ok(match names {
-            Some(Asked::Known(names)) => {
-                self.services.collations.insert(id, names.clone());
-                names
-            }
-            Some(Asked::Default(names)) => names,
-            None => Names::utf8mb4(),
-        })
+        let collation = Some(collation.name.into());
+        return Ok(Names { charset: charset.into(), collation });
     }
+    if let Some(names) = connections.services.collations.find(id) {
+        return Ok(names);
+    }
+    let topology = connections.services.topology.load_full();
+    let Ok((placement, _)) = consistency::any_server(connections, state, &topology, Judges::Any)
+    else {
+        return Ok(Names::utf8mb4());
+    };
+    let Ok(index) = connections.attach(client, placement, b"", false).await else {
+        return Ok(Names::utf8mb4());
+    };
+    let names = asked(&mut connections.attached[index].lease, id).await;
+    connections.settle_quietly(index).await;
+    Ok(match names {
+        Some(Asked::Known(names)) => {
+            connections.services.collations.insert(id, names.clone());
+            names
+        }
+        Some(Asked::Default(names)) => names,
+        None => Names::utf8mb4(),
+    })
 }
 
 /// What a server says of a number.

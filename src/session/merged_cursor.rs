@@ -20,12 +20,20 @@ use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::CURSOR_READ_ONLY;
 use crate::wire::status::StatusFlags;
 
-use super::Session;
+use super::Services;
 use super::answer::{Answer, End, Opened, Ran, Stop};
+use super::connections::Connections;
+use super::cursors;
 use super::cursors::{Cursor, Merged, ServerCursor};
+use super::execute;
 use super::execute::Handle;
 use super::job::Job;
+use super::mirror::Mirror;
+use super::piece;
+use super::planned;
 use super::planned::Piece;
+use super::state::State;
+use crate::executor::relay::Client;
 
 /// What a shard answered.
 struct Answered {
@@ -35,221 +43,242 @@ struct Answered {
     rows: Vec<Vec<u8>>,
 }
 
-impl Session {
-    /// Runs the pieces of a read with a cursor for the client's statement `id`.
-    pub(super) async fn open_merged(
-        &mut self,
-        job: &Job<'_>,
-        pieces: &[Piece],
-        id: u32,
-        definitions: Definitions,
-    ) -> Ran {
-        let (answered, failed) = self.execute_pieces(job, pieces).await?;
-        let merged = match failed {
-            None => self.merge_of(job, &answered),
-            Some(error) => Err(error),
-        };
-        let mut columns = Vec::new();
-        let mut servers = Vec::new();
-        for shard in answered {
-            if columns.is_empty() {
-                columns = shard.columns;
-            }
-            servers.push(shard.cursor);
+/// Runs the pieces of a read with a cursor for the client's statement `id`.
+pub(super) async fn open_merged(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    pieces: &[Piece],
+    id: u32,
+    definitions: Definitions,
+) -> Ran {
+    let (answered, failed) = execute_pieces(client, connections, state, job, pieces).await?;
+    let merged = match failed {
+        None => merge_of(&connections.services, client, &connections.mirror, job, &answered),
+        Some(error) => Err(error),
+    };
+    let mut columns = Vec::new();
+    let mut servers = Vec::new();
+    for shard in answered {
+        if columns.is_empty() {
+            columns = shard.columns;
         }
-        let merge = match merged {
-            Ok(merge) => merge,
+        servers.push(shard.cursor);
+    }
+    let merge = match merged {
+        Ok(merge) => merge,
+        Err(error) => {
+            for cursor in servers.into_iter().flatten() {
+                cursors::close_server_cursor(connections, None, cursor).await;
+            }
+            return Err(error.into());
+        }
+    };
+    let cursor = Cursor::Merged(Box::new(Merged { merge, servers }));
+    let hidden = match job.primitive {
+        Primitive::Merge(merge) => merge.hidden,
+        _ => 0,
+    };
+    let visible = &columns[..columns.len().saturating_sub(hidden)];
+    let columns = visible.to_vec();
+    Ok(Answer::Opened(Box::new(Opened { id, cursor, columns, definitions })))
+}
+
+/// Puts columns without rows, which come by COM_STMT_FETCH, into the output buffer.
+pub(super) fn write_columns(
+    client: &mut Client,
+    connections: &Connections,
+    columns: &[Vec<u8>],
+    definitions: Definitions,
+) {
+    let capabilities = client.capabilities;
+    let (out, sequence) = (&mut client.framed.out, &mut client.sequence);
+    build_packet(out, sequence, |out| {
+        ColumnCount::put(out, columns.len(), definitions, capabilities);
+    });
+    if definitions == Definitions::Sent {
+        for column in columns {
+            build_packet(out, sequence, |out| out.extend_from_slice(column));
+        }
+    }
+    cursors::end_with(client, connections, StatusFlags::CURSOR_EXISTS);
+}
+
+/// Executes every piece; what was opened before a failure is given with it.
+async fn execute_pieces(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    pieces: &[Piece],
+) -> Result<(Vec<Answered>, Option<SqlError>), Stop> {
+    let mut answered: Vec<Option<Answered>> = pieces.iter().map(|_| None).collect();
+    let mut waiting: Vec<(usize, ServerId, Exclusive)> = Vec::new();
+    let mut failed = None;
+    for (number, piece) in pieces.iter().enumerate() {
+        let placement = match planned::place_piece(connections, state, job, piece.shard) {
+            Ok(placement) => placement,
             Err(error) => {
-                for cursor in servers.into_iter().flatten() {
-                    self.close_server_cursor(None, cursor).await;
-                }
-                return Err(error.into());
+                failed = Some(error);
+                break;
             }
         };
-        let cursor = Cursor::Merged(Box::new(Merged { merge, servers }));
-        let hidden = match job.primitive {
-            Primitive::Merge(merge) => merge.hidden,
-            _ => 0,
-        };
-        let visible = &columns[..columns.len().saturating_sub(hidden)];
-        let columns = visible.to_vec();
-        Ok(Answer::Opened(Box::new(Opened { id, cursor, columns, definitions })))
-    }
-
-    /// Puts columns without rows, which come by COM_STMT_FETCH, into the output buffer.
-    pub(super) fn write_columns(&mut self, columns: &[Vec<u8>], definitions: Definitions) {
-        let capabilities = self.client.capabilities;
-        let (out, sequence) = (&mut self.client.framed.out, &mut self.sequence);
-        build_packet(out, sequence, |out| {
-            ColumnCount::put(out, columns.len(), definitions, capabilities);
-        });
-        if definitions == Definitions::Sent {
-            for column in columns {
-                build_packet(out, sequence, |out| out.extend_from_slice(column));
-            }
-        }
-        self.end_with(StatusFlags::CURSOR_EXISTS);
-    }
-
-    /// Executes every piece; what was opened before a failure is given with it.
-    async fn execute_pieces(
-        &mut self,
-        job: &Job<'_>,
-        pieces: &[Piece],
-    ) -> Result<(Vec<Answered>, Option<SqlError>), Stop> {
-        let mut answered: Vec<Option<Answered>> = pieces.iter().map(|_| None).collect();
-        let mut waiting: Vec<(usize, ServerId, Exclusive)> = Vec::new();
-        let mut failed = None;
-        for (number, piece) in pieces.iter().enumerate() {
-            let placement = match self.place_piece(job, piece.shard) {
-                Ok(placement) => placement,
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            };
-            if let Some(at) = waiting.iter().position(|(_, s, _)| *s == placement.server()) {
-                let (earlier, server, statement) = waiting.remove(at);
-                match self.collect_opened(server, statement).await? {
-                    Ok(shard) => answered[earlier] = Some(shard),
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
-                    }
-                }
-            }
-            match self.send_with_cursor(job, placement, piece).await {
-                Ok(statement) => waiting.push((number, placement.server(), statement)),
+        if let Some(at) = waiting.iter().position(|(_, s, _)| *s == placement.server()) {
+            let (earlier, server, statement) = waiting.remove(at);
+            match collect_opened(client, connections, server, statement).await? {
+                Ok(shard) => answered[earlier] = Some(shard),
                 Err(error) => {
                     failed = Some(error);
                     break;
                 }
             }
         }
-        for (number, server, statement) in waiting {
-            match self.collect_opened(server, statement).await? {
-                Ok(shard) => answered[number] = Some(shard),
-                Err(error) => failed = Some(failed.unwrap_or(error)),
+        match send_with_cursor(client, connections, job, placement, piece).await {
+            Ok(statement) => waiting.push((number, placement.server(), statement)),
+            Err(error) => {
+                failed = Some(error);
+                break;
             }
         }
-        Ok((answered.into_iter().flatten().collect(), failed))
     }
+    for (number, server, statement) in waiting {
+        match collect_opened(client, connections, server, statement).await? {
+            Ok(shard) => answered[number] = Some(shard),
+            Err(error) => failed = Some(failed.unwrap_or(error)),
+        }
+    }
+    Ok((answered.into_iter().flatten().collect(), failed))
+}
 
-    async fn send_with_cursor(
-        &mut self,
-        job: &Job<'_>,
-        placement: Placement,
-        piece: &Piece,
-    ) -> Result<Exclusive, SqlError> {
-        let database = job.topology.keyspace(job.keyspace).database.clone();
-        let wants_insert_id = job.statement.wants_insert_id();
-        let index = self.attach(placement, database.as_bytes(), wants_insert_id).await?;
-        let handle =
-            self.piece_handle(index, piece, job.statement, database.as_bytes(), true).await;
-        let statement = match handle {
-            Ok(Handle::Exclusive(statement)) => statement,
-            Ok(Handle::Shared(_)) => {
-                return Err(catalog::INTERNAL.with(&[&"a cursor on a shared statement"]));
-            }
-            Err(error) => return Err(self.fail_prepare(index, error).await),
-        };
-        let payload = self.piece_execution(statement.id, CURSOR_READ_ONLY, piece, job.statement);
-        let lease = &mut self.attached[index].lease;
-        if let Err(failure) = lease.send_payload(&payload).await {
-            return Err(self.lose(index, &failure));
+async fn send_with_cursor(
+    client: &mut Client,
+    connections: &mut Connections,
+    job: &Job<'_>,
+    placement: Placement,
+    piece: &Piece,
+) -> Result<Exclusive, SqlError> {
+    let database = job.topology.keyspace(job.keyspace).database.clone();
+    let wants_insert_id = job.statement.wants_insert_id();
+    let index = connections.attach(client, placement, database.as_bytes(), wants_insert_id).await?;
+    let handle =
+        piece::piece_handle(connections, index, piece, job.statement, database.as_bytes(), true)
+            .await;
+    let statement = match handle {
+        Ok(Handle::Exclusive(statement)) => statement,
+        Ok(Handle::Shared(_)) => {
+            return Err(catalog::INTERNAL.with(&[&"a cursor on a shared statement"]));
         }
-        lease.expect(Expect::Query, crate::backend::first_answer_sequence(payload.len()));
-        Ok(statement)
+        Err(error) => return Err(execute::fail_prepare(connections, index, error).await),
+    };
+    let payload = piece::piece_execution(
+        client,
+        &connections.mirror,
+        statement.id,
+        CURSOR_READ_ONLY,
+        piece,
+        job.statement,
+    );
+    let lease = &mut connections.attached[index].lease;
+    if let Err(failure) = lease.send_payload(&payload).await {
+        return Err(connections.lose(index, &failure));
     }
+    lease.expect(Expect::Query, crate::backend::first_answer_sequence(payload.len()));
+    Ok(statement)
+}
 
-    /// Reads the answer of a shard.
-    async fn collect_opened(
-        &mut self,
-        server: ServerId,
-        statement: Exclusive,
-    ) -> Result<Result<Answered, SqlError>, Stop> {
-        let Some(index) = self.index_of(server) else {
-            return Ok(Err(catalog::INTERNAL.with(&[&"a shard without connection"])));
-        };
-        let limits = &self.services.limits;
-        let mut budget = Budget { rows: limits.merge_rows_max, bytes: limits.merge_bytes_max };
-        let mut stream = ResultStream::new(&mut self.attached[index].lease, limits.merge_bytes_max);
-        let mut watch = Watch::new(&mut self.client, self.registered.control());
-        let read = read_opened(&mut stream, &mut watch, &mut budget).await;
-        let outcome = *stream.outcome();
-        let cursor = self.open_server_cursor(index, statement);
-        Ok(match read {
-            Ok((columns, OpenedAs::Cursor, rows)) => {
-                self.settle(index, &outcome).await;
-                Ok(Answered { columns, cursor: Some(cursor), rows })
-            }
-            Ok((columns, OpenedAs::Rows, rows)) => {
-                self.close_opened(cursor, &outcome).await;
-                Ok(Answered { columns, cursor: None, rows })
-            }
-            Err(StreamError::Server(error)) => {
-                self.close_opened(cursor, &outcome).await;
-                Err(error)
-            }
-            Err(StreamError::Broken(failure)) => Err(self.lose(index, &failure)),
-            Err(StreamError::Interrupted) => {
-                super::query::kill_on_server(&mut self.attached[index].lease);
-                let _ = self.lose(index, &"interrupted");
-                self.registered.control().clear_query();
-                Err(catalog::KILLED.error())
-            }
-            Err(StreamError::ClientGone) => return Err(End::Quit.into()),
-        })
-    }
+/// Reads the answer of a shard.
+async fn collect_opened(
+    client: &mut Client,
+    connections: &mut Connections,
+    server: ServerId,
+    statement: Exclusive,
+) -> Result<Result<Answered, SqlError>, Stop> {
+    let Some(index) = connections.index_of(server) else {
+        return Ok(Err(catalog::INTERNAL.with(&[&"a shard without connection"])));
+    };
+    let limits = &connections.services.limits;
+    let mut budget = Budget { rows: limits.merge_rows_max, bytes: limits.merge_bytes_max };
+    let mut stream =
+        ResultStream::new(&mut connections.attached[index].lease, limits.merge_bytes_max);
+    let mut watch = Watch::new(client, &connections.control);
+    let read = read_opened(&mut stream, &mut watch, &mut budget).await;
+    let outcome = *stream.outcome();
+    let cursor = cursors::open_server_cursor(connections, index, statement);
+    Ok(match read {
+        Ok((columns, OpenedAs::Cursor, rows)) => {
+            connections.settle(index, &outcome).await;
+            Ok(Answered { columns, cursor: Some(cursor), rows })
+        }
+        Ok((columns, OpenedAs::Rows, rows)) => {
+            close_opened(connections, cursor, &outcome).await;
+            Ok(Answered { columns, cursor: None, rows })
+        }
+        Err(StreamError::Server(error)) => {
+            close_opened(connections, cursor, &outcome).await;
+            Err(error)
+        }
+        Err(StreamError::Broken(failure)) => Err(connections.lose(index, &failure)),
+        Err(StreamError::Interrupted) => {
+            super::query::kill_on_server(&mut connections.attached[index].lease);
+            let _ = connections.lose(index, &"interrupted");
+            connections.control.clear_query();
+            Err(catalog::KILLED.error())
+        }
+        Err(StreamError::ClientGone) => return Err(End::Quit.into()),
+    })
+}
 
-    async fn close_opened(&mut self, cursor: ServerCursor, outcome: &Outcome) {
-        let server = cursor.server;
-        if let Some(index) = self.index_of(server) {
-            self.settle(index, outcome).await;
-        }
-        self.close_server_cursor(None, cursor).await;
+async fn close_opened(connections: &mut Connections, cursor: ServerCursor, outcome: &Outcome) {
+    let server = cursor.server;
+    if let Some(index) = connections.index_of(server) {
+        connections.settle(index, outcome).await;
     }
+    cursors::close_server_cursor(connections, None, cursor).await;
+}
 
-    fn merge_of(&self, job: &Job<'_>, answered: &[Answered]) -> Result<MergeCursor, SqlError> {
-        let capabilities = self.client.capabilities;
-        let mut columns = None;
-        for shard in answered {
-            let found = parse_columns(&shard.columns, capabilities)?;
-            match &columns {
-                None => columns = Some(found),
-                Some(known) if same_types(known, &found) => {}
-                Some(_) => {
-                    let what = "a result whose columns have different types on different shards";
-                    return Err(
-                        catalog::UNSUPPORTED.advising(&[&what], "CAST the columns to one type")
-                    );
-                }
+fn merge_of(
+    services: &Services,
+    client: &Client,
+    mirror: &Mirror,
+    job: &Job<'_>,
+    answered: &[Answered],
+) -> Result<MergeCursor, SqlError> {
+    let capabilities = client.capabilities;
+    let mut columns = None;
+    for shard in answered {
+        let found = parse_columns(&shard.columns, capabilities)?;
+        match &columns {
+            None => columns = Some(found),
+            Some(known) if same_types(known, &found) => {}
+            Some(_) => {
+                let what = "a result whose columns have different types on different shards";
+                return Err(catalog::UNSUPPORTED.advising(&[&what], "CAST the columns to one type"));
             }
         }
-        let merge = match job.primitive {
-            Primitive::Merge(merge) => Some(&**merge),
-            _ => None,
-        };
-        let layout = Layout {
-            format: RowFormat::Binary,
-            columns: columns.unwrap_or_default(),
-            hidden: merge.map_or(0, |merge| merge.hidden),
-        };
-        let limits = &self.services.limits;
-        let budget = Budget { rows: limits.merge_rows_max, bytes: limits.merge_bytes_max };
-        let bindings = self.bindings(job.statement);
-        let pipeline = merge
-            .map(|merge| Pipeline::new(merge, layout.clone(), &bindings, budget))
-            .transpose()?;
-        let order = merge.map_or(&SourceOrder::Concatenate, |merge| &merge.order);
-        let mut cursor = MergeCursor::new(order, pipeline, &layout, budget, answered.len())?;
-        for (number, shard) in answered.iter().enumerate() {
-            for row in &shard.rows {
-                cursor.feed(number, row.clone())?;
-            }
-        }
-        Ok(cursor)
     }
+    let merge = match job.primitive {
+        Primitive::Merge(merge) => Some(&**merge),
+        _ => None,
+    };
+    let layout = Layout {
+        format: RowFormat::Binary,
+        columns: columns.unwrap_or_default(),
+        hidden: merge.map_or(0, |merge| merge.hidden),
+    };
+    let limits = &services.limits;
+    let budget = Budget { rows: limits.merge_rows_max, bytes: limits.merge_bytes_max };
+    let bindings = mirror.bindings(job.statement);
+    let pipeline =
+        merge.map(|merge| Pipeline::new(merge, layout.clone(), &bindings, budget)).transpose()?;
+    let order = merge.map_or(&SourceOrder::Concatenate, |merge| &merge.order);
+    let mut cursor = MergeCursor::new(order, pipeline, &layout, budget, answered.len())?;
+    for (number, shard) in answered.iter().enumerate() {
+        for row in &shard.rows {
+            cursor.feed(number, row.clone())?;
+        }
+    }
+    Ok(cursor)
 }
 
 async fn read_opened(

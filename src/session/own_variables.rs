@@ -13,10 +13,12 @@ use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::value::Value;
 
-use super::Session;
+use super::Services;
 use super::answer::{Answer, Leaves};
 use super::consistency::Reading;
+use super::mirror::Mirror;
 use super::reply::{Column, Kind};
+use super::state::State;
 
 /// Their names.
 const NAMES: &[&str] = &[
@@ -32,126 +34,137 @@ const NAMES: &[&str] = &[
     "served_region",
 ];
 
-impl Session {
-    /// SET of own variables; `None` if the statement has none of them.
-    pub(super) fn set_own_variables(&mut self, set: &Set) -> Option<Result<(), SqlError>> {
-        let own = |item: &&SetItem| matches!(item, SetItem::System { name, .. } if is_own(name));
-        let count = set.items.iter().filter(own).count();
-        if count == 0 {
-            return None;
-        }
-        if count < set.items.len() {
-            let what = "SET of Geogate's variables and a server's in one statement";
-            return Some(Err(catalog::UNSUPPORTED.advising(&[&what], "send two statements")));
-        }
-        // All or nothing.
-        let mut changed = Changes::of(&self.state.reading, self.state.transaction_mode);
-        for item in &set.items {
-            if let SetItem::System { scope, name, value, .. } = item
-                && let Err(error) = self.set_own(&mut changed, *scope, name, value)
-            {
-                return Some(Err(error));
-            }
-        }
-        self.state.transaction_mode = changed.transaction_mode;
-        changed.apply(&mut self.state.reading);
-        Some(Ok(()))
+/// SET of own variables; `None` if the statement has none of them.
+pub(super) fn set_own_variables(
+    services: &Services,
+    mirror: &mut Mirror,
+    state: &mut State,
+    set: &Set,
+) -> Option<Result<(), SqlError>> {
+    let own = |item: &&SetItem| matches!(item, SetItem::System { name, .. } if is_own(name));
+    let count = set.items.iter().filter(own).count();
+    if count == 0 {
+        return None;
     }
-
-    fn set_own(
-        &self,
-        changes: &mut Changes,
-        scope: Scope,
-        name: &str,
-        value: &SetValue,
-    ) -> Result<(), SqlError> {
-        if !matches!(scope, Scope::Session | Scope::Unscoped) {
-            return Err(catalog::UNSUPPORTED
-                .advising(&[&format!("SET GLOBAL {name}")], "SET it for the session"));
-        }
-        if matches!(name, "served_from" | "served_region") {
-            return Err(catalog::READ_ONLY_VARIABLE.with(&[&name]));
-        }
-        let geography = &self.services.geography;
-        let value = match value {
-            SetValue::Default | SetValue::Null => {
-                let region = geography.region_of(&self.login.host);
-                changes.reset(name, &Reading::new(region, 0));
-                return Ok(());
-            }
-            SetValue::Word(word) => word.clone(),
-            SetValue::Literal(value) => literal(value)
-                .ok_or_else(|| catalog::WRONG_VALUE.with(&[&name, &"a binary literal"]))?,
-            SetValue::Expression => {
-                return Err(catalog::UNSUPPORTED
-                    .advising(&[&format!("SET {name} to an expression")], "SET it to a literal"));
-            }
-        };
-        changes.set(name, &value, |options, value| options.set(name, value, geography))
+    if count < set.items.len() {
+        let what = "SET of Geogate's variables and a server's in one statement";
+        return Some(Err(catalog::UNSUPPORTED.advising(&[&what], "send two statements")));
     }
-
-    /// The answer to `SELECT @@own [AS alias], ..`, if all of it are own variables.
-    pub(super) fn select_own_variables(&self, text: &[u8], features: Features) -> Option<Answer> {
-        if !features.contains(Features::SYSTEM_VARIABLE)
-            || self.scan.kind() != StatementKind::Select
+    // All or nothing.
+    let mut changed = Changes::of(&state.reading, mirror.transaction_mode);
+    for item in &set.items {
+        if let SetItem::System { scope, name, value, .. } = item
+            && let Err(error) = set_own(services, state, &mut changed, *scope, name, value)
         {
-            return None;
+            return Some(Err(error));
         }
-        if !self.state.character_sets.names_are_utf8() && !text.is_ascii() {
-            return None;
-        }
-        let text = std::str::from_utf8(text).ok()?.trim().trim_end_matches(';').trim_end();
-        let (mut columns, mut values) = (Vec::new(), Vec::new());
-        for (title, name) in selected(text.get(6..)?)? {
-            columns.push(Column::new(title, Kind::Text(64)));
-            values.push(self.own_variable(&name));
-        }
-        Some(Answer::text(columns, vec![values]).leaving(Leaves::Nothing))
     }
+    mirror.transaction_mode = changed.transaction_mode;
+    changed.apply(&mut state.reading);
+    Some(Ok(()))
+}
 
-    /// `SHOW VARIABLES LIKE 'own'`, if the pattern is the name of an own variable.
-    pub(super) fn show_own_variable(&self, show: &Show) -> Option<Answer> {
-        if show.kind != ShowKind::Variables {
-            return None;
-        }
-        let pattern = String::from_utf8_lossy(show.like.as_deref()?).to_ascii_lowercase();
-        let name = pattern.replace("\\_", "_");
-        if !is_own(&name) {
-            return None;
-        }
-        let value = self.own_variable(&name).unwrap_or_default();
-        let columns = vec![
-            Column::new("Variable_name", Kind::Text(64)),
-            Column::new("Value", Kind::Text(2048)),
-        ];
-        Some(Answer::text(columns, vec![vec![Some(name), Some(value)]]))
+fn set_own(
+    services: &Services,
+    state: &State,
+    changes: &mut Changes,
+    scope: Scope,
+    name: &str,
+    value: &SetValue,
+) -> Result<(), SqlError> {
+    if !matches!(scope, Scope::Session | Scope::Unscoped) {
+        return Err(catalog::UNSUPPORTED
+            .advising(&[&format!("SET GLOBAL {name}")], "SET it for the session"));
     }
-
-    /// The value of an own variable, if it has one.
-    fn own_variable(&self, name: &str) -> Option<String> {
-        let reading = &self.state.reading;
-        let served = || {
-            let topology = self.services.topology();
-            reading.served.map(|placement| topology.server(placement.server()).clone())
-        };
-        match name {
-            "read_consistency" => Some(reading.options.level.name().to_owned()),
-            "nearest_only" => {
-                let on = reading.options.leaving == Leaving::Forbidden;
-                Some(if on { "1" } else { "0" }.to_owned())
-            }
-            "client_region" => reading.options.region.as_ref().map(Region::to_string),
-            "workload" => Some(reading.workload.to_owned()),
-            "transaction_mode" => Some(self.state.transaction_mode.label().to_owned()),
-            "consistent_snapshot" => {
-                let set = reading.snapshot.unwrap_or(self.services.consistent_snapshot);
-                Some(set.name().to_owned())
-            }
-            "write_ack" => Some("async".to_owned()),
-            "served_from" => served().map(|server| server.address.to_string()),
-            "served_region" => served().and_then(|server| Some(server.region?.to_string())),
-            _ => None,
+    if matches!(name, "served_from" | "served_region") {
+        return Err(catalog::READ_ONLY_VARIABLE.with(&[&name]));
+    }
+    let geography = &services.geography;
+    let value = match value {
+        SetValue::Default | SetValue::Null => {
+            let region = geography.region_of(&state.login.host);
+            changes.reset(name, &Reading::new(region, 0));
+            return Ok(());
         }
+        SetValue::Word(word) => word.clone(),
+        SetValue::Literal(value) => literal(value)
+            .ok_or_else(|| catalog::WRONG_VALUE.with(&[&name, &"a binary literal"]))?,
+        SetValue::Expression => {
+            return Err(catalog::UNSUPPORTED
+                .advising(&[&format!("SET {name} to an expression")], "SET it to a literal"));
+        }
+    };
+    changes.set(name, &value, |options, value| options.set(name, value, geography))
+}
+
+/// The answer to `SELECT @@own [AS alias], ..`, if all of it are own variables.
+pub(super) fn select_own_variables(
+    services: &Services,
+    mirror: &Mirror,
+    state: &State,
+    text: &[u8],
+    features: Features,
+) -> Option<Answer> {
+    if !features.contains(Features::SYSTEM_VARIABLE) || state.scan.kind() != StatementKind::Select {
+        return None;
+    }
+    if !mirror.character_sets.names_are_utf8() && !text.is_ascii() {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?.trim().trim_end_matches(';').trim_end();
+    let (mut columns, mut values) = (Vec::new(), Vec::new());
+    for (title, name) in selected(text.get(6..)?)? {
+        columns.push(Column::new(title, Kind::Text(64)));
+        values.push(own_variable(services, mirror, state, &name));
+    }
+    Some(Answer::text(columns, vec![values]).leaving(Leaves::Nothing))
+}
+
+/// `SHOW VARIABLES LIKE 'own'`, if the pattern is the name of an own variable.
+pub(super) fn show_own_variable(
+    services: &Services,
+    mirror: &Mirror,
+    state: &State,
+    show: &Show,
+) -> Option<Answer> {
+    if show.kind != ShowKind::Variables {
+        return None;
+    }
+    let pattern = String::from_utf8_lossy(show.like.as_deref()?).to_ascii_lowercase();
+    let name = pattern.replace("\\_", "_");
+    if !is_own(&name) {
+        return None;
+    }
+    let value = own_variable(services, mirror, state, &name).unwrap_or_default();
+    let columns =
+        vec![Column::new("Variable_name", Kind::Text(64)), Column::new("Value", Kind::Text(2048))];
+    Some(Answer::text(columns, vec![vec![Some(name), Some(value)]]))
+}
+
+/// The value of an own variable, if it has one.
+fn own_variable(services: &Services, mirror: &Mirror, state: &State, name: &str) -> Option<String> {
+    let reading = &state.reading;
+    let served = || {
+        let topology = services.topology();
+        reading.served.map(|placement| topology.server(placement.server()).clone())
+    };
+    match name {
+        "read_consistency" => Some(reading.options.level.name().to_owned()),
+        "nearest_only" => {
+            let on = reading.options.leaving == Leaving::Forbidden;
+            Some(if on { "1" } else { "0" }.to_owned())
+        }
+        "client_region" => reading.options.region.as_ref().map(Region::to_string),
+        "workload" => Some(reading.workload.to_owned()),
+        "transaction_mode" => Some(mirror.transaction_mode.label().to_owned()),
+        "consistent_snapshot" => {
+            let set = reading.snapshot.unwrap_or(services.consistent_snapshot);
+            Some(set.name().to_owned())
+        }
+        "write_ack" => Some("async".to_owned()),
+        "served_from" => served().map(|server| server.address.to_string()),
+        "served_region" => served().and_then(|server| Some(server.region?.to_string())),
+        _ => None,
     }
 }
 

@@ -8,28 +8,29 @@ use std::sync::Arc;
 
 use crate::backend::{Product, ServerKind, Settings};
 use crate::error::{SqlError, catalog};
+use crate::executor::relay::Client;
 
-use super::Session;
+use super::Services;
+use super::connections::Connections;
+use super::state::State;
 
-impl Session {
-    /// Tells the registry how long the client may now be idle, if that may have changed.
-    pub(super) fn note_patience(&mut self) {
-        if Arc::ptr_eq(&self.patience_of, &self.state.settings) {
-            return;
-        }
-        self.patience_of = Arc::clone(&self.state.settings);
-        let limit = self.services.limits.client_idle(self.client.manner()).as_secs();
-        let seconds = wait_timeout(&self.patience_of).unwrap_or(limit);
-        self.registered.control().set_idle_max(seconds);
+/// Tells the registry how long the client may now be idle, if that may have changed.
+pub(super) fn note_patience(client: &Client, connections: &Connections, state: &mut State) {
+    let settings = &connections.mirror.settings;
+    if state.patience_of.as_ref().is_some_and(|known| Arc::ptr_eq(known, settings)) {
+        return;
     }
+    let limit = connections.services.limits.client_idle(client.manner()).as_secs();
+    connections.control.set_idle_max(wait_timeout(settings).unwrap_or(limit));
+    state.patience_of = Some(Arc::clone(settings));
+}
 
-    /// What a client that was idle for too long is told: MySQL gives a reason since 8.0.24, others
-    /// close without a word.
-    pub(super) fn idle_error(&self) -> Option<SqlError> {
-        let kind = ServerKind::parse(self.services.server_version.as_bytes());
-        let tells = kind.product == Product::MySql && kind.version >= (8, 0, 24);
-        tells.then(|| catalog::IDLE.error())
-    }
+/// What a client that was idle for too long is told: MySQL gives a reason since 8.0.24, others
+/// close without a word.
+pub(super) fn idle_error(services: &Services) -> Option<SqlError> {
+    let kind = ServerKind::parse(services.server_version.as_bytes());
+    let tells = kind.product == Product::MySql && kind.version >= (8, 0, 24);
+    tells.then(|| catalog::IDLE.error())
 }
 
 /// Seconds, as far as they were set as a number.

@@ -31,14 +31,30 @@ use crate::topology::{KeyspaceIndex, ShardId, Topology};
 use crate::vschema::Strictness;
 use crate::wire::scanner::Expect;
 
-use super::Session;
+use super::Services;
 use super::answer::{Answer, Ran};
+use super::connections::Connections;
+use super::consistency;
 use super::consistency::ReadOptions;
+use super::copies;
+use super::definition;
 use super::definition::defines;
+use super::exchange;
 use super::exchange::{Exchanged, Tries};
+use super::execute;
 use super::execute::Wanted;
 use super::job::{InsertId, Job};
+use super::mirror::Mirror;
+use super::piece;
+use super::prepared::Prepared;
+use super::query;
 use super::query::Request;
+use super::scatter;
+use super::sequence;
+use super::state::State;
+use super::tally;
+use super::total;
+use crate::executor::relay::Client;
 
 /// A statement in the form that it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,331 +101,22 @@ pub(super) struct Piece {
     pub(super) placeholders: Vec<HoleId>,
 }
 
-impl Session {
-    /// Runs a statement by a plan. The request has been consumed.
-    pub(super) async fn run_planned(&mut self, statement: Statement) -> Ran {
-        let says_something = |b: &u8| !b.is_ascii_whitespace() && *b != b';';
-        if statement.kind == StatementKind::Empty && statement.text.iter().any(says_something) {
-            // Nothing but comments, which servers take for a statement.
-            return Ok(Answer::ok(0));
-        }
-        if statement.kind == StatementKind::Empty {
-            let error = SqlError::from_server(1065, *b"42000", "Query was empty");
-            return Err(error.into());
-        }
-        let plan = self.plan(&statement)?;
-        let mut statement = statement;
-        statement.hints = self.hints(&statement.text, statement.features)?;
-        statement.session_values = self.session_values(statement.features);
-        self.check_copies(&plan, statement.hints.as_ref())?;
-        let result = self.run_primitive(&plan, &plan.root, &statement).await;
-        self.scan = statement.scan;
-        result
-    }
-
-    /// The plan of a statement, from its generation's cache or made now.
-    pub(super) fn plan(&mut self, statement: &Statement) -> Result<Arc<Plan>, SqlError> {
-        let generation = Arc::clone(self.generation.hold(&self.services.serving)?);
-        let key = PlanKeyRef {
-            skeleton: statement.scan.skeleton(),
-            target: &self.state.target,
-            lex_mode: self.state.lex_mode,
-            strictness: Strictness::Strict,
-        };
-        self.tally.query.side = self.side_of(&generation);
-        let readable = self.can_read_names(&statement.scan);
-        if readable && let Some(plan) = generation.plans().find(&key) {
-            self.services.metrics.record_plan_hit(self.worker);
-            return Ok(plan);
-        }
-        self.services.metrics.record_plan_miss(self.worker);
-        let input = PlanInput {
-            text: &statement.text,
-            scan: &statement.scan,
-            mode: self.state.lex_mode,
-            reference_copies: self.services.reference_copies,
-            vschema: generation.vschema(),
-            target: &self.state.target,
-            strictness: Strictness::Strict,
-            columns: &**generation.columns(),
-        };
-        if !readable {
-            // Still passed on where one shard has everything.
-            let what = format!(
-                "names beyond ASCII in character set {} over several shards",
-                self.state.character_sets.client()
-            );
-            let refused = || catalog::UNSUPPORTED.advising(&[&what], "SET NAMES utf8mb4");
-            return planner::plan_unparsed(&input)
-                .map(Arc::new)
-                .map_err(|unplanned| unplanned.or_else(refused));
-        }
-        let plan = match parse(&statement.text, self.state.lex_mode, &statement.scan) {
-            Ok(tree) => planner::plan(&tree, &input)?,
-            // What cannot be parsed can still be passed on where one shard has everything.
-            Err(error) => planner::plan_unparsed(&input).map_err(|unplanned| {
-                unplanned.or_else(|| planner::unread(&error, statement.kind))
-            })?,
-        };
-        let plan = Arc::new(plan);
-        generation.plans().insert(key.to_owned(), Arc::clone(&plan));
-        Ok(plan)
-    }
-
-    async fn run_primitive(
-        &mut self,
-        plan: &Plan,
-        primitive: &Primitive,
-        statement: &Statement,
-    ) -> Ran {
-        let route = match primitive {
-            Primitive::Route(route) => route,
-            Primitive::Merge(merge) => &merge.route,
-            Primitive::NextValue(next) => return self.next_value(next, statement).await,
-        };
-        let topology = self.services.topology.load_full();
-        let Some(keyspace) = topology.find_keyspace(&route.keyspace) else {
-            let error = catalog::UNKNOWN_KEYSPACE.with(&[&route.keyspace]);
-            return Err(error.into());
-        };
-        self.tally_route(route.routing.opcode(), keyspace);
-        let (generated, insert_id) = self.generated(route, statement).await?;
-        let map = topology.keyspace(keyspace).shard_map();
-        let parts: SmallVec<[ShardPart; 1]> = {
-            let bindings = self.bindings(statement);
-            match route.routing.resolve(&bindings, map, &generated) {
-                Resolution::Shards(parts) => parts,
-                Resolution::AnyShard => {
-                    let shard = self.any_shard(&topology, keyspace, statement.hints.as_ref());
-                    smallvec::smallvec![ShardPart::whole(shard)]
-                }
-                Resolution::AllShards => (0..map.len()).map(ShardPart::whole).collect(),
-                Resolution::Unusable(error) => {
-                    if let Some(otherwise) = &plan.otherwise
-                        && !std::ptr::eq(&raw const **otherwise, primitive)
-                    {
-                        return Box::pin(self.run_primitive(plan, otherwise, statement)).await;
-                    }
-                    return Err(error.into());
-                }
-            }
-        };
-        let pieces = self.render(route, statement, &topology, &parts, &generated);
-        let pieces = pieces.and_then(|own| self.with_copies(route, statement, &topology, own));
-        let pieces = pieces.and_then(|all| self.check_fan_out(all))?;
-        if pieces.len() > 1 {
-            self.services.metrics.record_scatter(self.worker);
-        }
-        let access = geo_access(plan, statement.kind, statement.features);
-        let rows = self.rows_of(plan, pieces.len());
-        let job =
-            Job { primitive, statement, topology: &topology, keyspace, access, insert_id, rows };
-        if let Some(id) = statement.cursor_of(plan).filter(|_| !pieces.is_empty()) {
-            return self.run_described(&job, pieces, Some(id)).await;
-        }
-        match (&pieces[..], primitive) {
-            ([piece], Primitive::Route(_))
-                if route.generate.is_none() && plan.kind != PlanKind::Ddl =>
-            {
-                self.run_on_one(&job, piece).await
-            }
-            _ if plan.kind == PlanKind::Ddl => self.run_ddl(&job, pieces).await,
-            _ if plan.access == Access::Write => self.run_write(&job, pieces).await,
-            _ => self.run_described(&job, pieces, None).await,
-        }
-    }
-
-    fn check_fan_out(&self, pieces: Vec<Piece>) -> Result<Vec<Piece>, SqlError> {
-        let shards = pieces.len();
-        if shards <= self.services.limits.fan_out_max {
-            return Ok(pieces);
-        }
-        Err(catalog::LIMIT.with(&[&"fan_out_max", &format!("{shards} shards")]))
-    }
-
-    /// The values of a sequence that the rows of an INSERT get, and the insert id of its answer.
-    async fn generated(
-        &mut self,
-        route: &Route,
-        statement: &Statement,
-    ) -> Result<(Vec<u64>, InsertId), SqlError> {
-        let Some(generate) = &route.generate else { return Ok((Vec::new(), InsertId::Server)) };
-        let (wanted, given) = {
-            let bindings = self.bindings(statement);
-            let wanted: Vec<bool> = generate.wanted(&bindings).collect();
-            let given = match generate.rows.last() {
-                Some(GivenValue::Hole(hole)) => whole_number(&bindings.value(*hole)),
-                _ => None,
-            };
-            (wanted, given)
-        };
-        let (values, first) = self.generate(generate, &wanted).await?;
-        let insert_id = match (first, given) {
-            (Some(first), _) => InsertId::Generated(first),
-            (None, Some(given)) => InsertId::Given(given),
-            (None, None) => InsertId::Server,
-        };
-        Ok((values, insert_id))
-    }
-
-    /// A shard on which a statement can be prepared, and the text that is prepared there: enough to
-    /// learn its parameters and columns.
-    pub(super) fn sample_piece(
-        &mut self,
-        statement: &Statement,
-        topology: &Topology,
-    ) -> Result<(ShardId, Vec<u8>), SqlError> {
-        let plan = self.plan(statement)?;
-        let (route, whole) = match &plan.root {
-            Primitive::Route(route) => (&**route, true),
-            Primitive::Merge(merge) => (&merge.route, false),
-            Primitive::NextValue(_) => {
-                let what = "SELECT NEXT VALUE as a prepared statement";
-                return Err(catalog::UNSUPPORTED.advising(&[&what], "send the statement as text"));
-            }
-        };
-        let keyspace = topology
-            .find_keyspace(&route.keyspace)
-            .ok_or_else(|| catalog::UNKNOWN_KEYSPACE.with(&[&route.keyspace]))?;
-        let shard = topology.shard(keyspace, self.any_shard(topology, keyspace, None));
-        // A merge has columns that the client must not see: the client's own text has its columns.
-        if !whole || route.generate.is_some() {
-            return Ok((shard, statement.text.clone()));
-        }
-        let whole = ShardPart::whole(shard.index());
-        let pieces = self.render(route, statement, topology, &[whole], &[])?;
-        Ok((shard, pieces.into_iter().next().map_or(Vec::new(), |piece| piece.text)))
-    }
-
+impl Mirror {
     /// What the plan reads of the statement.
     pub(super) fn bindings<'a>(&self, statement: &'a Statement) -> BoundStatement<'a> {
         BoundStatement {
             text: &statement.text,
             scan: &statement.scan,
-            mode: self.state.lex_mode,
-            charset: self.state.character_sets.literals(),
+            mode: self.lex_mode,
+            charset: self.character_sets.literals(),
             parameters: &statement.parameters,
             session: &statement.session_values,
         }
     }
 
-    /// The hot path: a statement in the client's buffer whose plan is in the cache, leaves the text
-    /// as it is and leads to one shard. Nothing is copied or allocated to find that out.
-    pub(super) fn cached_route(&mut self, packet: Packet) -> Option<OneShard> {
-        self.generation.hold(&self.services.serving).ok()?;
-        let plan = self.cached_plan(&self.scan)?;
-        let text = self.client.text(packet);
-        let found = self.one_shard(&plan, text, &self.scan, &[])?;
-        self.note_route(&plan, &found);
-        Some(found)
-    }
-
-    /// The same for an execution of a prepared statement with these parameters.
-    pub(super) fn cached_execution(&mut self, id: u32, packet: Packet) -> Option<OneShard> {
-        self.generation.hold(&self.services.serving).ok()?;
-        let (text, scan) = self.prepared.scanned(id, self.state.lex_mode)?;
-        let plan = self.cached_plan(scan)?;
-        let payload = self.client.framed.payload(packet);
-        let parameters = self.prepared.parameters(id, payload)?;
-        let found = self.one_shard(&plan, text, scan, &parameters);
-        drop(parameters);
-        let found = found?;
-        self.note_route(&plan, &found);
-        Some(found)
-    }
-
-    /// The plan of a scanned statement, if the generation that is held has it.
-    fn cached_plan(&self, scan: &Scan) -> Option<Arc<Plan>> {
-        if !self.can_read_names(scan) {
-            return None;
-        }
-        let key = PlanKeyRef {
-            skeleton: scan.skeleton(),
-            target: &self.state.target,
-            lex_mode: self.state.lex_mode,
-            strictness: Strictness::Strict,
-        };
-        self.generation.held()?.plans().find(&key)
-    }
-
     /// Whether the names in a statement can be compared with those of the VSchema, which are UTF-8.
     fn can_read_names(&self, scan: &Scan) -> bool {
-        self.state.character_sets.names_are_utf8() || scan.skeleton().is_ascii()
-    }
-
-    /// The one shard of a plan whose text is the client's own.
-    fn one_shard(
-        &self,
-        plan: &Plan,
-        text: &[u8],
-        scan: &Scan,
-        parameters: &[Value<'_>],
-    ) -> Option<OneShard> {
-        let Primitive::Route(route) = &plan.root else { return None };
-        if !route.query.is_verbatim()
-            || route.generate.is_some()
-            || plan.kind == PlanKind::Ddl
-            || !route.copies.is_empty()
-            || plan.joins_copies
-            || scan.features().contains(Features::DIRECTIVE)
-        {
-            return None;
-        }
-        let topology = self.services.topology.load_full();
-        let keyspace = topology.find_keyspace(&route.keyspace)?;
-        let bindings = BoundStatement {
-            text,
-            scan,
-            mode: self.state.lex_mode,
-            charset: self.state.character_sets.literals(),
-            parameters,
-            session: &[],
-        };
-        let map = topology.keyspace(keyspace).shard_map();
-        let shard = match route.routing.resolve(&bindings, map, &[]) {
-            Resolution::Shards(parts) if parts.len() == 1 => parts[0].shard,
-            Resolution::AnyShard => self.any_shard(&topology, keyspace, None),
-            Resolution::AllShards if map.len() == 1 => 0,
-            _ => return None,
-        };
-        let access = geo_access(plan, scan.kind(), scan.features());
-        Some(OneShard { shard: topology.shard(keyspace, shard), access, topology })
-    }
-
-    /// Counts a statement that took the hot path.
-    fn note_route(&mut self, plan: &Plan, found: &OneShard) {
-        let Primitive::Route(route) = &plan.root else { return };
-        let side = self.generation.held().map(|generation| self.side_of(generation));
-        self.tally.query.side = side.unwrap_or_default();
-        self.tally_route(route.routing.opcode(), found.shard.keyspace());
-        self.services.metrics.record_plan_hit(self.worker);
-    }
-
-    fn session_values(&self, features: Features) -> Vec<(SessionValue, Vec<u8>)> {
-        let wanted = Features::LAST_INSERT_ID
-            .with(Features::FOUND_ROWS)
-            .with(Features::ROW_COUNT)
-            .with(Features::CONNECTION_ID)
-            .with(Features::DATABASE)
-            .with(Features::USER);
-        if !features.intersects(wanted) {
-            return Vec::new();
-        }
-        let text = |text: &str| self.state.character_sets.literal(text);
-        let number = |number: String| number.into_bytes();
-        let user = format!("{}@{}", self.login.user, self.login.host);
-        let database = match &self.state.target.keyspace {
-            Some(keyspace) => text(keyspace),
-            None => b"NULL".to_vec(),
-        };
-        vec![
-            (SessionValue::LastInsertId, number(self.state.last_insert_id.to_string())),
-            (SessionValue::FoundRows, number(self.state.found_rows.to_string())),
-            (SessionValue::RowCount, number(self.state.row_count.to_string())),
-            (SessionValue::ConnectionId, number(self.registered.control().id.to_string())),
-            (SessionValue::User, text(&user)),
-            (SessionValue::Database, database),
-        ]
+        self.character_sets.names_are_utf8() || scan.skeleton().is_ascii()
     }
 
     /// The text for each shard.
@@ -433,68 +140,463 @@ impl Session {
         };
         parts.iter().map(render).collect()
     }
+}
 
-    /// A shard whose server is attached already, else one that is near if that is allowed to
-    /// answer, else the first.
-    fn any_shard(
-        &self,
-        topology: &Topology,
-        keyspace: KeyspaceIndex,
-        hints: Option<&ReadOptions>,
-    ) -> usize {
-        let attached = |shard: &ShardId| {
-            let primary = topology.primary(*shard);
-            self.attached.iter().any(|a| Some(a.placement.server()) == primary)
-        };
-        let near = |shard: &ShardId| self.is_near(topology, *shard, hints);
-        let mut shards = topology.shards(keyspace);
-        let found = topology.shards(keyspace).find(attached).or_else(|| shards.find(near));
-        found.map_or(0, ShardId::index)
+/// Runs a statement by a plan. The request has been consumed.
+pub(super) async fn run_planned(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    statement: Statement,
+) -> Ran {
+    let says_something = |b: &u8| !b.is_ascii_whitespace() && *b != b';';
+    if statement.kind == StatementKind::Empty && statement.text.iter().any(says_something) {
+        // Nothing but comments, which servers take for a statement.
+        return Ok(Answer::ok(0));
     }
-
-    /// The server that answers for a shard.
-    pub(super) fn place_piece(
-        &mut self,
-        job: &Job<'_>,
-        shard: ShardId,
-    ) -> Result<Placement, SqlError> {
-        self.place(job.topology, shard, job.access, job.statement.hints.as_ref())
+    if statement.kind == StatementKind::Empty {
+        let error = SqlError::from_server(1065, *b"42000", "Query was empty");
+        return Err(error.into());
     }
+    let plan = plan(connections, state, &statement)?;
+    let mut statement = statement;
+    statement.hints = consistency::hints(
+        &connections.services,
+        &connections.mirror,
+        state,
+        &statement.text,
+        statement.features,
+    )?;
+    statement.session_values = session_values(connections, state, statement.features);
+    copies::check_copies(connections, state, &plan, statement.hints.as_ref())?;
+    let result = run_primitive(client, connections, state, &plan, &plan.root, &statement).await;
+    state.scan = statement.scan;
+    result
+}
 
-    /// One shard: its answer is relayed as it comes.
-    async fn run_on_one(&mut self, job: &Job<'_>, piece: &Piece) -> Ran {
-        let statement = job.statement;
-        let shard = piece.shard;
-        let database = job.topology.keyspace(shard.keyspace()).database.as_bytes();
-        let (hints, wants_insert_id) = (statement.hints.as_ref(), statement.wants_insert_id());
-        let mut tries = Tries::default();
-        loop {
-            let attached =
-                self.attach_placed(shard, job.access, hints, database, wants_insert_id).await;
-            let index = attached?;
-            let payload = match self.piece_payload(index, piece, statement, database).await {
-                Ok(payload) => payload,
-                Err(error) => {
-                    let error = self.fail_prepare(index, error).await;
-                    if tries.again(&error) {
-                        continue;
-                    }
-                    return Err(error.into());
-                }
-            };
-            let request = Request::Payload(payload);
-            // Others plan with the new columns from the answer on.
-            let defines = defines(statement.kind);
-            let end = if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded };
-            match self.exchange_once(index, &request, Expect::Query, end).await? {
-                Exchanged::Outcome(outcome) => {
-                    let (kind, features) = (statement.kind, statement.features);
-                    self.after_statement(index, kind, features, &outcome).await;
-                    return Ok(Answer::Buffered);
-                }
-                Exchanged::Lost(lost) if self.runs_again(shard, job.access, hints, &lost) => {}
-                Exchanged::Lost(lost) => return Err(lost.error.into()),
+/// The plan of a statement, from its generation's cache or made now.
+pub(super) fn plan(
+    connections: &Connections,
+    state: &mut State,
+    statement: &Statement,
+) -> Result<Arc<Plan>, SqlError> {
+    let generation = Arc::clone(state.generation.hold(&connections.services.serving)?);
+    let key = PlanKeyRef {
+        skeleton: statement.scan.skeleton(),
+        target: &state.target,
+        lex_mode: connections.mirror.lex_mode,
+        strictness: Strictness::Strict,
+    };
+    state.tally.query.side = tally::side_of(&connections.services, &generation);
+    let readable = connections.mirror.can_read_names(&statement.scan);
+    if readable && let Some(plan) = generation.plans().find(&key) {
+        connections.services.metrics.record_plan_hit(connections.worker);
+        return Ok(plan);
+    }
+    connections.services.metrics.record_plan_miss(connections.worker);
+    let input = PlanInput {
+        text: &statement.text,
+        scan: &statement.scan,
+        mode: connections.mirror.lex_mode,
+        reference_copies: connections.services.reference_copies,
+        vschema: generation.vschema(),
+        target: &state.target,
+        strictness: Strictness::Strict,
+        columns: &**generation.columns(),
+    };
+    if !readable {
+        // Still passed on where one shard has everything.
+        let what = format!(
+            "names beyond ASCII in character set {} over several shards",
+            connections.mirror.character_sets.client()
+        );
+        let refused = || catalog::UNSUPPORTED.advising(&[&what], "SET NAMES utf8mb4");
+        return planner::plan_unparsed(&input)
+            .map(Arc::new)
+            .map_err(|unplanned| unplanned.or_else(refused));
+    }
+    let plan = match parse(&statement.text, connections.mirror.lex_mode, &statement.scan) {
+        Ok(tree) => planner::plan(&tree, &input)?,
+        // What cannot be parsed can still be passed on where one shard has everything.
+        Err(error) => planner::plan_unparsed(&input)
+            .map_err(|unplanned| unplanned.or_else(|| planner::unread(&error, statement.kind)))?,
+    };
+    let plan = Arc::new(plan);
+    generation.plans().insert(key.to_owned(), Arc::clone(&plan));
+    Ok(plan)
+}
+
+async fn run_primitive(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    plan: &Plan,
+    primitive: &Primitive,
+    statement: &Statement,
+) -> Ran {
+    let route = match primitive {
+        Primitive::Route(route) => route,
+        Primitive::Merge(merge) => &merge.route,
+        Primitive::NextValue(next) => {
+            return sequence::next_value(connections, next, statement).await;
+        }
+    };
+    let topology = connections.services.topology.load_full();
+    let Some(keyspace) = topology.find_keyspace(&route.keyspace) else {
+        let error = catalog::UNKNOWN_KEYSPACE.with(&[&route.keyspace]);
+        return Err(error.into());
+    };
+    tally::tally_route(state, route.routing.opcode(), keyspace);
+    let (generated, insert_id) = generated(connections, route, statement).await?;
+    let map = topology.keyspace(keyspace).shard_map();
+    let parts: SmallVec<[ShardPart; 1]> = {
+        let bindings = connections.mirror.bindings(statement);
+        match route.routing.resolve(&bindings, map, &generated) {
+            Resolution::Shards(parts) => parts,
+            Resolution::AnyShard => {
+                let shard =
+                    any_shard(connections, state, &topology, keyspace, statement.hints.as_ref());
+                smallvec::smallvec![ShardPart::whole(shard)]
             }
+            Resolution::AllShards => (0..map.len()).map(ShardPart::whole).collect(),
+            Resolution::Unusable(error) => {
+                if let Some(otherwise) = &plan.otherwise
+                    && !std::ptr::eq(&raw const **otherwise, primitive)
+                {
+                    return Box::pin(run_primitive(
+                        client,
+                        connections,
+                        state,
+                        plan,
+                        otherwise,
+                        statement,
+                    ))
+                    .await;
+                }
+                return Err(error.into());
+            }
+        }
+    };
+    let pieces = connections.mirror.render(route, statement, &topology, &parts, &generated);
+    let pieces =
+        pieces.and_then(|own| connections.mirror.with_copies(route, statement, &topology, own));
+    let pieces = pieces.and_then(|all| check_fan_out(&connections.services, all))?;
+    if pieces.len() > 1 {
+        connections.services.metrics.record_scatter(connections.worker);
+    }
+    let access = geo_access(plan, statement.kind, statement.features);
+    let rows = total::rows_of(state, plan, pieces.len());
+    let job = Job { primitive, statement, topology: &topology, keyspace, access, insert_id, rows };
+    if let Some(id) = statement.cursor_of(plan).filter(|_| !pieces.is_empty()) {
+        return scatter::run_described(client, connections, state, &job, pieces, Some(id)).await;
+    }
+    match (&pieces[..], primitive) {
+        ([piece], Primitive::Route(_))
+            if route.generate.is_none() && plan.kind != PlanKind::Ddl =>
+        {
+            run_on_one(client, connections, state, &job, piece).await
+        }
+        _ if plan.kind == PlanKind::Ddl => {
+            definition::run_ddl(client, connections, state, &job, pieces).await
+        }
+        _ if plan.access == Access::Write => {
+            scatter::run_write(client, connections, state, &job, pieces).await
+        }
+        _ => scatter::run_described(client, connections, state, &job, pieces, None).await,
+    }
+}
+
+fn check_fan_out(services: &Services, pieces: Vec<Piece>) -> Result<Vec<Piece>, SqlError> {
+    let shards = pieces.len();
+    if shards <= services.limits.fan_out_max {
+        return Ok(pieces);
+    }
+    Err(catalog::LIMIT.with(&[&"fan_out_max", &format!("{shards} shards")]))
+}
+
+/// The values of a sequence that the rows of an INSERT get, and the insert id of its answer.
+async fn generated(
+    connections: &Connections,
+    route: &Route,
+    statement: &Statement,
+) -> Result<(Vec<u64>, InsertId), SqlError> {
+    let Some(generate) = &route.generate else { return Ok((Vec::new(), InsertId::Server)) };
+    let (wanted, given) = {
+        let bindings = connections.mirror.bindings(statement);
+        let wanted: Vec<bool> = generate.wanted(&bindings).collect();
+        let given = match generate.rows.last() {
+            Some(GivenValue::Hole(hole)) => whole_number(&bindings.value(*hole)),
+            _ => None,
+        };
+        (wanted, given)
+    };
+    let (values, first) = sequence::generate(connections, generate, &wanted).await?;
+    let insert_id = match (first, given) {
+        (Some(first), _) => InsertId::Generated(first),
+        (None, Some(given)) => InsertId::Given(given),
+        (None, None) => InsertId::Server,
+    };
+    Ok((values, insert_id))
+}
+
+/// A shard on which a statement can be prepared, and the text that is prepared there: enough to
+/// learn its parameters and columns.
+pub(super) fn sample_piece(
+    connections: &Connections,
+    state: &mut State,
+    statement: &Statement,
+    topology: &Topology,
+) -> Result<(ShardId, Vec<u8>), SqlError> {
+    let plan = plan(connections, state, statement)?;
+    let (route, whole) = match &plan.root {
+        Primitive::Route(route) => (&**route, true),
+        Primitive::Merge(merge) => (&merge.route, false),
+        Primitive::NextValue(_) => {
+            let what = "SELECT NEXT VALUE as a prepared statement";
+            return Err(catalog::UNSUPPORTED.advising(&[&what], "send the statement as text"));
+        }
+    };
+    let keyspace = topology
+        .find_keyspace(&route.keyspace)
+        .ok_or_else(|| catalog::UNKNOWN_KEYSPACE.with(&[&route.keyspace]))?;
+    let shard = topology.shard(keyspace, any_shard(connections, state, topology, keyspace, None));
+    // A merge has columns that the client must not see: the client's own text has its columns.
+    if !whole || route.generate.is_some() {
+        return Ok((shard, statement.text.clone()));
+    }
+    let whole = ShardPart::whole(shard.index());
+    let pieces = connections.mirror.render(route, statement, topology, &[whole], &[])?;
+    Ok((shard, pieces.into_iter().next().map_or(Vec::new(), |piece| piece.text)))
+}
+
+/// The hot path: a statement in the client's buffer whose plan is in the cache, leaves the text
+/// as it is and leads to one shard. Nothing is copied or allocated to find that out.
+pub(super) fn cached_route(
+    client: &mut Client,
+    connections: &Connections,
+    state: &mut State,
+    packet: Packet,
+) -> Option<OneShard> {
+    state.generation.hold(&connections.services.serving).ok()?;
+    let plan = cached_plan(&connections.mirror, state, &state.scan)?;
+    let text = client.text(packet);
+    let found = one_shard(connections, state, &plan, text, &state.scan, &[])?;
+    note_route(connections, state, &plan, &found);
+    Some(found)
+}
+
+/// The same for an execution of a prepared statement with these parameters.
+pub(super) fn cached_execution(
+    client: &Client,
+    connections: &Connections,
+    state: &mut State,
+    prepared: &Prepared,
+    id: u32,
+    packet: Packet,
+) -> Option<OneShard> {
+    state.generation.hold(&connections.services.serving).ok()?;
+    let (text, scan) = prepared.scanned(id, connections.mirror.lex_mode)?;
+    let plan = cached_plan(&connections.mirror, state, scan)?;
+    let payload = client.framed.payload(packet);
+    let parameters = prepared.parameters(id, payload)?;
+    let found = one_shard(connections, state, &plan, text, scan, &parameters);
+    drop(parameters);
+    let found = found?;
+    note_route(connections, state, &plan, &found);
+    Some(found)
+}
+
+/// The plan of a scanned statement, if the generation that is held has it.
+fn cached_plan(mirror: &Mirror, state: &State, scan: &Scan) -> Option<Arc<Plan>> {
+    if !mirror.can_read_names(scan) {
+        return None;
+    }
+    let key = PlanKeyRef {
+        skeleton: scan.skeleton(),
+        target: &state.target,
+        lex_mode: mirror.lex_mode,
+        strictness: Strictness::Strict,
+    };
+    state.generation.held()?.plans().find(&key)
+}
+
+/// The one shard of a plan whose text is the client's own.
+fn one_shard(
+    connections: &Connections,
+    state: &State,
+    plan: &Plan,
+    text: &[u8],
+    scan: &Scan,
+    parameters: &[Value<'_>],
+) -> Option<OneShard> {
+    let Primitive::Route(route) = &plan.root else { return None };
+    if !route.query.is_verbatim()
+        || route.generate.is_some()
+        || plan.kind == PlanKind::Ddl
+        || !route.copies.is_empty()
+        || plan.joins_copies
+        || scan.features().contains(Features::DIRECTIVE)
+    {
+        return None;
+    }
+    let topology = connections.services.topology.load_full();
+    let keyspace = topology.find_keyspace(&route.keyspace)?;
+    let bindings = BoundStatement {
+        text,
+        scan,
+        mode: connections.mirror.lex_mode,
+        charset: connections.mirror.character_sets.literals(),
+        parameters,
+        session: &[],
+    };
+    let map = topology.keyspace(keyspace).shard_map();
+    let shard = match route.routing.resolve(&bindings, map, &[]) {
+        Resolution::Shards(parts) if parts.len() == 1 => parts[0].shard,
+        Resolution::AnyShard => any_shard(connections, state, &topology, keyspace, None),
+        Resolution::AllShards if map.len() == 1 => 0,
+        _ => return None,
+    };
+    let access = geo_access(plan, scan.kind(), scan.features());
+    Some(OneShard { shard: topology.shard(keyspace, shard), access, topology })
+}
+
+/// Counts a statement that took the hot path.
+fn note_route(connections: &Connections, state: &mut State, plan: &Plan, found: &OneShard) {
+    let Primitive::Route(route) = &plan.root else { return };
+    let side =
+        state.generation.held().map(|generation| tally::side_of(&connections.services, generation));
+    state.tally.query.side = side.unwrap_or_default();
+    tally::tally_route(state, route.routing.opcode(), found.shard.keyspace());
+    connections.services.metrics.record_plan_hit(connections.worker);
+}
+
+fn session_values(
+    connections: &Connections,
+    state: &State,
+    features: Features,
+) -> Vec<(SessionValue, Vec<u8>)> {
+    let wanted = Features::LAST_INSERT_ID
+        .with(Features::FOUND_ROWS)
+        .with(Features::ROW_COUNT)
+        .with(Features::CONNECTION_ID)
+        .with(Features::DATABASE)
+        .with(Features::USER);
+    if !features.intersects(wanted) {
+        return Vec::new();
+    }
+    let text = |text: &str| connections.mirror.character_sets.literal(text);
+    let number = |number: String| number.into_bytes();
+    let user = format!("{}@{}", state.login.user, state.login.host);
+    let database = match &state.target.keyspace {
+        Some(keyspace) => text(keyspace),
+        None => b"NULL".to_vec(),
+    };
+    vec![
+        (SessionValue::LastInsertId, number(connections.mirror.last_insert_id.to_string())),
+        (SessionValue::FoundRows, number(state.found_rows.to_string())),
+        (SessionValue::RowCount, number(state.row_count.to_string())),
+        (SessionValue::ConnectionId, number(connections.control.id.to_string())),
+        (SessionValue::User, text(&user)),
+        (SessionValue::Database, database),
+    ]
+}
+
+/// A shard whose server is attached already, else one that is near if that is allowed to
+/// answer, else the first.
+fn any_shard(
+    connections: &Connections,
+    state: &State,
+    topology: &Topology,
+    keyspace: KeyspaceIndex,
+    hints: Option<&ReadOptions>,
+) -> usize {
+    let attached = |shard: &ShardId| {
+        let primary = topology.primary(*shard);
+        connections.attached.iter().any(|a| Some(a.placement.server()) == primary)
+    };
+    let near = |shard: &ShardId| consistency::is_near(state, topology, *shard, hints);
+    let mut shards = topology.shards(keyspace);
+    let found = topology.shards(keyspace).find(attached).or_else(|| shards.find(near));
+    found.map_or(0, ShardId::index)
+}
+
+/// The server that answers for a shard.
+pub(super) fn place_piece(
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    shard: ShardId,
+) -> Result<Placement, SqlError> {
+    consistency::place(
+        connections,
+        state,
+        job.topology,
+        shard,
+        job.access,
+        job.statement.hints.as_ref(),
+    )
+}
+
+/// One shard: its answer is relayed as it comes.
+async fn run_on_one(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    piece: &Piece,
+) -> Ran {
+    let statement = job.statement;
+    let shard = piece.shard;
+    let database = job.topology.keyspace(shard.keyspace()).database.as_bytes();
+    let (hints, wants_insert_id) = (statement.hints.as_ref(), statement.wants_insert_id());
+    let mut tries = Tries::default();
+    loop {
+        let attached = consistency::attach_placed(
+            client,
+            connections,
+            state,
+            shard,
+            job.access,
+            hints,
+            database,
+            wants_insert_id,
+        )
+        .await;
+        let index = attached?;
+        let payload = match piece::piece_payload(
+            client,
+            connections,
+            index,
+            piece,
+            statement,
+            database,
+        )
+        .await
+        {
+            Ok(payload) => payload,
+            Err(error) => {
+                let error = execute::fail_prepare(connections, index, error).await;
+                if tries.again(&error) {
+                    continue;
+                }
+                return Err(error.into());
+            }
+        };
+        let request = Request::Payload(payload);
+        // Others plan with the new columns from the answer on.
+        let defines = defines(statement.kind);
+        let end = if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded };
+        match exchange::exchange_once(client, connections, index, &request, Expect::Query, end)
+            .await?
+        {
+            Exchanged::Outcome(outcome) => {
+                let (kind, features) = (statement.kind, statement.features);
+                query::after_statement(connections, state, index, kind, features, &outcome).await;
+                return Ok(Answer::Buffered);
+            }
+            Exchanged::Lost(lost)
+                if exchange::runs_again(connections, state, shard, job.access, hints, &lost) => {}
+            Exchanged::Lost(lost) => return Err(lost.error.into()),
         }
     }
 }

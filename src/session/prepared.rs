@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use crate::backend::{Need, Owner, ValueKind};
 use crate::error::{Origin, SqlError, catalog};
+use crate::executor::relay::Rows;
 use crate::net::Packet;
 use crate::observe::Route;
 use crate::sql::control::{self, Control};
@@ -25,21 +26,33 @@ use crate::wire::command::code;
 use crate::wire::cursor::Malformed;
 use crate::wire::statement::{CURSOR_MASK, CURSOR_READ_ONLY, Execute, ExecuteHeader, Param};
 
+use super::Services;
 use super::answer::{Answer, Ran, Stop};
+use super::builtin;
+use super::connections::Connections;
+use super::cursors;
 use super::cursors::Cursor;
 use super::diagnostics::is_diagnostic;
 use super::exchange::{Exchanged, Tries};
+use super::execute;
 use super::execute::Handle;
-use super::hold::{self, Text};
+use super::hold::{self, Read};
+use super::judged;
 use super::judged::Judged;
+use super::last_values;
+use super::mirror::Mirror;
+use super::planned;
 use super::planned::OneShard;
 use super::prepared_under::PreparedUnder;
+use super::query;
 use super::query::{Execution, Request, asks_for_warnings, malformed_attributes};
 use super::remembered::Remembered;
-use super::reply::Rows;
+use super::reply;
 use super::run::malformed;
+use super::state::State;
+use super::tally;
 use super::text_prepared::Named;
-use super::{Session, planned};
+use crate::executor::relay::Client;
 
 /// The statements that a client has prepared.
 #[derive(Debug)]
@@ -195,6 +208,11 @@ impl Prepared {
         Some((&statement.text, statement.scan.as_ref()?))
     }
 
+    /// The same, as a statement that is about to run.
+    pub(super) fn read(&self, id: u32, mode: LexMode) -> Option<Read<'_>> {
+        self.scanned(id, mode).map(|(text, scan)| Read { text, mode, scan })
+    }
+
     /// The parameters of the execution in `payload`, which has been parsed; none of them came as
     /// long data.
     pub(super) fn parameters<'a>(
@@ -222,315 +240,408 @@ impl Prepared {
     }
 }
 
-impl Session {
-    /// COM_STMT_PREPARE.
-    pub(super) async fn prepare(&mut self, packet: Packet) -> Ran {
-        let text: Arc<[u8]> = self.client.framed.payload(packet)[1..].into();
-        self.client.drop_command();
-        self.prepared.last = None;
-        self.prepared.has_room()?;
-        let scan = self.scan_of(&text);
-        let (kind, features) = kind_of(scan.as_ref());
-        if let Some(scan) = &scan
-            && changes_own_account(&text, self.state.lex_mode, scan)
-        {
-            return Err(catalog::OWN_ACCOUNT.error().into());
-        }
-        let under = PreparedUnder::of(&self.state.settings, &self.state);
-        let judged = self.prepare_on_server(&text, kind, features).await;
-        let Judged { mut answer, params, remembered } =
-            judged.map_err(|error| match error.origin {
-                Origin::Server => Stop::Noted(Box::new(error)),
-                _ => error.into(),
-            })?;
-        let id = self.prepared.next_id();
-        // The id stands after the header and the OK byte.
-        answer[5..9].copy_from_slice(&id.to_le_bytes());
-        let statement = Statement {
-            text,
-            scan,
-            mode: self.state.lex_mode,
-            kind,
-            features,
-            params,
-            bound: Vec::new(),
-            long_data: BTreeMap::new(),
-            long_data_error: None,
-            cursor: None,
-            under,
-            remembered,
-        };
-        self.prepared.by_id.insert(id, statement);
-        self.prepared.last = Some(id);
-        Ok(Answer::Framed(answer))
-    }
-
+impl Mirror {
     /// The scan of a text that is to be prepared; `None` if only a server can read it.
     pub(super) fn scan_of(&self, text: &[u8]) -> Option<Scan> {
         let mut scan = Scan::new();
-        scan.run(text, self.state.lex_mode).is_ok().then_some(scan)
+        scan.run(text, self.lex_mode).is_ok().then_some(scan)
     }
+}
 
-    /// COM_STMT_EXECUTE.
-    pub(super) async fn execute(&mut self, packet: Packet) -> Result<Executed, Stop> {
-        let (id, execute) = match self.read_execution(packet) {
-            Ok(read) => read,
-            Err(Unread::Malformed) => return Err(malformed("COM_STMT_EXECUTE")),
-            Err(Unread::Refused(error)) => return Err(Stop::Refused(error)),
-        };
-        let (kind, features) = self.prepared.meaning(id);
-        // As servers do: an execution closes the cursor of the one before.
-        if self.prepared.get(id).is_some_and(|statement| statement.cursor.is_some()) {
-            self.close_cursor(id).await;
-        }
-        if !features.contains(Features::FOUND_ROWS) && !self.attached.is_empty() {
-            self.drop_held().await;
-        }
-        self.go_to_counts(features);
-        if features.contains(Features::LAST_VALUE)
-            && let Some(text) = self.prepared.get(id).map(Statement::text)
-            && let Err(error) = self.go_to_last_values(&text).await
-        {
-            self.prepared.clear_long_data(id);
-            return Err(error.into());
-        }
-        let asks = features.contains(Features::SYSTEM_VARIABLE)
-            && self.prepared.get(id).is_some_and(|s| asks_for_warnings(&s.text));
-        if asks || kind == StatementKind::Diagnostics {
-            self.go_to_warnings();
-        }
-        if self.answers_itself(id) {
-            return Ok(Executed::AsText(self.as_text(id, &execute)));
-        }
-        self.note_pending(kind, features, Text::Prepared(id));
-        if let Some(pending) = &mut self.pending {
-            let payload = self.client.framed.payload(packet);
-            pending.parameters = self.prepared.parameter_texts(id, payload);
-        }
-        self.begin_tally(kind);
-        let several = self.services.topology().single_server().is_none();
-        if several {
-            self.swap_target(id);
-        }
-        let found = if several { self.cached_execution(id, packet) } else { None };
-        let result = if found.is_none() && several {
-            self.execute_planned(id, packet, &execute).await
-        } else {
-            self.execute_on_server(id, packet, &execute, found).await
-        };
-        if several {
-            self.swap_target(id);
-        }
-        self.end_tally();
-        result.map(Executed::Answered)
-    }
-
-    /// The statement that a client means, and its execution, whose parameters are bound then.
-    fn read_execution(&mut self, packet: Packet) -> Result<(u32, Execute), Unread> {
-        let payload = self.client.framed.payload(packet);
-        let header = ExecuteHeader::parse(payload).map_err(|_| Unread::Malformed)?;
-        let id = self.prepared.named_by(header.statement_id);
-        let Some(statement) = self.prepared.by_id.get_mut(&id) else {
-            return Err(catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]).into());
-        };
-        if let Some(error) = statement.long_data_error.take() {
-            self.prepared.clear_long_data(id);
-            return Err(error.into());
-        }
-        let long_data = &statement.long_data;
-        let attributes = self.client.sends_attributes().then_some(&mut self.attributes);
-        let bound = &mut statement.bound;
-        let parsed = Execute::parse(payload, statement.params, bound, attributes, |param| {
-            long_data.contains_key(&(param as u16))
-        });
-        let Ok(execute) = parsed else { return Err(self.wrong_execution().into()) };
-        statement.remembered.bind(&statement.bound, payload, |at| {
-            long_data.get(&(at as u16)).map_or(&[][..], Vec::as_slice)
-        });
-        Ok((id, execute))
-    }
-
+impl Client {
     /// Why an execution cannot be read, which whoever sends attributes is told as MySQL does.
     fn wrong_execution(&self) -> SqlError {
-        if self.client.sends_attributes() {
+        if self.sends_attributes() {
             malformed_attributes()
         } else {
             catalog::WRONG_PARAMETERS.with(&[&"EXECUTE"])
         }
     }
+}
 
-    /// Exchanges the session's target with that of a statement: its tables are found where they
-    /// were at PREPARE, whatever keyspace is in use now.
-    fn swap_target(&mut self, id: u32) {
-        if let Some(statement) = self.prepared.by_id.get_mut(&id)
-            && statement.under.target != self.state.target
-        {
-            std::mem::swap(&mut statement.under.target, &mut self.state.target);
-        }
+/// COM_STMT_PREPARE.
+pub(super) async fn prepare(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    packet: Packet,
+) -> Ran {
+    let text: Arc<[u8]> = client.framed.payload(packet)[1..].into();
+    client.drop_command();
+    prepared.last = None;
+    prepared.has_room()?;
+    let scan = connections.mirror.scan_of(&text);
+    let (kind, features) = kind_of(scan.as_ref());
+    if let Some(scan) = &scan
+        && changes_own_account(&text, connections.mirror.lex_mode, scan)
+    {
+        return Err(catalog::OWN_ACCOUNT.error().into());
     }
+    let under = PreparedUnder::of(&connections.mirror.settings, state);
+    let judged = judged::prepare_on_server(client, connections, state, &text, kind, features).await;
+    let Judged { mut answer, params, remembered } = judged.map_err(|error| match error.origin {
+        Origin::Server => Stop::Noted(Box::new(error)),
+        _ => error.into(),
+    })?;
+    let id = prepared.next_id();
+    // The id stands after the header and the OK byte.
+    answer[5..9].copy_from_slice(&id.to_le_bytes());
+    let statement = Statement {
+        text,
+        scan,
+        mode: connections.mirror.lex_mode,
+        kind,
+        features,
+        params,
+        bound: Vec::new(),
+        long_data: BTreeMap::new(),
+        long_data_error: None,
+        cursor: None,
+        under,
+        remembered,
+    };
+    prepared.by_id.insert(id, statement);
+    prepared.last = Some(id);
+    Ok(Answer::Framed(answer))
+}
 
-    async fn execute_on_server(
-        &mut self,
-        id: u32,
-        packet: Packet,
-        execute: &Execute,
-        found: Option<OneShard>,
-    ) -> Ran {
-        if found.is_none() {
-            self.tally.query.route = Route::PassThrough;
-        }
-        let wants_cursor = execute.header.flags & CURSOR_MASK != 0;
-        let mut tries = Tries::default();
-        let (index, mut handle, outcome) = loop {
-            let attached = self.attach_for_execute(id, found.as_ref(), wants_cursor).await;
-            let (index, handle) = match attached {
-                Ok(prepared) => prepared,
-                Err(error) if tries.again(&error) => continue,
-                Err(error) => {
-                    self.prepared.clear_long_data(id);
-                    return Err(error.into());
-                }
-            };
-            match self.exchange_execute(index, id, handle.id(), packet, execute).await? {
-                Exchanged::Outcome(outcome) => break (index, handle, outcome),
-                Exchanged::Lost(lost) if self.execution_runs_again(id, found.as_ref(), &lost) => {}
-                Exchanged::Lost(lost) => {
-                    self.prepared.clear_long_data(id);
-                    return Err(lost.error.into());
-                }
+/// COM_STMT_EXECUTE.
+pub(super) async fn execute(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    packet: Packet,
+) -> Result<Executed, Stop> {
+    let (id, execute) = match read_execution(client, prepared, packet) {
+        Ok(read) => read,
+        Err(Unread::Malformed) => return Err(malformed("COM_STMT_EXECUTE")),
+        Err(Unread::Refused(error)) => return Err(Stop::Refused(error)),
+    };
+    let (kind, features) = prepared.meaning(id);
+    // As servers do: an execution closes the cursor of the one before.
+    if prepared.get(id).is_some_and(|statement| statement.cursor.is_some()) {
+        cursors::close_cursor(connections, prepared, id).await;
+    }
+    if !features.contains(Features::FOUND_ROWS) && !connections.attached.is_empty() {
+        connections.drop_held().await;
+    }
+    connections.go_to_counts(features);
+    if features.contains(Features::LAST_VALUE)
+        && let Some(text) = prepared.get(id).map(Statement::text)
+        && let Err(error) = last_values::go_to_last_values(client, connections, state, &text).await
+    {
+        prepared.clear_long_data(id);
+        return Err(error.into());
+    }
+    let asks = features.contains(Features::SYSTEM_VARIABLE)
+        && prepared.get(id).is_some_and(|s| asks_for_warnings(&s.text));
+    if asks || kind == StatementKind::Diagnostics {
+        connections.go_to_warnings();
+    }
+    if answers_itself(connections, state, prepared, id) {
+        return Ok(Executed::AsText(as_text(
+            &connections.services,
+            client,
+            &connections.mirror,
+            prepared,
+            id,
+            &execute,
+        )));
+    }
+    let read = prepared.read(id, connections.mirror.lex_mode);
+    hold::note_pending(connections, &state.database, kind, features, read);
+    if let Some(pending) = &mut connections.pending {
+        let payload = client.framed.payload(packet);
+        pending.parameters = prepared.parameter_texts(id, payload);
+    }
+    tally::begin_tally(connections, state, kind);
+    let several = connections.mode.is_several();
+    if several {
+        swap_target(state, prepared, id);
+    }
+    let found = if several {
+        planned::cached_execution(client, connections, state, prepared, id, packet)
+    } else {
+        None
+    };
+    let result = if found.is_none() && several {
+        execute_planned(client, connections, state, prepared, id, packet, &execute).await
+    } else {
+        execute_on_server(client, connections, state, prepared, id, packet, &execute, found).await
+    };
+    if several {
+        swap_target(state, prepared, id);
+    }
+    tally::end_tally(connections, state);
+    result.map(Executed::Answered)
+}
+
+/// The statement that a client means, and its execution, whose parameters are bound then.
+fn read_execution(
+    client: &mut Client,
+    prepared: &mut Prepared,
+    packet: Packet,
+) -> Result<(u32, Execute), Unread> {
+    let payload = client.framed.payload(packet);
+    let header = ExecuteHeader::parse(payload).map_err(|_| Unread::Malformed)?;
+    let id = prepared.named_by(header.statement_id);
+    let Some(statement) = prepared.by_id.get_mut(&id) else {
+        return Err(catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]).into());
+    };
+    if let Some(error) = statement.long_data_error.take() {
+        prepared.clear_long_data(id);
+        return Err(error.into());
+    }
+    let long_data = &statement.long_data;
+    let attributes = client.sends_attributes().then_some(&mut client.attributes);
+    let bound = &mut statement.bound;
+    let parsed = Execute::parse(payload, statement.params, bound, attributes, |param| {
+        long_data.contains_key(&(param as u16))
+    });
+    let Ok(execute) = parsed else { return Err(client.wrong_execution().into()) };
+    statement.remembered.bind(&statement.bound, payload, |at| {
+        long_data.get(&(at as u16)).map_or(&[][..], Vec::as_slice)
+    });
+    Ok((id, execute))
+}
+
+/// Exchanges the session's target with that of a statement: its tables are found where they
+/// were at PREPARE, whatever keyspace is in use now.
+fn swap_target(state: &mut State, prepared: &mut Prepared, id: u32) {
+    if let Some(statement) = prepared.by_id.get_mut(&id)
+        && statement.under.target != state.target
+    {
+        std::mem::swap(&mut statement.under.target, &mut state.target);
+    }
+}
+
+async fn execute_on_server(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    id: u32,
+    packet: Packet,
+    execute: &Execute,
+    found: Option<OneShard>,
+) -> Ran {
+    if found.is_none() {
+        state.tally.query.route = Route::PassThrough;
+    }
+    let wants_cursor = execute.header.flags & CURSOR_MASK != 0;
+    let mut tries = Tries::default();
+    let (index, mut handle, outcome) = loop {
+        let attached = execute::attach_for_execute(
+            client,
+            connections,
+            state,
+            prepared,
+            id,
+            found.as_ref(),
+            wants_cursor,
+        )
+        .await;
+        let (index, handle) = match attached {
+            Ok(prepared) => prepared,
+            Err(error) if tries.again(&error) => continue,
+            Err(error) => {
+                prepared.clear_long_data(id);
+                return Err(error.into());
             }
         };
-        self.note_remembered(index, id, &mut handle, &outcome);
-        if let Handle::Exclusive(statement) = handle {
-            let cursor = self.open_server_cursor(index, statement);
-            self.keep_cursor(id, cursor, &outcome).await;
-        }
-        let (kind, features) = self.prepared.meaning(id);
-        self.after_statement(index, kind, features, &outcome).await;
-        Ok(Answer::Sent)
-    }
-
-    /// Whether a statement is about the session, so that the text path must answer it.
-    fn answers_itself(&mut self, id: u32) -> bool {
-        use StatementKind as Kind;
-        let Some(statement) = self.prepared.by_id.get(&id) else { return false };
-        if statement.scan.as_ref().is_some_and(Scan::has_own_settings) {
-            return false;
-        }
-        if statement.kind == Kind::Select
-            && statement.params == 0
-            && statement.features.intersects(super::builtin::OF_SESSION)
+        match execute::exchange_execute(
+            client,
+            connections,
+            prepared,
+            index,
+            id,
+            handle.id(),
+            packet,
+            execute,
+        )
+        .await?
         {
-            let (text, features) = (Arc::clone(&statement.text), statement.features);
-            let understood = self.scan.run(&text, self.state.lex_mode).is_ok();
-            return understood && self.builtin(&text, features).is_some();
+            Exchanged::Outcome(outcome) => break (index, handle, outcome),
+            Exchanged::Lost(lost)
+                if execute::execution_runs_again(
+                    connections,
+                    state,
+                    prepared,
+                    id,
+                    found.as_ref(),
+                    &lost,
+                ) => {}
+            Exchanged::Lost(lost) => {
+                prepared.clear_long_data(id);
+                return Err(lost.error.into());
+            }
         }
-        if statement.kind == Kind::Show {
-            let text = Arc::clone(&statement.text);
-            return self.scan.run(&text, self.state.lex_mode).is_ok()
-                && matches!(
-                    control::parse(&text, self.state.lex_mode, &self.scan),
-                    Ok(Some(Control::Show(show))) if is_diagnostic(show.kind)
-                )
-                // A server that remembers answers in the right form by itself.
-                && self.go_to_warnings().is_none();
-        }
-        is_about_transactions(statement.kind)
-            || matches!(statement.kind, Kind::Use | Kind::Kill)
-            || (statement.kind == Kind::Set && statement.params == 0)
+    };
+    execute::note_remembered(connections, prepared, index, id, &mut handle, &outcome);
+    if let Handle::Exclusive(statement) = handle {
+        let cursor = cursors::open_server_cursor(connections, index, statement);
+        cursors::keep_cursor(connections, prepared, id, cursor, &outcome).await;
     }
+    let (kind, features) = prepared.meaning(id);
+    query::after_statement(connections, state, index, kind, features, &outcome).await;
+    Ok(Answer::Sent)
+}
 
-    /// A prepared statement without parameters, for the text path. Its OK is the same in both
-    /// protocols; rows that Geogate makes are written in the binary form.
-    fn as_text(&mut self, id: u32, execute: &Execute) -> Request {
-        self.client.drop_command();
-        let text = self.prepared.get(id).map(Statement::text).unwrap_or_default();
-        self.rows = match wanted_cursor(id, execute) {
-            Some(id) => Rows::Cursor(id),
-            None => Rows::Binary,
-        };
-        if self.services.topology().single_server().is_some() {
-            let need = self.need_of(id).unwrap_or(Need::AS_PREPARED);
-            Request::Execution(Execution { text, need })
-        } else {
-            Request::Payload([&[code::QUERY], &text[..]].concat())
-        }
+/// Whether a statement is about the session, so that the text path must answer it.
+fn answers_itself(
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &Prepared,
+    id: u32,
+) -> bool {
+    use StatementKind as Kind;
+    let Some(statement) = prepared.by_id.get(&id) else { return false };
+    if statement.scan.as_ref().is_some_and(Scan::has_own_settings) {
+        return false;
     }
-
-    /// An execution where there are several servers.
-    async fn execute_planned(&mut self, id: u32, packet: Packet, execute: &Execute) -> Ran {
-        let Some(statement) = self.prepared.by_id.get(&id) else { return Ok(Answer::Sent) };
-        let payload = self.client.framed.payload(packet);
-        let no_data = Vec::new();
-        let values = statement.bound.iter().enumerate().map(|(number, param)| {
-            let long = statement.long_data.get(&(number as u16)).unwrap_or(&no_data);
-            Ok(param.value(payload, long)?.into_owned())
-        });
-        let values: Result<Vec<Value<'static>>, Malformed> = values.collect();
+    if statement.kind == Kind::Select
+        && statement.params == 0
+        && statement.features.intersects(super::builtin::OF_SESSION)
+    {
+        let (text, features) = (Arc::clone(&statement.text), statement.features);
+        let understood = state.scan.run(&text, connections.mirror.lex_mode).is_ok();
+        return understood && builtin::builtin(connections, state, &text, features).is_some();
+    }
+    if statement.kind == Kind::Show {
         let text = Arc::clone(&statement.text);
-        self.prepared.clear_long_data(id);
-        let Ok(values) = values else {
-            let error = catalog::WRONG_PARAMETERS.with(&[&"EXECUTE"]);
-            return Err(error.into());
-        };
-        if let Some(statement) = self.prepared.by_id.get_mut(&id) {
-            let kinds = values.iter().map(ValueKind::of_value).collect();
-            statement.remembered.bind_kinds(kinds);
-        }
-        let wanted = self.wanted(id);
-        self.client.drop_command();
-        let mut scan = std::mem::take(&mut self.scan);
-        if let Err(error) = scan.run(&text, self.state.lex_mode) {
-            return Err(catalog::SYNTAX.with(&[&error]).into());
-        }
-        let mut planned = planned::Statement::prepared(&text, scan, values);
-        planned.cursor = wanted_cursor(id, execute);
-        planned.wanted = wanted;
-        self.rows = planned.cursor.map_or(Rows::Binary, Rows::Cursor);
-        let result = self.run_planned(planned).await;
-        if let Some(statement) = self.prepared.by_id.get_mut(&id) {
-            statement.remembered.note_executed_on_shards();
-        }
-        result
+        return state.scan.run(&text, connections.mirror.lex_mode).is_ok()
+            && matches!(
+                control::parse(&text, connections.mirror.lex_mode, &state.scan),
+                Ok(Some(Control::Show(show))) if is_diagnostic(show.kind)
+            )
+            // A server that remembers answers in the right form by itself.
+            && connections.go_to_warnings().is_none();
     }
+    is_about_transactions(statement.kind)
+        || matches!(statement.kind, Kind::Use | Kind::Kill)
+        || (statement.kind == Kind::Set && statement.params == 0)
+}
 
-    /// COM_STMT_SEND_LONG_DATA, which is never answered.
-    pub(super) fn long_data(&mut self, id: u32, param: u16, data: &[u8]) {
-        let limit = self.services.limits.long_data_bytes_max;
-        let used = self.prepared.long_data_bytes;
-        let Some(statement) = self.prepared.by_id.get_mut(&id) else { return };
-        if param >= statement.params {
-            statement.long_data_error =
-                Some(catalog::WRONG_PARAMETERS.with(&[&"COM_STMT_SEND_LONG_DATA"]));
-            return;
-        }
-        if used + data.len() > limit {
-            let reason = format!("{} bytes of long data", used + data.len());
-            statement.long_data_error =
-                Some(catalog::LIMIT.with(&[&"long_data_bytes_max", &reason]));
-            return;
-        }
-        statement.long_data.entry(param).or_default().extend_from_slice(data);
-        self.prepared.long_data_bytes += data.len();
+/// A prepared statement without parameters, for the text path. Its OK is the same in both
+/// protocols; rows that Geogate makes are written in the binary form.
+fn as_text(
+    services: &Services,
+    client: &mut Client,
+    mirror: &Mirror,
+    prepared: &mut Prepared,
+    id: u32,
+    execute: &Execute,
+) -> Request {
+    client.drop_command();
+    let text = prepared.get(id).map(Statement::text).unwrap_or_default();
+    client.rows = match wanted_cursor(id, execute) {
+        Some(id) => Rows::Cursor(id),
+        None => Rows::Binary,
+    };
+    if services.topology().single_server().is_some() {
+        let need = execute::need_of(services, mirror, prepared, id).unwrap_or(Need::AS_PREPARED);
+        Request::Execution(Execution { text, need })
+    } else {
+        Request::Payload([&[code::QUERY], &text[..]].concat())
     }
+}
 
-    /// COM_STMT_RESET.
-    pub(super) async fn reset_statement(&mut self, id: u32) -> Ran {
-        if !self.prepared.by_id.contains_key(&id) {
-            let error = catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"COM_STMT_RESET"]);
-            return Err(error.into());
-        }
-        self.prepared.clear_long_data(id);
-        self.close_cursor(id).await;
-        Ok(self.alive())
+/// An execution where there are several servers.
+async fn execute_planned(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    id: u32,
+    packet: Packet,
+    execute: &Execute,
+) -> Ran {
+    let Some(statement) = prepared.by_id.get(&id) else { return Ok(Answer::Sent) };
+    let payload = client.framed.payload(packet);
+    let no_data = Vec::new();
+    let values = statement.bound.iter().enumerate().map(|(number, param)| {
+        let long = statement.long_data.get(&(number as u16)).unwrap_or(&no_data);
+        Ok(param.value(payload, long)?.into_owned())
+    });
+    let values: Result<Vec<Value<'static>>, Malformed> = values.collect();
+    let text = Arc::clone(&statement.text);
+    prepared.clear_long_data(id);
+    let Ok(values) = values else {
+        let error = catalog::WRONG_PARAMETERS.with(&[&"EXECUTE"]);
+        return Err(error.into());
+    };
+    if let Some(statement) = prepared.by_id.get_mut(&id) {
+        let kinds = values.iter().map(ValueKind::of_value).collect();
+        statement.remembered.bind_kinds(kinds);
     }
+    let wanted = execute::wanted(&connections.services, &connections.mirror, prepared, id);
+    client.drop_command();
+    let mut scan = std::mem::take(&mut state.scan);
+    if let Err(error) = scan.run(&text, connections.mirror.lex_mode) {
+        return Err(catalog::SYNTAX.with(&[&error]).into());
+    }
+    let mut planned = planned::Statement::prepared(&text, scan, values);
+    planned.cursor = wanted_cursor(id, execute);
+    planned.wanted = wanted;
+    client.rows = planned.cursor.map_or(Rows::Binary, Rows::Cursor);
+    let result = planned::run_planned(client, connections, state, planned).await;
+    if let Some(statement) = prepared.by_id.get_mut(&id) {
+        statement.remembered.note_executed_on_shards();
+    }
+    result
+}
 
-    /// COM_STMT_CLOSE, which is never answered.
-    pub(super) async fn close_statement(&mut self, id: u32) {
-        self.prepared.clear_long_data(id);
-        self.close_cursor(id).await;
-        self.prepared.by_id.remove(&id);
+/// COM_STMT_SEND_LONG_DATA, which is never answered.
+pub(super) fn long_data(
+    services: &Services,
+    prepared: &mut Prepared,
+    id: u32,
+    param: u16,
+    data: &[u8],
+) {
+    let limit = services.limits.long_data_bytes_max;
+    let used = prepared.long_data_bytes;
+    let Some(statement) = prepared.by_id.get_mut(&id) else { return };
+    if param >= statement.params {
+        statement.long_data_error =
+            Some(catalog::WRONG_PARAMETERS.with(&[&"COM_STMT_SEND_LONG_DATA"]));
+        return;
     }
+    if used + data.len() > limit {
+        let reason = format!("{} bytes of long data", used + data.len());
+        statement.long_data_error = Some(catalog::LIMIT.with(&[&"long_data_bytes_max", &reason]));
+        return;
+    }
+    statement.long_data.entry(param).or_default().extend_from_slice(data);
+    prepared.long_data_bytes += data.len();
+}
+
+/// COM_STMT_RESET.
+pub(super) async fn reset_statement(
+    connections: &mut Connections,
+    prepared: &mut Prepared,
+    id: u32,
+) -> Ran {
+    if !prepared.by_id.contains_key(&id) {
+        let error = catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"COM_STMT_RESET"]);
+        return Err(error.into());
+    }
+    prepared.clear_long_data(id);
+    cursors::close_cursor(connections, prepared, id).await;
+    Ok(reply::alive(connections))
+}
+
+/// COM_STMT_CLOSE, which is never answered.
+pub(super) async fn close_statement(
+    connections: &mut Connections,
+    prepared: &mut Prepared,
+    id: u32,
+) {
+    prepared.clear_long_data(id);
+    cursors::close_cursor(connections, prepared, id).await;
+    prepared.by_id.remove(&id);
 }
 
 /// Whether a statement only begins or ends a transaction or a part of it; over several servers,

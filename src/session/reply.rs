@@ -17,11 +17,19 @@ use crate::wire::row_binary::put_binary_row;
 use crate::wire::row_text::put_text_row;
 use crate::wire::status::StatusFlags;
 
+use super::Services;
 use super::Session;
 use super::answer::{Answer, Done, End, FoundRows, Leaves, Opened, Ran, Stop, Table};
 use super::character_sets::CharacterSets;
+use super::connections::Connections;
 use super::cursors::Cursor;
+use super::merged_cursor;
+use super::mirror::Mirror;
+use super::prepared::Prepared;
+use super::state::State;
+use super::tally;
 use super::transaction::Transaction;
+use crate::executor::relay::{Client, Rows};
 
 /// A column of an answer that Geogate makes.
 #[derive(Clone, Debug)]
@@ -101,52 +109,26 @@ pub(super) enum CellText {
     Encoded(Vec<u8>),
 }
 
-/// The form of the rows that Geogate makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rows {
-    /// For COM_QUERY.
-    Text,
-    /// For COM_STMT_EXECUTE.
-    Binary,
-    /// For the cursor of this statement of the client.
-    Cursor(u32),
-}
-
 /// The collation of numbers and binary strings.
 const BINARY: u16 = 63;
 /// utf8mb4_0900_ai_ci, MySQL's default for utf8mb4.
 const UTF8MB4_0900: u16 = 255;
 
 impl Session {
-    /// The status that the client must see.
-    pub(super) fn status(&self) -> StatusFlags {
-        let mut status = StatusFlags::EMPTY;
-        if self.state.autocommit {
-            status.insert(StatusFlags::AUTOCOMMIT);
-        }
-        if self.in_transaction() {
-            status.insert(StatusFlags::IN_TRANS);
-        }
-        if matches!(&self.transaction, Transaction::Open(open) if open.is_read_only()) {
-            status.insert(StatusFlags::IN_TRANS_READONLY);
-        }
-        if self.more_follows {
-            status.insert(StatusFlags::MORE_RESULTS);
-        }
-        if self.state.lex_mode.backslash == crate::sql::mode::Backslash::Literal {
-            status.insert(StatusFlags::NO_BACKSLASH_ESCAPES);
-        }
-        status
-    }
-
     /// Tells the client how its command ran, and notes what that means for the next one.
     pub(super) async fn tell(&mut self, ran: Ran) -> Result<(), End> {
         self.client.drop_command();
         match ran {
             Ok(Answer::Sent) => Ok(()),
             Ok(answer) => {
-                self.write(answer);
-                self.flush().await
+                write(
+                    &mut self.client,
+                    &mut self.connections,
+                    &mut self.state,
+                    &mut self.prepared,
+                    answer,
+                );
+                self.client.flush().await
             }
             Err(stop) => self.tell_stop(stop).await,
         }
@@ -156,223 +138,282 @@ impl Session {
     async fn tell_stop(&mut self, stop: Stop) -> Result<(), End> {
         match stop {
             Stop::Refused(error) => {
-                self.write_error(&error);
-                self.note_error(*error);
-                self.flush().await
+                write_error(&mut self.client, &mut self.connections, &error);
+                note_error(&mut self.client, &mut self.connections, &mut self.state, *error);
+                self.client.flush().await
             }
             Stop::Noted(error) => {
-                self.write_error(&error);
-                let diagnosed = std::mem::take(&mut self.diagnosed);
-                self.note_error(*error);
-                self.diagnosed = diagnosed;
-                self.flush().await
+                write_error(&mut self.client, &mut self.connections, &error);
+                let diagnosed = std::mem::take(&mut self.connections.diagnosed);
+                note_error(&mut self.client, &mut self.connections, &mut self.state, *error);
+                self.connections.diagnosed = diagnosed;
+                self.client.flush().await
             }
             Stop::Told(error) => {
-                self.note_error(*error);
+                note_error(&mut self.client, &mut self.connections, &mut self.state, *error);
                 Ok(())
             }
             Stop::Fatal(error) => {
-                self.write_error(&error);
-                self.note_error(*error);
-                let _ = self.flush().await;
+                write_error(&mut self.client, &mut self.connections, &error);
+                note_error(&mut self.client, &mut self.connections, &mut self.state, *error);
+                let _ = self.client.flush().await;
                 Err(End::Abort)
             }
             Stop::Left(answer) => {
-                self.write(*answer);
-                self.flush().await?;
+                write(
+                    &mut self.client,
+                    &mut self.connections,
+                    &mut self.state,
+                    &mut self.prepared,
+                    *answer,
+                );
+                self.client.flush().await?;
                 Err(End::Quit)
             }
             Stop::End(end) => Err(end),
         }
     }
+}
 
-    /// Notes an error that the client is told.
-    fn note_error(&mut self, error: SqlError) {
-        self.count_error(&error);
-        self.failed = true;
-        self.state.row_count = -1;
-        self.diagnosed.fail(error);
-    }
-
-    /// Puts an answer into the output buffer.
-    fn write(&mut self, answer: Answer) {
-        match answer {
-            Answer::Sent | Answer::Buffered => {}
-            Answer::Done(done) => {
-                let (affected_rows, last_insert_id) = (done.affected_rows, done.last_insert_id);
-                let (warnings, info, status) = (done.warnings, &done.info[..], self.status());
-                let ok = OkPacket {
-                    affected_rows,
-                    last_insert_id,
-                    status,
-                    warnings,
-                    info,
-                    ..OkPacket::default()
-                };
-                self.write_ok(&ok);
-                self.state.row_count = affected_rows as i64;
-                self.leave_diagnostics(done.leaves);
-            }
-            Answer::Rows(table) => self.write_table(*table),
-            Answer::Opened(opened) => {
-                self.diagnosed.clear();
-                self.write_opened(*opened);
-            }
-            Answer::Framed(packets) => self.client.framed.out.extend_from_slice(&packets),
-        }
-    }
-
-    fn leave_diagnostics(&mut self, leaves: Leaves) {
-        match leaves {
-            Leaves::AsServers => self.diagnosed.answer_here(self.services.product()),
-            Leaves::Warnings => self.diagnosed.count_here(),
-            Leaves::Nothing => self.diagnosed.clear(),
-            Leaves::All => {}
-        }
-    }
-
-    /// The answer to a command that is no statement and leaves the warnings of the last one there.
-    pub(super) fn alive(&self) -> Answer {
-        let (warnings, leaves) = (self.shown_warnings(), Leaves::Warnings);
-        Answer::Done(Done { warnings, leaves, ..Done::default() })
-    }
-
-    /// The number of warnings in an answer to what is no statement: MySQL counts what is there.
-    fn shown_warnings(&self) -> u16 {
-        let count = match self.services.product() {
-            Product::MySql => self.diagnosed.warnings.count(false, &self.state.character_sets),
-            Product::MariaDb => 0,
-        };
-        count.min(usize::from(u16::MAX)) as u16
-    }
-
-    fn write_ok(&mut self, ok: &OkPacket<'_>) {
-        let capabilities = self.client.capabilities;
-        let ok = OkPacket { session_state: &self.tracked.entries, ..*ok };
-        build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
-            ok.encode(out, OkHeader::Statement, capabilities);
-        });
-        self.tracked.entries.clear();
-    }
-
-    /// Puts an error into the output buffer.
-    fn write_error(&mut self, error: &SqlError) {
-        self.tracked.entries.clear();
-        let capabilities = self.client.capabilities;
-        build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
-            let message = &*self.state.character_sets.message(error);
-            ErrPacket { message, ..ErrPacket::from(error) }.encode(out, capabilities);
-        });
-    }
-
-    /// Puts rows of Geogate's own into the output buffer, or keeps them for a cursor.
-    fn write_table(&mut self, table: Table) {
-        let Table { columns, rows, leaves, found_rows } = table;
-        if let Rows::Cursor(id) = self.rows {
-            return self.keep_rows_for(id, &columns, &rows);
-        }
-        let capabilities = self.client.capabilities;
-        let end = OkPacket { status: self.status(), ..OkPacket::default() };
-        let eof = EofPacket { warnings: 0, status: end.status };
-        let text = self.text_form();
-        let definitions = self.state.settings.definitions();
-        let sets = &self.state.character_sets;
-        let (out, sequence) = (&mut self.client.framed.out, &mut self.sequence);
-        build_packet(out, sequence, |out| {
-            ColumnCount::put(out, columns.len(), definitions, capabilities);
-        });
-        let described = if definitions == Definitions::Sent { &columns[..] } else { &[] };
-        for column in described {
-            let name = sets.answer(&column.name);
-            let definition = column.kind.definition(&name, &text);
-            build_packet(out, sequence, |out| definition.encode(out, capabilities));
-        }
-        if !capabilities.contains(Capabilities::DEPRECATE_EOF) {
-            build_packet(out, sequence, |out| eof.encode(out));
-        }
-        for row in &rows {
-            let cells: Vec<_> = row.iter().map(|cell| shown(cell, sets)).collect();
-            build_packet(out, sequence, |out| match self.rows {
-                Rows::Text => {
-                    put_text_row(out, cells.iter().map(Option::as_deref));
-                }
-                Rows::Binary | Rows::Cursor(_) => put_binary(out, &columns, &cells),
-            });
-        }
-        build_packet(out, sequence, |out| end.encode_result_end(out, capabilities));
-        if found_rows == FoundRows::Counted {
-            self.state.found_rows = rows.len() as u64;
-        }
-        self.state.row_count = -1;
-        self.leave_diagnostics(leaves);
-    }
-
-    /// Keeps rows that Geogate made for the cursor of a statement, and answers with the columns.
-    fn keep_rows_for(&mut self, id: u32, columns: &[Column], rows: &[Vec<Cell>]) {
-        let sets = &self.state.character_sets;
-        let kept = rows.iter().map(|row| {
-            let mut payload = Vec::new();
-            let cells: Vec<_> = row.iter().map(|cell| shown(cell, sets)).collect();
-            put_binary(&mut payload, columns, &cells);
-            payload
-        });
-        let kept = kept.collect();
-        let text = self.text_form();
-        let definitions = columns.iter().map(|column| {
-            let mut payload = Vec::new();
-            let name = sets.answer(&column.name);
-            let definition = column.kind.definition(&name, &text);
-            definition.encode(&mut payload, self.client.capabilities);
-            payload
-        });
-        let opened = Opened {
-            id,
-            cursor: Cursor::Kept(kept),
-            columns: definitions.collect(),
-            definitions: self.state.settings.definitions(),
-        };
-        self.write_opened(opened);
-    }
-
-    /// Keeps a cursor for its statement, and puts its columns into the output buffer.
-    fn write_opened(&mut self, opened: Opened) {
-        let Opened { id, cursor, columns, definitions } = opened;
-        if let Some(statement) = self.prepared.get_mut(id) {
-            statement.cursor = Some(cursor);
-        }
-        self.state.row_count = -1;
-        self.write_columns(&columns, definitions);
-    }
-
-    /// How text columns of this session's answers are described.
-    fn text_form(&self) -> TextForm {
-        let sets = &self.state.character_sets;
-        let product = self.services.product();
-        let of_utf8mb4 = match product {
-            Product::MySql => UTF8MB4_0900,
-            Product::MariaDb => u16::from(UTF8MB4_COLLATION),
-        };
-        TextForm {
-            collation: sets.answer_collation(of_utf8mb4),
-            width: sets.answer_width(),
-            product,
-        }
-    }
-
-    /// Puts EOF, or the OK that replaces it, into the output buffer.
-    pub(super) fn write_end(&mut self) {
-        let warnings = self.shown_warnings();
-        let end = OkPacket { status: self.status(), warnings, ..OkPacket::default() };
-        let capabilities = self.client.capabilities;
-        build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
-            end.encode_result_end(out, capabilities);
-        });
-    }
-
+impl Client {
     /// Sends the output buffer.
     pub(super) async fn flush(&mut self) -> Result<(), End> {
-        self.client.framed.flush().await.map_err(|_| End::Quit)
+        self.framed.flush().await.map_err(|_| End::Quit)
     }
+}
+
+/// The status that the client must see.
+pub(super) fn status(client: &Client, connections: &Connections) -> StatusFlags {
+    let mut status = StatusFlags::EMPTY;
+    if connections.mirror.autocommit {
+        status.insert(StatusFlags::AUTOCOMMIT);
+    }
+    if connections.in_transaction() {
+        status.insert(StatusFlags::IN_TRANS);
+    }
+    if matches!(&connections.transaction, Transaction::Open(open) if open.is_read_only()) {
+        status.insert(StatusFlags::IN_TRANS_READONLY);
+    }
+    if client.more_follows {
+        status.insert(StatusFlags::MORE_RESULTS);
+    }
+    if connections.mirror.lex_mode.backslash == crate::sql::mode::Backslash::Literal {
+        status.insert(StatusFlags::NO_BACKSLASH_ESCAPES);
+    }
+    status
+}
+
+/// Notes an error that the client is told.
+fn note_error(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    error: SqlError,
+) {
+    tally::count_error(&connections.services, state, &error);
+    client.failed = true;
+    state.row_count = -1;
+    connections.diagnosed.fail(error);
+}
+
+/// Puts an answer into the output buffer.
+fn write(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    answer: Answer,
+) {
+    match answer {
+        Answer::Sent | Answer::Buffered => {}
+        Answer::Done(done) => {
+            let (affected_rows, last_insert_id) = (done.affected_rows, done.last_insert_id);
+            let (warnings, info, status) =
+                (done.warnings, &done.info[..], status(client, connections));
+            let ok = OkPacket {
+                affected_rows,
+                last_insert_id,
+                status,
+                warnings,
+                info,
+                ..OkPacket::default()
+            };
+            write_ok(client, connections, &ok);
+            state.row_count = affected_rows as i64;
+            leave_diagnostics(connections, done.leaves);
+        }
+        Answer::Rows(table) => write_table(client, connections, state, prepared, *table),
+        Answer::Opened(opened) => {
+            connections.diagnosed.clear();
+            write_opened(client, connections, state, prepared, *opened);
+        }
+        Answer::Framed(packets) => client.framed.out.extend_from_slice(&packets),
+    }
+}
+
+fn leave_diagnostics(connections: &mut Connections, leaves: Leaves) {
+    match leaves {
+        Leaves::AsServers => connections.diagnosed.answer_here(connections.services.product()),
+        Leaves::Warnings => connections.diagnosed.count_here(),
+        Leaves::Nothing => connections.diagnosed.clear(),
+        Leaves::All => {}
+    }
+}
+
+/// The answer to a command that is no statement and leaves the warnings of the last one there.
+pub(super) fn alive(connections: &Connections) -> Answer {
+    let (warnings, leaves) = (shown_warnings(connections), Leaves::Warnings);
+    Answer::Done(Done { warnings, leaves, ..Done::default() })
+}
+
+/// The number of warnings in an answer to what is no statement: MySQL counts what is there.
+fn shown_warnings(connections: &Connections) -> u16 {
+    let count = match connections.services.product() {
+        Product::MySql => {
+            connections.diagnosed.warnings.count(false, &connections.mirror.character_sets)
+        }
+        Product::MariaDb => 0,
+    };
+    count.min(usize::from(u16::MAX)) as u16
+}
+
+fn write_ok(client: &mut Client, connections: &mut Connections, ok: &OkPacket<'_>) {
+    let capabilities = client.capabilities;
+    let ok = OkPacket { session_state: &connections.tracked.entries, ..*ok };
+    build_packet(&mut client.framed.out, &mut client.sequence, |out| {
+        ok.encode(out, OkHeader::Statement, capabilities);
+    });
+    connections.tracked.entries.clear();
+}
+
+/// Puts an error into the output buffer.
+fn write_error(client: &mut Client, connections: &mut Connections, error: &SqlError) {
+    connections.tracked.entries.clear();
+    let capabilities = client.capabilities;
+    build_packet(&mut client.framed.out, &mut client.sequence, |out| {
+        let message = &*connections.mirror.character_sets.message(error);
+        ErrPacket { message, ..ErrPacket::from(error) }.encode(out, capabilities);
+    });
+}
+
+/// Puts rows of Geogate's own into the output buffer, or keeps them for a cursor.
+fn write_table(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    table: Table,
+) {
+    let Table { columns, rows, leaves, found_rows } = table;
+    if let Rows::Cursor(id) = client.rows {
+        return keep_rows_for(client, connections, state, prepared, id, &columns, &rows);
+    }
+    let capabilities = client.capabilities;
+    let end = OkPacket { status: status(client, connections), ..OkPacket::default() };
+    let eof = EofPacket { warnings: 0, status: end.status };
+    let text = text_form(&connections.services, &connections.mirror);
+    let definitions = connections.mirror.settings.definitions();
+    let sets = &connections.mirror.character_sets;
+    let (out, sequence) = (&mut client.framed.out, &mut client.sequence);
+    build_packet(out, sequence, |out| {
+        ColumnCount::put(out, columns.len(), definitions, capabilities);
+    });
+    let described = if definitions == Definitions::Sent { &columns[..] } else { &[] };
+    for column in described {
+        let name = sets.answer(&column.name);
+        let definition = column.kind.definition(&name, &text);
+        build_packet(out, sequence, |out| definition.encode(out, capabilities));
+    }
+    if !capabilities.contains(Capabilities::DEPRECATE_EOF) {
+        build_packet(out, sequence, |out| eof.encode(out));
+    }
+    for row in &rows {
+        let cells: Vec<_> = row.iter().map(|cell| shown(cell, sets)).collect();
+        build_packet(out, sequence, |out| match client.rows {
+            Rows::Text => {
+                put_text_row(out, cells.iter().map(Option::as_deref));
+            }
+            Rows::Binary | Rows::Cursor(_) => put_binary(out, &columns, &cells),
+        });
+    }
+    build_packet(out, sequence, |out| end.encode_result_end(out, capabilities));
+    if found_rows == FoundRows::Counted {
+        state.found_rows = rows.len() as u64;
+    }
+    state.row_count = -1;
+    leave_diagnostics(connections, leaves);
+}
+
+/// Keeps rows that Geogate made for the cursor of a statement, and answers with the columns.
+fn keep_rows_for(
+    client: &mut Client,
+    connections: &Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    id: u32,
+    columns: &[Column],
+    rows: &[Vec<Cell>],
+) {
+    let sets = &connections.mirror.character_sets;
+    let kept = rows.iter().map(|row| {
+        let mut payload = Vec::new();
+        let cells: Vec<_> = row.iter().map(|cell| shown(cell, sets)).collect();
+        put_binary(&mut payload, columns, &cells);
+        payload
+    });
+    let kept = kept.collect();
+    let text = text_form(&connections.services, &connections.mirror);
+    let definitions = columns.iter().map(|column| {
+        let mut payload = Vec::new();
+        let name = sets.answer(&column.name);
+        let definition = column.kind.definition(&name, &text);
+        definition.encode(&mut payload, client.capabilities);
+        payload
+    });
+    let opened = Opened {
+        id,
+        cursor: Cursor::Kept(kept),
+        columns: definitions.collect(),
+        definitions: connections.mirror.settings.definitions(),
+    };
+    write_opened(client, connections, state, prepared, opened);
+}
+
+/// Keeps a cursor for its statement, and puts its columns into the output buffer.
+fn write_opened(
+    client: &mut Client,
+    connections: &Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    opened: Opened,
+) {
+    let Opened { id, cursor, columns, definitions } = opened;
+    if let Some(statement) = prepared.get_mut(id) {
+        statement.cursor = Some(cursor);
+    }
+    state.row_count = -1;
+    merged_cursor::write_columns(client, connections, &columns, definitions);
+}
+
+/// How text columns of this session's answers are described.
+fn text_form(services: &Services, mirror: &Mirror) -> TextForm {
+    let sets = &mirror.character_sets;
+    let product = services.product();
+    let of_utf8mb4 = match product {
+        Product::MySql => UTF8MB4_0900,
+        Product::MariaDb => u16::from(UTF8MB4_COLLATION),
+    };
+    TextForm { collation: sets.answer_collation(of_utf8mb4), width: sets.answer_width(), product }
+}
+
+/// Puts EOF, or the OK that replaces it, into the output buffer.
+pub(super) fn write_end(client: &mut Client, connections: &Connections) {
+    let warnings = shown_warnings(connections);
+    let end = OkPacket { status: status(client, connections), warnings, ..OkPacket::default() };
+    let capabilities = client.capabilities;
+    build_packet(&mut client.framed.out, &mut client.sequence, |out| {
+        end.encode_result_end(out, capabilities);
+    });
 }
 
 /// A cell as the client wants to read it.

@@ -7,6 +7,7 @@ use std::task::Poll;
 use crate::backend::Names;
 use crate::error::catalog;
 use crate::executor::registry::Interrupt;
+use crate::executor::relay::Rows;
 use crate::executor::relay::StateMarks;
 use crate::net::{Packet, ReadError};
 use crate::sql::statement_kind::StatementKind;
@@ -15,15 +16,30 @@ use crate::wire::command::{Command, MultiStatements, code};
 use crate::wire::scanner::Expect;
 
 use super::answer::{Answer, End, Ran, Stop};
+use super::attached;
+use super::bulk;
+use super::connections::Connections;
+use super::consistency;
+use super::consistency::Judges;
 use super::consistency::Reading;
+use super::cursors;
+use super::exchange;
+use super::kill;
+use super::login_collation;
+use super::mirror::Mirror;
+use super::patience;
+use super::prepared;
 use super::prepared::Executed;
 use super::query::Request;
-use super::reply::Rows;
+use super::reply;
+use super::server_commands;
 use super::state::State;
-use super::statement_counts::StatementCounts;
+use super::stream;
 use super::stream::Front;
+use super::use_database;
 use super::use_database::init_db;
-use super::{Judges, Services, Session};
+use super::{Services, Session};
+use crate::executor::relay::Client;
 
 /// COM_PROCESS_INFO, which old clients send for SHOW PROCESSLIST.
 const PROCESS_INFO: u8 = 0x0a;
@@ -39,17 +55,17 @@ enum Incoming {
 impl Session {
     /// Serves the client until it leaves or must leave.
     pub async fn run(mut self) {
-        self.sequence = self.login.sequence;
-        self.failed = false;
+        self.client.sequence = self.state.login.sequence;
+        self.client.failed = false;
         let ran = self.log_in().await;
-        if self.tell(ran).await.is_err() || self.failed {
+        if self.tell(ran).await.is_err() || self.client.failed {
             return self.finish().await;
         }
         loop {
-            self.note_patience();
-            let control = self.registered.control();
-            control.set_idle(self.services.registry.seconds());
-            if self.attached.is_empty() {
+            patience::note_patience(&self.client, &self.connections, &mut self.state);
+            let control = &self.connections.control;
+            control.set_idle(self.connections.services.registry.seconds());
+            if self.connections.attached.is_empty() {
                 control.set_thread(0);
             }
             let incoming = match self.next_command().await {
@@ -59,18 +75,26 @@ impl Session {
                     break;
                 }
             };
-            let control = self.registered.control();
+            let control = &self.connections.control;
             control.set_busy();
             control.clear_query();
             let ran = match incoming {
                 Incoming::Whole(packet) => self.command(packet).await,
-                Incoming::Long { kind } => self.stream_statement(kind).await,
+                Incoming::Long { kind } => {
+                    stream::stream_statement(
+                        &mut self.client,
+                        &mut self.connections,
+                        &mut self.state,
+                        kind,
+                    )
+                    .await
+                }
             };
             if self.tell(ran).await.is_err() {
                 break;
             }
-            if !self.in_transaction() {
-                self.generation.release();
+            if !self.connections.in_transaction() {
+                self.state.generation.release();
             }
         }
         self.finish().await;
@@ -79,35 +103,53 @@ impl Session {
     /// Answers the login: with what the client asked to begin with, a keyspace that is proven like
     /// one of USE; a wrong one ends the session.
     async fn log_in(&mut self) -> Ran {
-        let names = self.names_of_collation(u16::from(self.login.collation)).await?;
-        self.enter_names(names);
-        self.ignore_spaces();
-        if self.login.database.is_empty() {
+        let names = login_collation::names_of_collation(
+            &mut self.client,
+            &mut self.connections,
+            &self.state,
+            u16::from(self.state.login.collation),
+        )
+        .await?;
+        enter_names(
+            &self.connections.services,
+            &mut self.client,
+            &mut self.connections.mirror,
+            &mut self.state,
+            names,
+        );
+        login_collation::ignore_spaces(&self.client, &mut self.connections.mirror);
+        if self.state.login.database.is_empty() {
             return Ok(Answer::ok(0));
         }
-        let name = std::mem::take(&mut self.state.database);
-        self.enter_database(&name).await
+        let name = self.state.login.database.clone();
+        enter_database(&mut self.client, &mut self.connections, &mut self.state, &name).await
     }
 
     /// Gives everything back.
     async fn finish(mut self) {
-        self.detach_all().await;
-        let session = self.registered.control().id;
+        attached::detach_all(&mut self.connections, &mut self.prepared).await;
+        let session = self.connections.control.id;
         // Who sees the connection closed finds the session gone.
         drop(self.registered);
         self.client.framed.close().await;
-        refresh_used(&self.services, self.worker, session).await;
+        refresh_used(&self.connections.services, self.connections.worker, session).await;
     }
 
     /// Waits for the next command, unless the session is interrupted first.
     async fn next_command(&mut self) -> Result<Incoming, Stop> {
-        let limit = self.services.limits.statement_bytes_max;
+        let limit = self.connections.services.limits.statement_bytes_max;
         let mut is_looked_at = false;
         loop {
             if let Some(interrupt) = self.due_interrupt() {
                 return Err(self.show_out(interrupt));
             }
-            match self.look_at_front(is_looked_at) {
+            match stream::look_at_front(
+                &self.connections.services,
+                &self.client,
+                &self.connections.mirror,
+                &mut self.state,
+                is_looked_at,
+            ) {
                 Front::Wait => {}
                 Front::Stream { kind } => return Ok(Incoming::Long { kind }),
                 Front::Buffer => {
@@ -121,8 +163,8 @@ impl Session {
                     }
                 }
             }
-            let in_transaction = self.in_transaction();
-            let (framed, control) = (&mut self.client.framed, self.registered.control());
+            let in_transaction = self.connections.in_transaction();
+            let (framed, control) = (&mut self.client.framed, &self.connections.control);
             let read = poll_fn(|cx| {
                 if let Poll::Ready(read) = framed.poll_fill(cx) {
                     return Poll::Ready(Some(read));
@@ -142,23 +184,23 @@ impl Session {
 
     /// What a session between two commands has to end for.
     fn due_interrupt(&self) -> Option<Interrupt> {
-        let control = self.registered.control();
+        let control = &self.connections.control;
         control.interrupt()?;
         // A KILL QUERY for an idle session is forgotten.
         control.clear_query();
         match control.interrupt()? {
-            Interrupt::Drain if self.in_transaction() => None,
+            Interrupt::Drain if self.connections.in_transaction() => None,
             interrupt => Some(interrupt),
         }
     }
 
     fn show_out(&mut self, interrupt: Interrupt) -> Stop {
-        self.sequence = 0;
+        self.client.sequence = 0;
         let error = match interrupt {
             Interrupt::Drain => catalog::SHUTTING_DOWN.error(),
             Interrupt::Idle => {
-                tracing::info!(id = self.registered.control().id, "a client was idle for too long");
-                match self.idle_error() {
+                tracing::info!(id = self.connections.control.id, "a client was idle for too long");
+                match patience::idle_error(&self.connections.services) {
                     Some(error) => error,
                     None => return End::Abort.into(),
                 }
@@ -174,12 +216,12 @@ impl Session {
         if packet.sequence == 0 {
             return Ok(packet);
         }
-        self.sequence = packet.sequence.wrapping_add(1);
+        self.client.sequence = packet.sequence.wrapping_add(1);
         Err(Stop::fatal(catalog::OUT_OF_ORDER.error()))
     }
 
     fn unreadable(&mut self, error: &ReadError) -> Stop {
-        self.sequence = 1;
+        self.client.sequence = 1;
         let error = match error {
             ReadError::TooLong { limit } => {
                 catalog::PACKET_TOO_LARGE.with(&[&format!("{limit} bytes")])
@@ -193,67 +235,147 @@ impl Session {
     /// Does one command.
     async fn command(&mut self, packet: Packet) -> Ran {
         self.client.command = Some(packet);
-        self.sequence = crate::backend::first_answer_sequence(packet.len);
-        self.rows = Rows::Text;
-        self.attributes.clear();
+        self.client.sequence = crate::backend::first_answer_sequence(packet.len);
+        self.client.rows = Rows::Text;
+        self.client.attributes.clear();
         let command = match Command::parse(self.client.framed.payload(packet)) {
             Ok(command) => command,
             Err(error) => return Err(malformed(&error.to_string())),
         };
-        self.statement_counts.command(&command);
+        self.state.statement_counts.command(&command);
         match command {
             Command::Query(_) => self.query(packet).await,
-            Command::StmtExecute(_) => match self.execute(packet).await? {
+            Command::StmtExecute(_) => match prepared::execute(
+                &mut self.client,
+                &mut self.connections,
+                &mut self.state,
+                &mut self.prepared,
+                packet,
+            )
+            .await?
+            {
                 Executed::Answered(answer) => Ok(answer),
                 Executed::AsText(request) => self.text_statement(request).await,
             },
-            Command::StmtPrepare(_) => self.prepare(packet).await,
+            Command::StmtPrepare(_) => {
+                prepared::prepare(
+                    &mut self.client,
+                    &mut self.connections,
+                    &mut self.state,
+                    &mut self.prepared,
+                    packet,
+                )
+                .await
+            }
             Command::Quit => Err(End::Quit.into()),
             Command::StmtClose(id) => {
                 let id = self.prepared.named_by(id);
                 self.client.drop_command();
-                self.statement_counts.close += u64::from(self.prepared.get(id).is_some());
-                self.close_statement(id).await;
+                self.state.statement_counts.close += u64::from(self.prepared.get(id).is_some());
+                prepared::close_statement(&mut self.connections, &mut self.prepared, id).await;
                 Ok(Answer::Sent)
             }
             Command::StmtSendLongData { id, param, data } => {
                 let data = data.to_vec();
                 self.client.drop_command();
                 let id = self.prepared.named_by(id);
-                self.long_data(id, param, &data);
+                prepared::long_data(
+                    &self.connections.services,
+                    &mut self.prepared,
+                    id,
+                    param,
+                    &data,
+                );
                 Ok(Answer::Sent)
             }
             Command::InitDb(name) => {
                 let name = name.to_vec();
                 self.client.drop_command();
-                self.use_database(&name, init_db(&name)).await
+                use_database::use_database(
+                    &mut self.client,
+                    &mut self.connections,
+                    &mut self.state,
+                    &name,
+                    init_db(&name),
+                )
+                .await
             }
             Command::ChangeUser(_) => self.change_user(packet).await,
-            Command::FieldList { .. } => self.forward(packet, Expect::FieldList).await,
-            Command::Ping => Ok(self.alive()),
+            Command::FieldList { .. } => {
+                forward(
+                    &mut self.client,
+                    &mut self.connections,
+                    &self.state,
+                    packet,
+                    Expect::FieldList,
+                )
+                .await
+            }
+            Command::Ping => Ok(reply::alive(&self.connections)),
             Command::ResetConnection => {
                 self.reset_keeping_database().await;
                 Ok(Answer::ok(0))
             }
-            Command::SetOption(option) => Ok(self.set_option(option)),
-            Command::Statistics => Ok(self.statistics().await),
-            Command::StmtBulkExecute(_) => self.bulk_execute(packet).await,
+            Command::SetOption(option) => {
+                Ok(set_option(&mut self.client, &self.connections, option))
+            }
+            Command::Statistics => Ok(server_commands::statistics(
+                &mut self.client,
+                &mut self.connections,
+                &self.state,
+            )
+            .await),
+            Command::StmtBulkExecute(_) => {
+                bulk::bulk_execute(
+                    &mut self.client,
+                    &mut self.connections,
+                    &mut self.state,
+                    &mut self.prepared,
+                    packet,
+                )
+                .await
+            }
             Command::StmtReset(id) => {
                 let id = self.prepared.named_by(id);
                 self.client.drop_command();
-                self.reset_statement(id).await
+                prepared::reset_statement(&mut self.connections, &mut self.prepared, id).await
             }
             Command::ProcessKill(id) => {
                 self.client.drop_command();
                 let target = crate::sql::control::kill::KillTarget::Connection;
-                self.kill(target, u64::from(id)).await
+                kill::kill(&self.connections, &self.state, target, u64::from(id)).await
             }
             Command::StmtFetch { id, rows } => {
                 let id = self.prepared.named_by(id);
-                self.fetch(packet, id, rows).await
+                cursors::fetch(
+                    &mut self.client,
+                    &mut self.connections,
+                    &mut self.prepared,
+                    packet,
+                    id,
+                    rows,
+                )
+                .await
             }
-            Command::Debug => self.forward(packet, Expect::OkOrErr).await,
-            Command::Unknown(code::REFRESH) => self.refresh_command(packet).await,
+            Command::Debug => {
+                forward(
+                    &mut self.client,
+                    &mut self.connections,
+                    &self.state,
+                    packet,
+                    Expect::OkOrErr,
+                )
+                .await
+            }
+            Command::Unknown(code::REFRESH) => {
+                server_commands::refresh_command(
+                    &mut self.client,
+                    &mut self.connections,
+                    &self.state,
+                    packet,
+                )
+                .await
+            }
             Command::Unknown(PROCESS_INFO) => {
                 self.client.drop_command();
                 let text = [b"\x03".as_slice(), b"SHOW PROCESSLIST"].concat();
@@ -263,21 +385,12 @@ impl Session {
         }
     }
 
-    fn set_option(&mut self, option: MultiStatements) -> Answer {
-        let multi = Capabilities::MULTI_STATEMENTS;
-        match option {
-            MultiStatements::On => self.client.capabilities.insert(multi),
-            MultiStatements::Off => self.client.capabilities.remove(multi),
-        }
-        self.write_end();
-        Answer::Buffered
-    }
-
     /// Runs a statement of Geogate's own text.
     async fn text_statement(&mut self, request: Request) -> Ran {
-        let mut scan = std::mem::take(&mut self.scan);
-        let understood = scan.run(request.text(&self.client), self.state.lex_mode).is_ok();
-        self.scan = scan;
+        let mut scan = std::mem::take(&mut self.state.scan);
+        let understood =
+            scan.run(request.text(&self.client), self.connections.mirror.lex_mode).is_ok();
+        self.state.scan = scan;
         self.statement(request, understood).await
     }
 
@@ -285,64 +398,96 @@ impl Session {
     pub(super) async fn reset_keeping_database(&mut self) {
         let database = std::mem::take(&mut self.state.database);
         let target = self.state.target.clone();
-        self.reset_session(self.names.clone(), database).await;
+        self.reset_session(self.state.names.clone(), database).await;
         self.state.target = target;
-    }
-
-    /// Forwards a command that is not a statement.
-    async fn forward(&mut self, packet: Packet, expect: Expect) -> Ran {
-        self.forward_to(packet, expect, Judges::Any).await
-    }
-
-    pub(super) async fn forward_to(
-        &mut self,
-        packet: Packet,
-        expect: Expect,
-        judges: Judges,
-    ) -> Ran {
-        let request = Request::Packet(packet);
-        self.begin_stake();
-        let topology = self.services.topology().clone();
-        let (placement, database) = self.any_server(&topology, judges)?;
-        let index = self.attach(placement, &database, false).await?;
-        let outcome = self.exchange(index, &request, expect).await?;
-        self.settle(index, &outcome).await;
-        Ok(Answer::Sent)
     }
 
     /// Puts the session into the state after login.
     pub(super) async fn reset_session(&mut self, names: Names, database: Vec<u8>) {
-        self.detach_all().await;
+        attached::detach_all(&mut self.connections, &mut self.prepared).await;
         if !self.prepared.by_name.is_empty() {
-            let session = self.registered.control().id;
-            refresh_used(&self.services, self.worker, session).await;
+            let session = self.connections.control.id;
+            refresh_used(&self.connections.services, self.connections.worker, session).await;
         }
         self.prepared.clear();
-        self.statement_counts = StatementCounts::default();
-        self.state_marks = StateMarks::Dropped;
-        let attributes = &self.registered.control().attributes;
-        self.profile = self.services.profile(self.client.capabilities, attributes);
-        self.names = names.clone();
-        let settings = Arc::new(self.services.first_settings(names));
-        let region = self.services.geography.region_of(&self.login.host);
-        let reading = Reading::new(region, u64::from(self.registered.control().id));
-        self.state = State::new(settings, database, reading);
-        self.state.lex_mode.versions = self.services.versions();
-        self.ignore_spaces_again();
-        self.diagnosed.clear();
-        self.last_values.clear();
+        self.client.state_marks = StateMarks::Dropped;
+        let (services, control) = (&self.connections.services, &self.connections.control);
+        let region = services.geography.region_of(&self.state.login.host);
+        let reading = Reading::new(region, u64::from(control.id));
+        let settings = Arc::new(services.first_settings(names.clone()));
+        let mirror = Mirror::new(settings, services.versions());
+        let profile = services.profile(self.client.capabilities, &control.attributes);
+        (self.connections.profile, self.connections.mirror) = (profile, mirror);
+        self.state.reset(names, database, reading);
+        login_collation::ignore_spaces_again(
+            &self.connections.services,
+            &mut self.client,
+            &mut self.connections.mirror,
+        );
+        self.connections.diagnosed.clear();
+        self.connections.last_values.clear();
     }
+}
 
-    /// Begins with a character set.
-    pub(super) fn enter_names(&mut self, names: Names) {
-        self.names = names.clone();
-        self.state.enter_settings(Arc::new(self.services.first_settings(names)));
-        self.ignore_spaces_again();
+fn set_option(client: &mut Client, connections: &Connections, option: MultiStatements) -> Answer {
+    let multi = Capabilities::MULTI_STATEMENTS;
+    match option {
+        MultiStatements::On => client.capabilities.insert(multi),
+        MultiStatements::Off => client.capabilities.remove(multi),
     }
+    reply::write_end(client, connections);
+    Answer::Buffered
+}
 
-    pub(super) async fn enter_database(&mut self, name: &[u8]) -> Ran {
-        self.use_database(name, init_db(name)).await
-    }
+/// Forwards a command that is not a statement.
+async fn forward(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    packet: Packet,
+    expect: Expect,
+) -> Ran {
+    forward_to(client, connections, state, packet, expect, Judges::Any).await
+}
+
+pub(super) async fn forward_to(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    packet: Packet,
+    expect: Expect,
+    judges: Judges,
+) -> Ran {
+    let request = Request::Packet(packet);
+    consistency::begin_stake(connections);
+    let topology = connections.services.topology().clone();
+    let (placement, database) = consistency::any_server(connections, state, &topology, judges)?;
+    let index = connections.attach(client, placement, &database, false).await?;
+    let outcome = exchange::exchange(client, connections, index, &request, expect).await?;
+    connections.settle(index, &outcome).await;
+    Ok(Answer::Sent)
+}
+
+/// Begins with a character set.
+pub(super) fn enter_names(
+    services: &Services,
+    client: &mut Client,
+    mirror: &mut Mirror,
+    state: &mut State,
+    names: Names,
+) {
+    state.names = names.clone();
+    mirror.enter_settings(Arc::new(services.first_settings(names)));
+    login_collation::ignore_spaces_again(services, client, mirror);
+}
+
+pub(super) async fn enter_database(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    name: &[u8],
+) -> Ran {
+    use_database::use_database(client, connections, state, name, init_db(name)).await
 }
 
 /// Why a command that is not known is not done.

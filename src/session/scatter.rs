@@ -22,14 +22,24 @@ use crate::topology::ServerId;
 use crate::wire::column_count::Definitions;
 use crate::wire::scanner::{Expect, Outcome};
 
-use super::Session;
 use super::answer::{Answer, End, Ran, Stop};
 use super::attached::{Attached, DEADLOCK};
+use super::connections::Connections;
+use super::execute;
+use super::hold;
 use super::job::{InsertId, Job};
+use super::merged_cursor;
+use super::mirror::Mirror;
+use super::piece;
+use super::planned;
 use super::planned::{Form, Piece};
 use super::query::kill_on_server;
+use super::reply;
+use super::state::State;
+use super::table_locks;
 use super::total::{Total, WrittenRows};
 use super::transaction::Transaction;
+use crate::executor::relay::Client;
 
 /// The savepoint that makes a statement on several shards all or nothing.
 const SAVEPOINT: &str = "_geogate_statement";
@@ -42,363 +52,7 @@ enum ReadEnd {
     Unseen(SqlError),
 }
 
-impl Session {
-    /// A read whose rows Geogate looks at, perhaps with a cursor for a statement of the client:
-    /// servers describe the columns, whatever the client wants to get of that.
-    pub(super) async fn run_described(
-        &mut self,
-        job: &Job<'_>,
-        pieces: Vec<Piece>,
-        cursor: Option<u32>,
-    ) -> Ran {
-        let definitions = self.state.settings.definitions();
-        if definitions == Definitions::LeftOut {
-            let name = RESULTSET_METADATA.as_bytes();
-            let mut words = job.statement.text.windows(name.len());
-            // A text has the value written into it.
-            if job.statement.form == Form::Prepared
-                && words.any(|word| word.eq_ignore_ascii_case(name))
-            {
-                let what = "@@resultset_metadata in a prepared statement over several shards";
-                return Err(catalog::UNSUPPORTED
-                    .advising(&[&what], "send the statement as text")
-                    .into());
-            }
-            self.set_definitions(Definitions::Sent);
-        }
-        let result = match cursor {
-            Some(id) => self.open_merged(job, &pieces, id, definitions).await,
-            None => self.run_read(job, pieces, definitions).await,
-        };
-        if definitions == Definitions::LeftOut {
-            self.set_definitions(definitions);
-        }
-        result
-    }
-
-    fn set_definitions(&mut self, definitions: Definitions) {
-        self.state.settings = Arc::new(self.state.settings.with_definitions(definitions));
-    }
-
-    /// A read on several shards, or on one with stages behind it. One that is lost before the
-    /// client has seen anything of it is run again, once, if somebody else answers now.
-    async fn run_read(
-        &mut self,
-        job: &Job<'_>,
-        pieces: Vec<Piece>,
-        definitions: Definitions,
-    ) -> Ran {
-        let placed = self.place_all(job, &pieces)?;
-        let may_run_again = self.may_run_unbound();
-        let error = match self.read_once(job, &pieces, &placed, definitions).await? {
-            ReadEnd::Answered => return Ok(Answer::Sent),
-            ReadEnd::Unseen(error) => error,
-        };
-        let lost = [catalog::SERVER_GONE, catalog::NOT_SENT, catalog::SERVER_UNREACHABLE];
-        if !may_run_again || !lost.iter().any(|entry| error.id == Some(entry.id)) {
-            return Err(error.into());
-        }
-        let topology = self.services.topology.load_full();
-        let job = Job { topology: &topology, ..*job };
-        match self.place_all(&job, &pieces) {
-            Ok(others) if others != placed => {
-                match self.read_once(&job, &pieces, &others, definitions).await? {
-                    ReadEnd::Answered => Ok(Answer::Sent),
-                    ReadEnd::Unseen(error) => Err(error.into()),
-                }
-            }
-            _ => Err(error.into()),
-        }
-    }
-
-    async fn read_once(
-        &mut self,
-        job: &Job<'_>,
-        pieces: &[Piece],
-        placed: &[Placement],
-        definitions: Definitions,
-    ) -> Result<ReadEnd, Stop> {
-        let mut budget = Budget {
-            rows: self.services.limits.merge_rows_max,
-            bytes: self.services.limits.merge_bytes_max,
-        };
-        // Shards on the same server share a connection: all but the last are read into memory.
-        // A busy connection cannot be asked when the next one is to have the same.
-        self.learn_all_user_variables().await;
-        let mut kept: Vec<Option<Kept>> = Vec::new();
-        let mut live: Vec<Option<ServerId>> = Vec::new();
-        for (number, piece) in pieces.iter().enumerate() {
-            let placement = placed[number];
-            let again = placed[number + 1..].iter().any(|p| p.server() == placement.server());
-            if let Err(error) = self.send_piece(job, placement, piece).await {
-                self.quiet(&live).await;
-                self.end_deadlocked(&error).await;
-                return Ok(ReadEnd::Unseen(error));
-            }
-            if !again {
-                kept.push(None);
-                live.push(Some(placement.server()));
-                continue;
-            }
-            match self.keep_rows(placement.server(), &mut budget).await? {
-                Ok(rows) => {
-                    kept.push(Some(rows));
-                    live.push(None);
-                }
-                Err(error) => {
-                    self.quiet(&live).await;
-                    self.end_deadlocked(&error).await;
-                    return Ok(ReadEnd::Unseen(error));
-                }
-            }
-        }
-        self.merge_sources(job, kept, &live, budget, definitions).await
-    }
-
-    /// Merges what is kept and what the servers are sending.
-    async fn merge_sources(
-        &mut self,
-        job: &Job<'_>,
-        kept: Vec<Option<Kept>>,
-        live: &[Option<ServerId>],
-        budget: Budget,
-        definitions: Definitions,
-    ) -> Result<ReadEnd, Stop> {
-        let bindings = self.bindings(job.statement);
-        let merge_job = MergeJob {
-            merge: match job.primitive {
-                Primitive::Merge(merge) => Some(&**merge),
-                _ => None,
-            },
-            format: match job.statement.form {
-                Form::Text => RowFormat::Text,
-                Form::Prepared => RowFormat::Binary,
-            },
-            definitions,
-            bindings: &bindings,
-            budget,
-            status: self.status(),
-        };
-        let limit = self.services.limits.merge_bytes_max;
-        let mut sources = sources(&mut self.attached, kept, live, limit);
-        let merged = merge(
-            &mut self.client,
-            &mut self.sequence,
-            self.registered.control(),
-            &mut sources,
-            merge_job,
-            kill_on_server,
-        )
-        .await;
-        let outcomes: Vec<Outcome> = sources.iter().map(Source::outcome).collect();
-        drop(sources);
-        self.after_merge(merged, live, &outcomes).await
-    }
-
-    /// What the end of a merge means for the session and its connections.
-    async fn after_merge(
-        &mut self,
-        merged: Result<Merged, MergeError>,
-        live: &[Option<ServerId>],
-        outcomes: &[Outcome],
-    ) -> Result<ReadEnd, Stop> {
-        match merged {
-            Ok(merged) => {
-                self.state.found_rows = merged.rows;
-                self.tally.query.rows = merged.rows;
-                self.state.row_count = -1;
-                self.diagnosed.clear();
-                self.settle_all(live, outcomes).await;
-                Ok(ReadEnd::Answered)
-            }
-            Err(MergeError::Told(error)) => {
-                self.settle_all(live, outcomes).await;
-                Err(Stop::Told(Box::new(error)))
-            }
-            Err(MergeError::Broken { source, failure, forwarded: Forwarded::Nothing }) => {
-                Ok(ReadEnd::Unseen(self.lose_all(live, source, &failure)))
-            }
-            Err(MergeError::Broken { source, failure, .. }) => {
-                Err(self.lose_all(live, source, &failure).into())
-            }
-            Err(MergeError::ClientGone) => {
-                self.client.gone = true;
-                for server in live.iter().flatten() {
-                    if let Some(index) = self.index_of(*server) {
-                        self.attached.swap_remove(index);
-                    }
-                }
-                Err(End::Quit.into())
-            }
-        }
-    }
-
-    /// Drops the connections of a merge of which one has failed; gives the error for that one.
-    fn lose_all(
-        &mut self,
-        live: &[Option<ServerId>],
-        source: usize,
-        failure: &Failure,
-    ) -> SqlError {
-        let mut error = catalog::INTERNAL.with(&[&"a broken merge without source"]);
-        for (number, server) in live.iter().enumerate() {
-            let Some(index) = server.and_then(|server| self.index_of(server)) else { continue };
-            let lost = self.lose(index, failure);
-            if number == source {
-                error = lost;
-            }
-        }
-        error
-    }
-
-    /// Reads a whole result into memory, because its connection is needed again.
-    async fn keep_rows(
-        &mut self,
-        server: ServerId,
-        budget: &mut Budget,
-    ) -> Result<Result<Kept, SqlError>, Stop> {
-        let Some(index) = self.index_of(server) else {
-            return Ok(Err(catalog::INTERNAL.with(&[&"a shard without connection"])));
-        };
-        let limit = self.services.limits.merge_bytes_max;
-        let control = self.registered.control().clone();
-        let mut stream = ResultStream::new(&mut self.attached[index].lease, limit);
-        let mut watch = Watch::new(&mut self.client, &control);
-        match Kept::collect(&mut stream, &mut watch, budget).await {
-            Ok(kept) => Ok(Ok(kept)),
-            Err(StreamError::Server(error)) => {
-                self.settle_refused(index, &error).await;
-                Ok(Err(error))
-            }
-            Err(StreamError::Broken(failure)) => Ok(Err(self.lose(index, &failure))),
-            Err(StreamError::Interrupted) => {
-                // What is left unread makes the connection useless.
-                kill_on_server(&mut self.attached[index].lease);
-                let _ = self.lose(index, &"interrupted");
-                Ok(Err(catalog::KILLED.error()))
-            }
-            Err(StreamError::ClientGone) => Err(End::Quit.into()),
-        }
-    }
-
-    /// A write on several shards, or on one with generated values.
-    pub(super) async fn run_write(&mut self, job: &Job<'_>, pieces: Vec<Piece>) -> Ran {
-        let several = pieces.len() > 1;
-        let own = several && !self.in_transaction() && self.state.autocommit;
-        let under_locks = own && self.holds_table_locks();
-        let settings = Arc::clone(&self.state.settings);
-        if under_locks {
-            self.autocommit_off();
-        } else if own {
-            let before = std::mem::replace(&mut self.transaction, Transaction::None { next: None });
-            self.transaction = Transaction::begun(before);
-        }
-        let guarded = several && !own;
-        let result = self.write_pieces(job, &pieces, guarded).await;
-        let result = match (result, own) {
-            (Ok(total), true) => self.commit_all().await.map(|_| total),
-            (Err(error), true) => {
-                self.rollback_all().await;
-                Err(error)
-            }
-            (result, false) => result,
-        };
-        if under_locks {
-            self.state.settings = settings;
-            self.state.autocommit = true;
-        }
-        match result {
-            Ok(mut total) => {
-                match job.insert_id {
-                    InsertId::Server => {}
-                    InsertId::Given(id) => total.last_insert_id = id,
-                    InsertId::Generated(first) => {
-                        total.last_insert_id = first;
-                        self.state.last_insert_id = first;
-                    }
-                }
-                Ok(total.answer())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// START TRANSACTION would end LOCK TABLES, so under it a transaction is made this way; the
-    /// connections that take part are told when they are attached.
-    fn autocommit_off(&mut self) {
-        let mut settings = (*self.state.settings).clone();
-        settings.set("autocommit", b"0".to_vec());
-        self.state.settings = Arc::new(settings);
-        self.state.autocommit = false;
-    }
-
-    async fn write_pieces(
-        &mut self,
-        job: &Job<'_>,
-        pieces: &[Piece],
-        guarded: bool,
-    ) -> Result<Total, SqlError> {
-        let placed = self.place_all(job, pieces)?;
-        if guarded {
-            for (placement, piece) in placed.iter().zip(pieces) {
-                let database = job.topology.keyspace(piece.shard.keyspace()).database.clone();
-                let index = self.attach(*placement, database.as_bytes(), false).await?;
-                let savepoint = format!("SAVEPOINT {SAVEPOINT}");
-                self.command_on(index, &savepoint).await?;
-            }
-        }
-        self.learn_all_user_variables().await;
-        let mut total = Total::new(job.rows);
-        let mut waiting: Vec<ServerId> = Vec::new();
-        let mut first_error: Option<SqlError> = None;
-        for (number, (piece, placement)) in pieces.iter().zip(&placed).enumerate() {
-            let server = placement.server();
-            let before = if number == 1 && job.rows == WrittenRows::Copies {
-                // Whoever writes copies takes the locks of the first one first, so that two such
-                // writers never wait for each other on different servers.
-                waiting.first().copied()
-            } else {
-                // The connection is still busy with another shard of the same server.
-                waiting.contains(&server).then_some(server)
-            };
-            if let Some(before) = before {
-                self.collect(&mut waiting, before, &mut total, &mut first_error).await;
-            }
-            if first_error.is_some() {
-                break;
-            }
-            match self.send_piece(job, *placement, piece).await {
-                Ok(()) => waiting.push(placement.server()),
-                Err(error) => first_error = Some(error),
-            }
-        }
-        while let Some(server) = waiting.last().copied() {
-            self.collect(&mut waiting, server, &mut total, &mut first_error).await;
-        }
-        if total.differs() {
-            first_error.get_or_insert_with(|| catalog::COPIES_DIFFER.error());
-        }
-        if let Some(error) = first_error.take_if(|error| error.errno == DEADLOCK) {
-            self.end_deadlocked(&error).await;
-            return Err(error);
-        }
-        if guarded {
-            let verb = if first_error.is_some() { "ROLLBACK TO" } else { "RELEASE" };
-            for placement in &placed {
-                let Some(index) = self.index_of(placement.server()) else { continue };
-                let ended = self.command_on(index, &format!("{verb} SAVEPOINT {SAVEPOINT}")).await;
-                // After a deadlock the server has rolled back more than the savepoint.
-                if ended.is_err() && first_error.is_some() {
-                    self.break_transaction(placement);
-                }
-            }
-        }
-        match first_error {
-            Some(error) => Err(error),
-            None => Ok(total),
-        }
-    }
-
+impl Connections {
     /// The servers do not agree any more on what the transaction has done.
     fn break_transaction(&mut self, placement: &Placement) {
         let topology = self.services.topology.load_full();
@@ -406,38 +60,11 @@ impl Session {
         self.transaction = Transaction::Broken { shard };
     }
 
-    /// Reads the answer of one server to a write.
-    pub(super) async fn collect(
-        &mut self,
-        waiting: &mut Vec<ServerId>,
-        server: ServerId,
-        total: &mut Total,
-        first_error: &mut Option<SqlError>,
-    ) {
-        waiting.retain(|waits| *waits != server);
-        let Some(index) = self.index_of(server) else { return };
-        match self.answer_of(index).await {
-            Ok(outcome) => {
-                total.add(&outcome, &self.attached[index].lease.last_info());
-                self.leave_behind_partly(index, false).await;
-                self.settle(index, &outcome).await;
-            }
-            Err(Failure::Server(error)) => {
-                self.settle_refused(index, &error).await;
-                first_error.get_or_insert(error);
-            }
-            Err(failure) => {
-                let error = self.lose(index, &failure);
-                first_error.get_or_insert(error);
-            }
-        }
-    }
-
     /// Waits for an answer without rows. An interrupt stops the statement on its server, whose
     /// error ends the wait.
     async fn answer_of(&mut self, index: usize) -> Result<Outcome, Failure> {
         let lease = &mut self.attached[index].lease;
-        let control = self.registered.control();
+        let control = &self.control;
         let answered = {
             let mut answer = std::pin::pin!(lease.collect(None));
             poll_fn(|cx| {
@@ -460,53 +87,12 @@ impl Session {
         }
     }
 
-    /// A server has answered with an error. Others may be busy with the same statement, so nothing
-    /// is rolled back here.
-    async fn settle_refused(&mut self, index: usize, error: &SqlError) {
-        self.leave_behind_partly(index, true).await;
-        let attached = &mut self.attached[index];
-        // Without autocommit the statement may have opened a transaction.
-        attached.in_transaction |= !self.state.autocommit;
-        if error.errno == DEADLOCK && (attached.enrolled || attached.in_transaction) {
-            let placement = attached.placement;
-            self.break_transaction(&placement);
-        }
-        self.settle_quietly(index).await;
-    }
-
     /// Who is told of a deadlock is told that the whole transaction is rolled back, and begins the
     /// next one: no other server may keep a part of it.
     async fn end_deadlocked(&mut self, error: &SqlError) {
         if error.errno == DEADLOCK && matches!(self.transaction, Transaction::Broken { .. }) {
             self.rollback_all().await;
         }
-    }
-
-    /// Attaches a shard's server and sends it its piece.
-    pub(super) async fn send_piece(
-        &mut self,
-        job: &Job<'_>,
-        placement: Placement,
-        piece: &Piece,
-    ) -> Result<(), SqlError> {
-        let database = job.topology.keyspace(piece.shard.keyspace()).database.clone();
-        let wants_insert_id = job.statement.wants_insert_id();
-        let index = self.attach(placement, database.as_bytes(), wants_insert_id).await?;
-        let payload = self.piece_payload(index, piece, job.statement, database.as_bytes()).await;
-        let payload = match payload {
-            Ok(payload) => payload,
-            Err(error) => return Err(self.fail_prepare(index, error).await),
-        };
-        let lease = &mut self.attached[index].lease;
-        match lease.send_statement(&payload, &self.attributes).await {
-            Ok(sent) => lease.expect(Expect::Query, crate::backend::first_answer_sequence(sent)),
-            Err(failure) => return Err(self.lose(index, &failure)),
-        }
-        Ok(())
-    }
-
-    fn place_all(&mut self, job: &Job<'_>, pieces: &[Piece]) -> Result<Vec<Placement>, SqlError> {
-        pieces.iter().map(|piece| self.place_piece(job, piece.shard)).collect()
     }
 
     /// Runs a small statement of our own on an attached connection.
@@ -520,27 +106,490 @@ impl Session {
     pub(super) fn index_of(&self, server: ServerId) -> Option<usize> {
         self.attached.iter().position(|attached| attached.placement.server() == server)
     }
+}
 
-    /// After a read: each connection is at rest.
-    async fn settle_all(&mut self, live: &[Option<ServerId>], outcomes: &[Outcome]) {
-        for (server, outcome) in live.iter().zip(outcomes) {
-            if let Some(index) = server.and_then(|server| self.index_of(server)) {
-                self.leave_behind_partly(index, outcome.is_error()).await;
-                self.settle(index, outcome).await;
+impl Mirror {
+    fn set_definitions(&mut self, definitions: Definitions) {
+        self.settings = Arc::new(self.settings.with_definitions(definitions));
+    }
+
+    /// START TRANSACTION would end LOCK TABLES, so under it a transaction is made this way; the
+    /// connections that take part are told when they are attached.
+    fn autocommit_off(&mut self) {
+        let mut settings = (*self.settings).clone();
+        settings.set("autocommit", b"0".to_vec());
+        self.settings = Arc::new(settings);
+        self.autocommit = false;
+    }
+}
+
+/// A read whose rows Geogate looks at, perhaps with a cursor for a statement of the client:
+/// servers describe the columns, whatever the client wants to get of that.
+pub(super) async fn run_described(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    pieces: Vec<Piece>,
+    cursor: Option<u32>,
+) -> Ran {
+    let definitions = connections.mirror.settings.definitions();
+    if definitions == Definitions::LeftOut {
+        let name = RESULTSET_METADATA.as_bytes();
+        let mut words = job.statement.text.windows(name.len());
+        // A text has the value written into it.
+        if job.statement.form == Form::Prepared && words.any(|word| word.eq_ignore_ascii_case(name))
+        {
+            let what = "@@resultset_metadata in a prepared statement over several shards";
+            return Err(catalog::UNSUPPORTED
+                .advising(&[&what], "send the statement as text")
+                .into());
+        }
+        connections.mirror.set_definitions(Definitions::Sent);
+    }
+    let result = match cursor {
+        Some(id) => {
+            merged_cursor::open_merged(client, connections, state, job, &pieces, id, definitions)
+                .await
+        }
+        None => run_read(client, connections, state, job, pieces, definitions).await,
+    };
+    if definitions == Definitions::LeftOut {
+        connections.mirror.set_definitions(definitions);
+    }
+    result
+}
+
+/// A read on several shards, or on one with stages behind it. One that is lost before the
+/// client has seen anything of it is run again, once, if somebody else answers now.
+async fn run_read(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    pieces: Vec<Piece>,
+    definitions: Definitions,
+) -> Ran {
+    let placed = place_all(connections, state, job, &pieces)?;
+    let may_run_again = connections.may_run_unbound();
+    let error =
+        match read_once(client, connections, state, job, &pieces, &placed, definitions).await? {
+            ReadEnd::Answered => return Ok(Answer::Sent),
+            ReadEnd::Unseen(error) => error,
+        };
+    let lost = [catalog::SERVER_GONE, catalog::NOT_SENT, catalog::SERVER_UNREACHABLE];
+    if !may_run_again || !lost.iter().any(|entry| error.id == Some(entry.id)) {
+        return Err(error.into());
+    }
+    let topology = connections.services.topology.load_full();
+    let job = Job { topology: &topology, ..*job };
+    match place_all(connections, state, &job, &pieces) {
+        Ok(others) if others != placed => {
+            match read_once(client, connections, state, &job, &pieces, &others, definitions).await?
+            {
+                ReadEnd::Answered => Ok(Answer::Sent),
+                ReadEnd::Unseen(error) => Err(error.into()),
+            }
+        }
+        _ => Err(error.into()),
+    }
+}
+
+async fn read_once(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    pieces: &[Piece],
+    placed: &[Placement],
+    definitions: Definitions,
+) -> Result<ReadEnd, Stop> {
+    let mut budget = Budget {
+        rows: connections.services.limits.merge_rows_max,
+        bytes: connections.services.limits.merge_bytes_max,
+    };
+    // Shards on the same server share a connection: all but the last are read into memory.
+    // A busy connection cannot be asked when the next one is to have the same.
+    connections.learn_all_user_variables().await;
+    let mut kept: Vec<Option<Kept>> = Vec::new();
+    let mut live: Vec<Option<ServerId>> = Vec::new();
+    for (number, piece) in pieces.iter().enumerate() {
+        let placement = placed[number];
+        let again = placed[number + 1..].iter().any(|p| p.server() == placement.server());
+        if let Err(error) = send_piece(client, connections, job, placement, piece).await {
+            quiet(connections, state, &live).await;
+            connections.end_deadlocked(&error).await;
+            return Ok(ReadEnd::Unseen(error));
+        }
+        if !again {
+            kept.push(None);
+            live.push(Some(placement.server()));
+            continue;
+        }
+        match keep_rows(client, connections, state, placement.server(), &mut budget).await? {
+            Ok(rows) => {
+                kept.push(Some(rows));
+                live.push(None);
+            }
+            Err(error) => {
+                quiet(connections, state, &live).await;
+                connections.end_deadlocked(&error).await;
+                return Ok(ReadEnd::Unseen(error));
             }
         }
     }
+    merge_sources(client, connections, state, job, kept, &live, budget, definitions).await
+}
 
-    /// Brings connections to rest whose answers nobody will read.
-    async fn quiet(&mut self, live: &[Option<ServerId>]) {
-        for server in live.iter().flatten() {
-            let Some(index) = self.index_of(*server) else { continue };
-            match self.answer_of(index).await {
-                Ok(outcome) => self.settle(index, &outcome).await,
-                Err(Failure::Server(error)) => self.settle_refused(index, &error).await,
-                Err(failure) => {
-                    let _ = self.lose(index, &failure);
+/// Merges what is kept and what the servers are sending.
+async fn merge_sources(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    kept: Vec<Option<Kept>>,
+    live: &[Option<ServerId>],
+    budget: Budget,
+    definitions: Definitions,
+) -> Result<ReadEnd, Stop> {
+    let bindings = connections.mirror.bindings(job.statement);
+    let merge_job = MergeJob {
+        merge: match job.primitive {
+            Primitive::Merge(merge) => Some(&**merge),
+            _ => None,
+        },
+        format: match job.statement.form {
+            Form::Text => RowFormat::Text,
+            Form::Prepared => RowFormat::Binary,
+        },
+        definitions,
+        bindings: &bindings,
+        budget,
+        status: reply::status(client, connections),
+    };
+    let limit = connections.services.limits.merge_bytes_max;
+    let mut sources = sources(&mut connections.attached, kept, live, limit);
+    let merged = merge(client, &connections.control, &mut sources, merge_job, kill_on_server).await;
+    let outcomes: Vec<Outcome> = sources.iter().map(Source::outcome).collect();
+    drop(sources);
+    after_merge(client, connections, state, merged, live, &outcomes).await
+}
+
+/// What the end of a merge means for the session and its connections.
+async fn after_merge(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    merged: Result<Merged, MergeError>,
+    live: &[Option<ServerId>],
+    outcomes: &[Outcome],
+) -> Result<ReadEnd, Stop> {
+    match merged {
+        Ok(merged) => {
+            state.found_rows = merged.rows;
+            state.tally.query.rows = merged.rows;
+            state.row_count = -1;
+            connections.diagnosed.clear();
+            settle_all(connections, state, live, outcomes).await;
+            Ok(ReadEnd::Answered)
+        }
+        Err(MergeError::Told(error)) => {
+            settle_all(connections, state, live, outcomes).await;
+            Err(Stop::Told(Box::new(error)))
+        }
+        Err(MergeError::Broken { source, failure, forwarded: Forwarded::Nothing }) => {
+            Ok(ReadEnd::Unseen(lose_all(connections, live, source, &failure)))
+        }
+        Err(MergeError::Broken { source, failure, .. }) => {
+            Err(lose_all(connections, live, source, &failure).into())
+        }
+        Err(MergeError::ClientGone) => {
+            client.gone = true;
+            for server in live.iter().flatten() {
+                if let Some(index) = connections.index_of(*server) {
+                    connections.attached.swap_remove(index);
                 }
+            }
+            Err(End::Quit.into())
+        }
+    }
+}
+
+/// Drops the connections of a merge of which one has failed; gives the error for that one.
+fn lose_all(
+    connections: &mut Connections,
+    live: &[Option<ServerId>],
+    source: usize,
+    failure: &Failure,
+) -> SqlError {
+    let mut error = catalog::INTERNAL.with(&[&"a broken merge without source"]);
+    for (number, server) in live.iter().enumerate() {
+        let Some(index) = server.and_then(|server| connections.index_of(server)) else { continue };
+        let lost = connections.lose(index, failure);
+        if number == source {
+            error = lost;
+        }
+    }
+    error
+}
+
+/// Reads a whole result into memory, because its connection is needed again.
+async fn keep_rows(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    server: ServerId,
+    budget: &mut Budget,
+) -> Result<Result<Kept, SqlError>, Stop> {
+    let Some(index) = connections.index_of(server) else {
+        return Ok(Err(catalog::INTERNAL.with(&[&"a shard without connection"])));
+    };
+    let limit = connections.services.limits.merge_bytes_max;
+    let control = connections.control.clone();
+    let mut stream = ResultStream::new(&mut connections.attached[index].lease, limit);
+    let mut watch = Watch::new(client, &control);
+    match Kept::collect(&mut stream, &mut watch, budget).await {
+        Ok(kept) => Ok(Ok(kept)),
+        Err(StreamError::Server(error)) => {
+            settle_refused(connections, state, index, &error).await;
+            Ok(Err(error))
+        }
+        Err(StreamError::Broken(failure)) => Ok(Err(connections.lose(index, &failure))),
+        Err(StreamError::Interrupted) => {
+            // What is left unread makes the connection useless.
+            kill_on_server(&mut connections.attached[index].lease);
+            let _ = connections.lose(index, &"interrupted");
+            Ok(Err(catalog::KILLED.error()))
+        }
+        Err(StreamError::ClientGone) => Err(End::Quit.into()),
+    }
+}
+
+/// A write on several shards, or on one with generated values.
+pub(super) async fn run_write(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    pieces: Vec<Piece>,
+) -> Ran {
+    let several = pieces.len() > 1;
+    let own = several && !connections.in_transaction() && connections.mirror.autocommit;
+    let under_locks = own && table_locks::holds_table_locks(connections);
+    let settings = Arc::clone(&connections.mirror.settings);
+    if under_locks {
+        connections.mirror.autocommit_off();
+    } else if own {
+        let before =
+            std::mem::replace(&mut connections.transaction, Transaction::None { next: None });
+        connections.transaction = Transaction::begun(before);
+    }
+    let guarded = several && !own;
+    let result = write_pieces(client, connections, state, job, &pieces, guarded).await;
+    let result = match (result, own) {
+        (Ok(total), true) => connections.commit_all().await.map(|_| total),
+        (Err(error), true) => {
+            connections.rollback_all().await;
+            Err(error)
+        }
+        (result, false) => result,
+    };
+    if under_locks {
+        connections.mirror.settings = settings;
+        connections.mirror.autocommit = true;
+    }
+    match result {
+        Ok(mut total) => {
+            match job.insert_id {
+                InsertId::Server => {}
+                InsertId::Given(id) => total.last_insert_id = id,
+                InsertId::Generated(first) => {
+                    total.last_insert_id = first;
+                    connections.mirror.last_insert_id = first;
+                }
+            }
+            Ok(total.answer())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn write_pieces(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    pieces: &[Piece],
+    guarded: bool,
+) -> Result<Total, SqlError> {
+    let placed = place_all(connections, state, job, pieces)?;
+    if guarded {
+        for (placement, piece) in placed.iter().zip(pieces) {
+            let database = job.topology.keyspace(piece.shard.keyspace()).database.clone();
+            let index = connections.attach(client, *placement, database.as_bytes(), false).await?;
+            let savepoint = format!("SAVEPOINT {SAVEPOINT}");
+            connections.command_on(index, &savepoint).await?;
+        }
+    }
+    connections.learn_all_user_variables().await;
+    let mut total = Total::new(job.rows);
+    let mut waiting: Vec<ServerId> = Vec::new();
+    let mut first_error: Option<SqlError> = None;
+    for (number, (piece, placement)) in pieces.iter().zip(&placed).enumerate() {
+        let server = placement.server();
+        let before = if number == 1 && job.rows == WrittenRows::Copies {
+            // Whoever writes copies takes the locks of the first one first, so that two such
+            // writers never wait for each other on different servers.
+            waiting.first().copied()
+        } else {
+            // The connection is still busy with another shard of the same server.
+            waiting.contains(&server).then_some(server)
+        };
+        if let Some(before) = before {
+            collect(connections, state, &mut waiting, before, &mut total, &mut first_error).await;
+        }
+        if first_error.is_some() {
+            break;
+        }
+        match send_piece(client, connections, job, *placement, piece).await {
+            Ok(()) => waiting.push(placement.server()),
+            Err(error) => first_error = Some(error),
+        }
+    }
+    while let Some(server) = waiting.last().copied() {
+        collect(connections, state, &mut waiting, server, &mut total, &mut first_error).await;
+    }
+    if total.differs() {
+        first_error.get_or_insert_with(|| catalog::COPIES_DIFFER.error());
+    }
+    if let Some(error) = first_error.take_if(|error| error.errno == DEADLOCK) {
+        connections.end_deadlocked(&error).await;
+        return Err(error);
+    }
+    if guarded {
+        let verb = if first_error.is_some() { "ROLLBACK TO" } else { "RELEASE" };
+        for placement in &placed {
+            let Some(index) = connections.index_of(placement.server()) else { continue };
+            let ended =
+                connections.command_on(index, &format!("{verb} SAVEPOINT {SAVEPOINT}")).await;
+            // After a deadlock the server has rolled back more than the savepoint.
+            if ended.is_err() && first_error.is_some() {
+                connections.break_transaction(placement);
+            }
+        }
+    }
+    match first_error {
+        Some(error) => Err(error),
+        None => Ok(total),
+    }
+}
+
+/// Reads the answer of one server to a write.
+pub(super) async fn collect(
+    connections: &mut Connections,
+    state: &mut State,
+    waiting: &mut Vec<ServerId>,
+    server: ServerId,
+    total: &mut Total,
+    first_error: &mut Option<SqlError>,
+) {
+    waiting.retain(|waits| *waits != server);
+    let Some(index) = connections.index_of(server) else { return };
+    match connections.answer_of(index).await {
+        Ok(outcome) => {
+            total.add(&outcome, &connections.attached[index].lease.last_info());
+            hold::leave_behind_partly(connections, state, index, false).await;
+            connections.settle(index, &outcome).await;
+        }
+        Err(Failure::Server(error)) => {
+            settle_refused(connections, state, index, &error).await;
+            first_error.get_or_insert(error);
+        }
+        Err(failure) => {
+            let error = connections.lose(index, &failure);
+            first_error.get_or_insert(error);
+        }
+    }
+}
+
+/// A server has answered with an error. Others may be busy with the same statement, so nothing
+/// is rolled back here.
+async fn settle_refused(
+    connections: &mut Connections,
+    state: &mut State,
+    index: usize,
+    error: &SqlError,
+) {
+    hold::leave_behind_partly(connections, state, index, true).await;
+    let attached = &mut connections.attached[index];
+    // Without autocommit the statement may have opened a transaction.
+    attached.in_transaction |= !connections.mirror.autocommit;
+    if error.errno == DEADLOCK && (attached.enrolled || attached.in_transaction) {
+        let placement = attached.placement;
+        connections.break_transaction(&placement);
+    }
+    connections.settle_quietly(index).await;
+}
+
+/// Attaches a shard's server and sends it its piece.
+pub(super) async fn send_piece(
+    client: &mut Client,
+    connections: &mut Connections,
+    job: &Job<'_>,
+    placement: Placement,
+    piece: &Piece,
+) -> Result<(), SqlError> {
+    let database = job.topology.keyspace(piece.shard.keyspace()).database.clone();
+    let wants_insert_id = job.statement.wants_insert_id();
+    let index = connections.attach(client, placement, database.as_bytes(), wants_insert_id).await?;
+    let payload =
+        piece::piece_payload(client, connections, index, piece, job.statement, database.as_bytes())
+            .await;
+    let payload = match payload {
+        Ok(payload) => payload,
+        Err(error) => return Err(execute::fail_prepare(connections, index, error).await),
+    };
+    let lease = &mut connections.attached[index].lease;
+    match lease.send_statement(&payload, &client.attributes).await {
+        Ok(sent) => lease.expect(Expect::Query, crate::backend::first_answer_sequence(sent)),
+        Err(failure) => return Err(connections.lose(index, &failure)),
+    }
+    Ok(())
+}
+
+fn place_all(
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    pieces: &[Piece],
+) -> Result<Vec<Placement>, SqlError> {
+    pieces.iter().map(|piece| planned::place_piece(connections, state, job, piece.shard)).collect()
+}
+
+/// After a read: each connection is at rest.
+async fn settle_all(
+    connections: &mut Connections,
+    state: &mut State,
+    live: &[Option<ServerId>],
+    outcomes: &[Outcome],
+) {
+    for (server, outcome) in live.iter().zip(outcomes) {
+        if let Some(index) = server.and_then(|server| connections.index_of(server)) {
+            hold::leave_behind_partly(connections, state, index, outcome.is_error()).await;
+            connections.settle(index, outcome).await;
+        }
+    }
+}
+
+/// Brings connections to rest whose answers nobody will read.
+async fn quiet(connections: &mut Connections, state: &mut State, live: &[Option<ServerId>]) {
+    for server in live.iter().flatten() {
+        let Some(index) = connections.index_of(*server) else { continue };
+        match connections.answer_of(index).await {
+            Ok(outcome) => connections.settle(index, &outcome).await,
+            Err(Failure::Server(error)) => settle_refused(connections, state, index, &error).await,
+            Err(failure) => {
+                let _ = connections.lose(index, &failure);
             }
         }
     }

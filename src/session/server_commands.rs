@@ -7,58 +7,75 @@ use crate::wire::packet::build_packet;
 use crate::wire::scanner::Expect;
 
 use super::answer::{Answer, Ran};
-use super::{Judges, Session};
+use super::connections::Connections;
+use super::consistency;
+use super::consistency::Judges;
+use super::run;
+use super::state::State;
+use crate::executor::relay::Client;
 
-impl Session {
-    /// COM_REFRESH, which is FLUSH and RESET.
-    pub(super) async fn refresh_command(&mut self, packet: Packet) -> Ran {
-        if self.services.topology().single_server().is_none() {
-            let error = catalog::UNSUPPORTED
-                .advising(&[&"COM_REFRESH over several servers"], "send it to each of them");
-            return Err(error.into());
-        }
-        self.forward_to(packet, Expect::OkOrErr, Judges::Primary).await
+/// COM_REFRESH, which is FLUSH and RESET.
+pub(super) async fn refresh_command(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    packet: Packet,
+) -> Ran {
+    if connections.mode.is_several() {
+        let error = catalog::UNSUPPORTED
+            .advising(&[&"COM_REFRESH over several servers"], "send it to each of them");
+        return Err(error.into());
     }
+    run::forward_to(client, connections, state, packet, Expect::OkOrErr, Judges::Primary).await
+}
 
-    /// COM_STATISTICS: one line of text, in the form that servers give it. The only server tells
-    /// its own; the threads are the proxy's clients.
-    pub(super) async fn statistics(&mut self) -> Answer {
-        self.client.drop_command();
-        let own = {
-            let registry = &self.services.registry;
-            format!("Uptime: {}  Threads: {}", registry.seconds(), registry.count())
-        };
-        let line = match self.server_statistics().await {
-            Some(line) => with_threads(&line, self.services.registry.count()),
-            None => own,
-        };
-        build_packet(&mut self.client.framed.out, &mut self.sequence, |out| {
-            out.extend_from_slice(line.as_bytes());
-        });
-        Answer::Buffered
-    }
+/// COM_STATISTICS: one line of text, in the form that servers give it. The only server tells
+/// its own; the threads are the proxy's clients.
+pub(super) async fn statistics(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+) -> Answer {
+    client.drop_command();
+    let own = {
+        let registry = &connections.services.registry;
+        format!("Uptime: {}  Threads: {}", registry.seconds(), registry.count())
+    };
+    let line = match server_statistics(client, connections, state).await {
+        Some(line) => with_threads(&line, connections.services.registry.count()),
+        None => own,
+    };
+    build_packet(&mut client.framed.out, &mut client.sequence, |out| {
+        out.extend_from_slice(line.as_bytes());
+    });
+    Answer::Buffered
+}
 
-    /// The line of the only server.
-    async fn server_statistics(&mut self) -> Option<String> {
-        let topology = self.services.topology().clone();
-        topology.single_server()?;
-        let asked: Result<Vec<u8>, SqlError> = async {
-            let (placement, database) = self.any_server(&topology, Judges::Any)?;
-            let index = self.attach(placement, &database, false).await?;
-            let lease = &mut self.attached[index].lease;
-            match lease.answer(code::STATISTICS, b"", Expect::Statistics).await {
-                Ok(packets) => {
-                    self.settle_quietly(index).await;
-                    Ok(packets)
-                }
-                Err(failure) => Err(self.fail(index, failure).await),
+/// The line of the only server.
+async fn server_statistics(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+) -> Option<String> {
+    let topology = connections.services.topology().clone();
+    connections.mode.only()?;
+    let asked: Result<Vec<u8>, SqlError> = async {
+        let (placement, database) =
+            consistency::any_server(connections, state, &topology, Judges::Any)?;
+        let index = connections.attach(client, placement, &database, false).await?;
+        let lease = &mut connections.attached[index].lease;
+        match lease.answer(code::STATISTICS, b"", Expect::Statistics).await {
+            Ok(packets) => {
+                connections.settle_quietly(index).await;
+                Ok(packets)
             }
+            Err(failure) => Err(connections.fail(index, failure).await),
         }
-        .await;
-        let packets = asked.ok()?;
-        let line = crate::backend::Packets::new(&packets).next()?;
-        std::str::from_utf8(line).ok().map(str::to_owned)
     }
+    .await;
+    let packets = asked.ok()?;
+    let line = crate::backend::Packets::new(&packets).next()?;
+    std::str::from_utf8(line).ok().map(str::to_owned)
 }
 
 /// The line with another number of threads.

@@ -15,7 +15,10 @@ use crate::wire::capability::Capabilities;
 
 use super::Session;
 use super::answer::{Answer, Ran};
+use super::mirror::Mirror;
+use super::query;
 use super::query::Request;
+use super::tally;
 
 /// What a text is, as far as its first statement tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,23 +58,23 @@ impl Session {
     pub(super) async fn several_statements(&mut self, packet: Packet, split: Split) -> Ran {
         let request = Request::Packet(packet);
         if let Split::First { end } = split
-            && self.ends_in_comments(&request.text(&self.client)[end + 1..])
+            && self.connections.mirror.ends_in_comments(&request.text(&self.client)[end + 1..])
             && !self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS)
         {
             return self.statement(request, true).await;
         }
         let asked_for = self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
-        if !asked_for || split == Split::Nothing || self.state.oracle_mode {
+        if !asked_for || split == Split::Nothing || self.connections.mirror.oracle_mode {
             return self.one_for_the_server(request).await;
         }
         let text = trimmed(request.text(&self.client)).to_vec();
         self.client.drop_command();
         let mut rest = &text[..];
         loop {
-            let understood = self.scan.run(rest, self.state.lex_mode).is_ok();
-            let split = if understood { self::split(rest, &self.scan) } else { Split::Only };
-            self.more_follows = matches!(split, Split::First { .. });
-            self.failed = false;
+            let understood = self.state.scan.run(rest, self.connections.mirror.lex_mode).is_ok();
+            let split = if understood { self::split(rest, &self.state.scan) } else { Split::Only };
+            self.client.more_follows = matches!(split, Split::First { .. });
+            self.client.failed = false;
             let (statement, next) = match split {
                 Split::First { end } => {
                     let next = rest[end + 1..].trim_ascii_start();
@@ -79,10 +82,10 @@ impl Session {
                 }
                 Split::Only | Split::Nothing => (rest, None),
             };
-            self.rest.clear();
+            self.client.rest.clear();
             if next.is_some() {
                 let rest = &rest[statement.trim_ascii_end().len()..];
-                self.rest.extend_from_slice(&rest[..rest.len().min(QUOTED_MAX)]);
+                self.client.rest.extend_from_slice(&rest[..rest.len().min(QUOTED_MAX)]);
             }
             let payload = [b"\x03", statement].concat();
             let request = Request::Payload(payload);
@@ -94,38 +97,48 @@ impl Session {
             self.tell(ran).await?;
             match next {
                 // An error ends the chain.
-                Some(next) if !self.failed => rest = next,
+                Some(next) if !self.client.failed => rest = next,
                 _ => break,
             }
         }
-        self.more_follows = false;
-        self.rest.clear();
+        self.client.more_follows = false;
+        self.client.rest.clear();
         Ok(Answer::Sent)
-    }
-
-    fn ends_in_comments(&self, rest: &[u8]) -> bool {
-        let mut scan = Scan::new();
-        scan.run(rest, self.state.lex_mode).is_ok()
-            && scan.kind() == StatementKind::Empty
-            && scan.end() as usize == rest.len()
     }
 
     /// A text that a server takes for one statement, or for an error of syntax that it words
     /// itself.
     async fn one_for_the_server(&mut self, request: Request) -> Ran {
-        if self.services.topology().single_server().is_none() {
-            let end = self.scan.end() as usize;
+        if self.connections.mode.is_several() {
+            let end = self.state.scan.end() as usize;
             let near =
                 String::from_utf8_lossy(request.text(&self.client).get(end..).unwrap_or_default());
             let what = format!("more than one statement near '{near}'");
             return Err(catalog::SYNTAX.with(&[&what]).into());
         }
         let kind = StatementKind::Other;
-        self.begin_tally(kind);
-        self.drop_held().await;
-        let result = self.run_statement(request, kind, Features::NONE).await;
-        self.end_tally();
+        tally::begin_tally(&mut self.connections, &mut self.state, kind);
+        self.connections.drop_held().await;
+        let result = query::run_statement(
+            &mut self.client,
+            &mut self.connections,
+            &mut self.state,
+            request,
+            kind,
+            Features::NONE,
+        )
+        .await;
+        tally::end_tally(&self.connections, &mut self.state);
         result
+    }
+}
+
+impl Mirror {
+    fn ends_in_comments(&self, rest: &[u8]) -> bool {
+        let mut scan = Scan::new();
+        scan.run(rest, self.lex_mode).is_ok()
+            && scan.kind() == StatementKind::Empty
+            && scan.end() as usize == rest.len()
     }
 }
 

@@ -19,10 +19,13 @@ use crate::key::Destination;
 use crate::topology::{KeyspaceIndex, Topology};
 use crate::wire::capability::Capabilities;
 
-use super::Session;
+use super::connections::Connections;
 use super::diagnostics::Warnings;
 use super::lock_turns::LockTurns;
 use super::query::kill_on_server;
+use super::state::State;
+use super::table_locks;
+use crate::executor::relay::Client;
 
 /// A server that takes part, and the schemas on it.
 struct Part {
@@ -36,126 +39,138 @@ const NOTE: &str = "the snapshots of the servers are each of another moment \
 /// ER_UNKNOWN_ERROR, which servers use for notes without a number of their own.
 const NOTE_NUMBER: &str = "1105";
 
-impl Session {
-    /// Opens the transaction that has just begun on every server, with a snapshot each; gives the
-    /// number of warnings.
-    pub(super) async fn take_snapshots(&mut self) -> Result<u16, SqlError> {
-        let topology = self.services.topology.load_full();
-        let parts = self.snapshot_parts(&topology)?;
-        let mode = match &parts[..] {
-            [_] => ConsistentSnapshot::PerServer,
-            _ => self.state.reading.snapshot.unwrap_or(self.services.consistent_snapshot),
+/// Opens the transaction that has just begun on every server, with a snapshot each; gives the
+/// number of warnings.
+pub(super) async fn take_snapshots(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+) -> Result<u16, SqlError> {
+    let topology = connections.services.topology.load_full();
+    let parts = snapshot_parts(state, &topology)?;
+    let mode = match &parts[..] {
+        [_] => ConsistentSnapshot::PerServer,
+        _ => state.reading.snapshot.unwrap_or(connections.services.consistent_snapshot),
+    };
+    let locks = match mode {
+        ConsistentSnapshot::Refuse => return Err(catalog::SNAPSHOT_REFUSED.error()),
+        ConsistentSnapshot::PerServer => Vec::new(),
+        ConsistentSnapshot::Locked => {
+            lock_everything(client, connections, &topology, &parts).await?
+        }
+    };
+    let mut taken = Ok(());
+    for part in &parts {
+        let database = Arc::clone(&topology.keyspace(part.keyspaces[0]).database);
+        if let Err(error) =
+            connections.attach(client, part.placement, database.as_bytes(), false).await
+        {
+            taken = Err(error);
+            break;
+        }
+    }
+    unlock(locks).await;
+    taken?;
+    if mode != ConsistentSnapshot::PerServer || parts.len() == 1 {
+        return Ok(0);
+    }
+    let cell = |text: &str| Some(text.as_bytes().to_vec());
+    connections.forget_warnings();
+    let note = vec![cell("Note"), cell(NOTE_NUMBER), cell(NOTE)];
+    connections.diagnosed.warnings = Warnings::Noted(vec![note]);
+    Ok(1)
+}
+
+/// All primaries, or those of the shards that the session is aimed at, in the order of the
+/// topology.
+fn snapshot_parts(state: &State, topology: &Topology) -> Result<Vec<Part>, SqlError> {
+    let target = &state.target;
+    let mut parts: Vec<Part> = Vec::new();
+    for (index, keyspace) in topology.keyspaces() {
+        let shards = match &target.destination {
+            None => &Destination::AllShards,
+            Some(aimed) if target.keyspace.as_deref() == Some(&*keyspace.name) => aimed,
+            Some(_) => continue,
         };
-        let locks = match mode {
-            ConsistentSnapshot::Refuse => return Err(catalog::SNAPSHOT_REFUSED.error()),
-            ConsistentSnapshot::PerServer => Vec::new(),
-            ConsistentSnapshot::Locked => self.lock_everything(&topology, &parts).await?,
-        };
-        let mut taken = Ok(());
-        for part in &parts {
-            let database = Arc::clone(&topology.keyspace(part.keyspaces[0]).database);
-            if let Err(error) = self.attach(part.placement, database.as_bytes(), false).await {
-                taken = Err(error);
-                break;
+        let shards = shards.resolve(keyspace.shard_map());
+        for shard in shards.map_err(|error| catalog::UNKNOWN_SHARD.with(&[&error.0]))? {
+            let placement = geo::primary(topology, topology.shard(index, shard))?;
+            let server = placement.server();
+            match parts.iter_mut().find(|part| part.placement.server() == server) {
+                Some(part) if part.keyspaces.contains(&index) => {}
+                Some(part) => part.keyspaces.push(index),
+                None => parts.push(Part { placement, keyspaces: vec![index] }),
             }
         }
-        unlock(locks).await;
-        taken?;
-        if mode != ConsistentSnapshot::PerServer || parts.len() == 1 {
-            return Ok(0);
-        }
-        let cell = |text: &str| Some(text.as_bytes().to_vec());
-        self.forget_warnings();
-        let note = vec![cell("Note"), cell(NOTE_NUMBER), cell(NOTE)];
-        self.diagnosed.warnings = Warnings::Noted(vec![note]);
-        Ok(1)
     }
+    Ok(parts)
+}
 
-    /// All primaries, or those of the shards that the session is aimed at, in the order of the
-    /// topology.
-    fn snapshot_parts(&self, topology: &Topology) -> Result<Vec<Part>, SqlError> {
-        let target = &self.state.target;
-        let mut parts: Vec<Part> = Vec::new();
-        for (index, keyspace) in topology.keyspaces() {
-            let shards = match &target.destination {
-                None => &Destination::AllShards,
-                Some(aimed) if target.keyspace.as_deref() == Some(&*keyspace.name) => aimed,
-                Some(_) => continue,
-            };
-            let shards = shards.resolve(keyspace.shard_map());
-            for shard in shards.map_err(|error| catalog::UNKNOWN_SHARD.with(&[&error.0]))? {
-                let placement = geo::primary(topology, topology.shard(index, shard))?;
-                let server = placement.server();
-                match parts.iter_mut().find(|part| part.placement.server() == server) {
-                    Some(part) if part.keyspaces.contains(&index) => {}
-                    Some(part) => part.keyspaces.push(index),
-                    None => parts.push(Part { placement, keyspaces: vec![index] }),
-                }
-            }
-        }
-        Ok(parts)
-    }
-
-    /// Locks every table on every server for reading; gives the connections that hold the locks.
-    async fn lock_everything(
-        &mut self,
-        topology: &Topology,
-        parts: &[Part],
-    ) -> Result<Vec<Lease>, SqlError> {
-        let mut turns = LockTurns::new(parts.len(), self.services.limits.table_lock_wait());
-        'attempt: loop {
-            let mut locks = Vec::new();
-            for number in turns.servers() {
-                let part = &parts[number];
-                let patience = turns.patience(number).unwrap_or(Duration::MAX);
-                match self.lock_part(topology, part, patience).await? {
-                    Some(lock) => locks.push(lock),
-                    None => {
-                        unlock(locks).await;
-                        if turns.again(number) {
-                            continue 'attempt;
-                        }
-                        return Err(self.late_lock(topology, part.placement));
+/// Locks every table on every server for reading; gives the connections that hold the locks.
+async fn lock_everything(
+    client: &mut Client,
+    connections: &Connections,
+    topology: &Topology,
+    parts: &[Part],
+) -> Result<Vec<Lease>, SqlError> {
+    let mut turns = LockTurns::new(parts.len(), connections.services.limits.table_lock_wait());
+    'attempt: loop {
+        let mut locks = Vec::new();
+        for number in turns.servers() {
+            let part = &parts[number];
+            let patience = turns.patience(number).unwrap_or(Duration::MAX);
+            match lock_part(client, connections, topology, part, patience).await? {
+                Some(lock) => locks.push(lock),
+                None => {
+                    unlock(locks).await;
+                    if turns.again(number) {
+                        continue 'attempt;
                     }
+                    return Err(table_locks::late_lock(
+                        &connections.services,
+                        topology,
+                        part.placement,
+                    ));
                 }
             }
-            return Ok(locks);
         }
+        return Ok(locks);
     }
+}
 
-    /// Locks all tables of one server; `None` if that took too long. A connection that failed is
-    /// closed.
-    async fn lock_part(
-        &mut self,
-        topology: &Topology,
-        part: &Part,
-        patience: Duration,
-    ) -> Result<Option<Lease>, SqlError> {
-        let settings = self.services.plain_settings();
-        let aligned = Aligned { settings: &settings, database: b"", last_insert_id: None };
-        let profile = Profile::of(Capabilities::DEPRECATE_EOF);
-        let pool = Arc::clone(self.services.pool(part.placement));
-        let checkout = pool.checkout(self.worker, profile, &aligned).await;
-        let mut lock =
-            checkout.map_err(|error| self.services.checkout_error(part.placement, &error))?;
-        lock.enter_term(part.placement.term(), Stake::Commit);
-        let schemas = part.keyspaces.iter().map(|index| &*topology.keyspace(*index).database);
-        let schemas: Vec<&str> = schemas.collect();
-        let work = timeout(patience, lock_tables_of(&mut lock, &schemas));
-        let watched = wait_watching(&mut self.client, self.registered.control(), work).await;
-        let answer = match watched {
-            Watched::Done(Ok(Ok(()))) => return Ok(Some(lock)),
-            Watched::Done(Ok(Err(Failure::Server(error)))) => return Err(error),
-            Watched::Done(Ok(Err(failure))) => {
-                let shard = topology.shard_name(part.placement.shard());
-                return Err(catalog::NOT_SENT.with(&[&"primary", &shard, &failure]));
-            }
-            Watched::Done(Err(_)) => Ok(None),
-            Watched::Interrupted | Watched::ClientGone => Err(catalog::KILLED.error()),
-        };
-        kill_on_server(&mut lock);
-        answer
-    }
+/// Locks all tables of one server; `None` if that took too long. A connection that failed is
+/// closed.
+async fn lock_part(
+    client: &mut Client,
+    connections: &Connections,
+    topology: &Topology,
+    part: &Part,
+    patience: Duration,
+) -> Result<Option<Lease>, SqlError> {
+    let settings = connections.services.plain_settings();
+    let aligned = Aligned { settings: &settings, database: b"", last_insert_id: None };
+    let profile = Profile::of(Capabilities::DEPRECATE_EOF);
+    let pool = Arc::clone(connections.services.pool(part.placement));
+    let checkout = pool.checkout(connections.worker, profile, &aligned).await;
+    let mut lock =
+        checkout.map_err(|error| connections.services.checkout_error(part.placement, &error))?;
+    lock.enter_term(part.placement.term(), Stake::Commit);
+    let schemas = part.keyspaces.iter().map(|index| &*topology.keyspace(*index).database);
+    let schemas: Vec<&str> = schemas.collect();
+    let work = timeout(patience, lock_tables_of(&mut lock, &schemas));
+    let watched = wait_watching(client, &connections.control, work).await;
+    let answer = match watched {
+        Watched::Done(Ok(Ok(()))) => return Ok(Some(lock)),
+        Watched::Done(Ok(Err(Failure::Server(error)))) => return Err(error),
+        Watched::Done(Ok(Err(failure))) => {
+            let shard = topology.shard_name(part.placement.shard());
+            return Err(catalog::NOT_SENT.with(&[&"primary", &shard, &failure]));
+        }
+        Watched::Done(Err(_)) => Ok(None),
+        Watched::Interrupted | Watched::ClientGone => Err(catalog::KILLED.error()),
+    };
+    kill_on_server(&mut lock);
+    answer
 }
 
 async fn unlock(locks: Vec<Lease>) {

@@ -1,77 +1,81 @@
-//! What a session remembers between two statements.
+//! What a session remembers between two statements and no connection has to agree with: values, no
+//! IO.
 
 use std::sync::Arc;
 
-use crate::backend::Settings;
-use crate::observe::TransactionMode;
+use crate::backend::{Names, Settings};
+use crate::canary::HeldGeneration;
 use crate::planner::input::Target;
-use crate::sql::mode::LexMode;
+use crate::sql::scan::Scan;
 
-use super::assignment::is_on;
-use super::character_sets::CharacterSets;
+use super::Login;
 use super::consistency::Reading;
+use super::statement_counts::StatementCounts;
+use super::tally::Tally;
 
 /// The state of a session that no server connection has to hold.
 #[derive(Debug)]
 pub(super) struct State {
-    /// What was SET.
-    pub(super) settings: Arc<Settings>,
-    /// How the settings make text to be read.
-    pub(super) lex_mode: LexMode,
-    /// The character sets that they say.
-    pub(super) character_sets: CharacterSets,
-    /// sql_mode has ORACLE, in which `;` may stand inside of any statement.
-    pub(super) oracle_mode: bool,
-    /// Whether every statement is a transaction of its own.
-    pub(super) autocommit: bool,
+    /// Who logged in.
+    pub(super) login: Login,
+    /// The character set that the client asked for when it logged in.
+    pub(super) names: Names,
     /// The database as the client named it: a keyspace, perhaps with shard and tablet type.
     pub(super) database: Vec<u8>,
     /// The same, checked; only where there are several servers.
     pub(super) target: Target,
-    /// `transaction_mode`.
-    pub(super) transaction_mode: TransactionMode,
-    /// LAST_INSERT_ID().
-    pub(super) last_insert_id: u64,
-    /// ROW_COUNT().
-    pub(super) row_count: i64,
-    /// FOUND_ROWS().
-    pub(super) found_rows: u64,
     /// The number of that keyspace in the topology, for the metrics.
     pub(super) keyspace: Option<usize>,
     /// Where reads may go.
     pub(super) reading: Reading,
+    /// ROW_COUNT().
+    pub(super) row_count: i64,
+    /// FOUND_ROWS().
+    pub(super) found_rows: u64,
+    /// Prepared statements it has used, for SHOW STATUS.
+    pub(super) statement_counts: StatementCounts,
+    /// How often COM_CHANGE_USER was refused.
+    pub(super) refused_changes: u8,
+    /// The settings that the idle limit was last taken from.
+    pub(super) patience_of: Option<Arc<Settings>>,
+    /// The generation of the VSchema that the running transaction is on.
+    pub(super) generation: HeldGeneration,
+    /// The tokens of the statement that runs.
+    pub(super) scan: Scan,
+    /// The statement that runs, for the metrics.
+    pub(super) tally: Tally,
 }
 
 impl State {
-    /// The state after login.
-    pub(super) fn new(settings: Arc<Settings>, database: Vec<u8>, reading: Reading) -> Self {
-        let mut state = Self {
-            character_sets: CharacterSets::of(&settings),
-            settings: Arc::clone(&settings),
-            lex_mode: LexMode::default(),
-            oracle_mode: false,
-            autocommit: true,
-            database,
+    /// The state at login; `id` is the session's.
+    pub(super) fn new(login: Login, names: Names, reading: Reading, id: u32) -> Self {
+        Self {
+            login,
+            names,
+            database: Vec::new(),
             target: Target::default(),
-            transaction_mode: TransactionMode::Multi,
-            last_insert_id: 0,
-            row_count: -1,
-            found_rows: 0,
             keyspace: None,
             reading,
-        };
-        state.enter_settings(settings);
-        state
+            row_count: -1,
+            found_rows: 0,
+            statement_counts: StatementCounts::default(),
+            refused_changes: 0,
+            patience_of: None,
+            generation: HeldGeneration::new(id),
+            scan: Scan::new(),
+            tally: Tally::new(),
+        }
     }
 
-    /// Takes settings over, with what follows from them.
-    pub(super) fn enter_settings(&mut self, settings: Arc<Settings>) {
-        self.character_sets = CharacterSets::of(&settings);
-        let mode = settings.get("sql_mode").unwrap_or_default();
-        self.lex_mode = self.lex_mode.with_sql_mode(mode);
-        self.oracle_mode = mode.to_ascii_uppercase().windows(6).any(|word| word == b"ORACLE");
-        self.lex_mode.charset = self.character_sets.lex_class();
-        self.autocommit = settings.get("autocommit").is_none_or(is_on);
-        self.settings = settings;
+    /// Puts it into the state after login. The scan, the generation and who logged in stay.
+    pub(super) fn reset(&mut self, names: Names, database: Vec<u8>, reading: Reading) {
+        self.names = names;
+        self.database = database;
+        self.target = Target::default();
+        self.keyspace = None;
+        self.reading = reading;
+        self.row_count = -1;
+        self.found_rows = 0;
+        self.statement_counts = StatementCounts::default();
     }
 }

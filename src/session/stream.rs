@@ -23,11 +23,20 @@ use crate::wire::packet::{HEADER_LEN, MAX_PAYLOAD};
 use crate::wire::query_attributes::text_start;
 use crate::wire::scanner::Expect;
 
-use super::Session;
+use super::Services;
 use super::answer::{Answer, End, Ran, Stop};
+use super::attached;
 use super::attached::Index;
+use super::connections::Connections;
+use super::consistency;
+use super::exchange;
 use super::hold::{ascii, first_cell};
+use super::mirror::Mirror;
+use super::query;
+use super::state::State;
+use super::tally;
 use super::transaction::Transaction;
+use crate::executor::relay::Client;
 
 /// Shorter commands are held, which costs one write instead of many.
 const STREAM_FROM: usize = 1 << 20;
@@ -73,197 +82,225 @@ struct Position {
 /// ER_NET_PACKET_TOO_LARGE: the server read over the rest of the packet, or gave up.
 const TOO_LARGE: u16 = 1153;
 
-impl Session {
-    /// Judges a command by its header and its first bytes. `is_looked_at`: it was said already
-    /// that this one is held.
-    pub(super) fn look_at_front(&mut self, is_looked_at: bool) -> Front {
-        let framed = &self.client.framed;
-        let Some((len, 0)) = framed.announced().filter(|_| !is_looked_at) else {
-            return Front::Buffer;
-        };
-        let limit = self.services.limits.statement_bytes_max;
-        let several = self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
-        let from = if several { MAX_PAYLOAD } else { STREAM_FROM };
-        if len < from.min(limit.saturating_add(1)) {
-            return Front::Buffer;
-        }
-        let Some(text) = framed.buffered().get(HEADER_LEN..HEADER_LEN + len.min(PREFIX)) else {
-            return Front::Wait;
-        };
-        if text.first() != Some(&code::QUERY) {
-            return Front::Buffer;
-        }
-        let start = if self.client.sends_attributes() { text_start(text) } else { Ok(1) };
-        // Attributes that are malformed are told, and so long ones are not worth a stream.
-        let Some(text) = start.ok().and_then(|start| text.get(start..)) else {
-            return Front::Buffer;
-        };
-        if self.services.topology().single_server().is_none() {
-            return Front::Buffer;
-        }
-        // The text breaks off somewhere, which is an error to the scanner but comes after the kind.
-        let _ = self.scan.run(text, self.state.lex_mode);
-        match self.scan.kind() {
-            kind @ (StatementKind::Select
-            | StatementKind::Insert
-            | StatementKind::Replace
-            | StatementKind::Update
-            | StatementKind::Delete) => Front::Stream { kind },
-            _ => Front::Buffer,
-        }
+/// Judges a command by its header and its first bytes. `is_looked_at`: it was said already
+/// that this one is held.
+pub(super) fn look_at_front(
+    services: &Services,
+    client: &Client,
+    mirror: &Mirror,
+    state: &mut State,
+    is_looked_at: bool,
+) -> Front {
+    let framed = &client.framed;
+    let Some((len, 0)) = framed.announced().filter(|_| !is_looked_at) else {
+        return Front::Buffer;
+    };
+    let limit = services.limits.statement_bytes_max;
+    let several = client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
+    let from = if several { MAX_PAYLOAD } else { STREAM_FROM };
+    if len < from.min(limit.saturating_add(1)) {
+        return Front::Buffer;
     }
-
-    /// Forwards the statement whose beginning stands in the client's read buffer, and its answer.
-    pub(super) async fn stream_statement(&mut self, kind: StatementKind) -> Ran {
-        self.begin_tally(kind);
-        self.tally.query.route = Route::PassThrough;
-        let result = self.stream(kind).await;
-        self.end_tally();
-        result
+    let Some(text) = framed.buffered().get(HEADER_LEN..HEADER_LEN + len.min(PREFIX)) else {
+        return Front::Wait;
+    };
+    if text.first() != Some(&code::QUERY) {
+        return Front::Buffer;
     }
+    let start = if client.sends_attributes() { text_start(text) } else { Ok(1) };
+    // Attributes that are malformed are told, and so long ones are not worth a stream.
+    let Some(text) = start.ok().and_then(|start| text.get(start..)) else {
+        return Front::Buffer;
+    };
+    if services.topology().single_server().is_none() {
+        return Front::Buffer;
+    }
+    // The text breaks off somewhere, which is an error to the scanner but comes after the kind.
+    let _ = state.scan.run(text, mirror.lex_mode);
+    match state.scan.kind() {
+        kind @ (StatementKind::Select
+        | StatementKind::Insert
+        | StatementKind::Replace
+        | StatementKind::Update
+        | StatementKind::Delete) => Front::Stream { kind },
+        _ => Front::Buffer,
+    }
+}
 
-    async fn stream(&mut self, kind: StatementKind) -> Ran {
-        let features = self.scan.features();
-        self.drop_held().await;
-        let attached = match self.place_for_stream() {
-            Ok(placement) => {
-                self.attach_here(placement, true).await.map(|index| (placement, index))
-            }
-            Err(error) => Err(error),
-        };
-        let (placement, index) = match attached {
-            Ok(found) => found,
-            Err(error) => {
-                self.forward_statement(None).await.map_err(|_| End::Abort)?;
+/// Forwards the statement whose beginning stands in the client's read buffer, and its answer.
+pub(super) async fn stream_statement(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    kind: StatementKind,
+) -> Ran {
+    tally::begin_tally(connections, state, kind);
+    state.tally.query.route = Route::PassThrough;
+    let result = stream(client, connections, state, kind).await;
+    tally::end_tally(connections, state);
+    result
+}
+
+async fn stream(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    kind: StatementKind,
+) -> Ran {
+    let features = state.scan.features();
+    connections.drop_held().await;
+    let attached = match place_for_stream(connections, state) {
+        Ok(placement) => attached::attach_here(client, connections, state, placement, true)
+            .await
+            .map(|index| (placement, index)),
+        Err(error) => Err(error),
+    };
+    let (placement, index) = match attached {
+        Ok(found) => found,
+        Err(error) => {
+            forward_statement(client, connections, None).await.map_err(|_| End::Abort)?;
+            return Err(error.into());
+        }
+    };
+    match forward_statement(client, connections, Some(index)).await {
+        Ok(()) => {}
+        Err(Lost::Server { error, len }) => {
+            if !is_too_large(connections, placement, len).await {
                 return Err(error.into());
             }
-        };
-        match self.forward_statement(Some(index)).await {
-            Ok(()) => {}
-            Err(Lost::Server { error, len }) => {
-                if !self.is_too_large(placement, len).await {
-                    return Err(error.into());
-                }
-                // As the server has done, which may close before its error arrives.
-                self.transaction = Transaction::None { next: None };
-                let text = "Got a packet bigger than 'max_allowed_packet' bytes";
-                return Err(Stop::fatal(SqlError::from_server(TOO_LARGE, *b"08S01", text)));
-            }
-            Err(Lost::Client(stop)) => {
-                self.attached.swap_remove(index);
-                return Err(stop);
-            }
+            // As the server has done, which may close before its error arrives.
+            connections.transaction = Transaction::None { next: None };
+            let text = "Got a packet bigger than 'max_allowed_packet' bytes";
+            return Err(Stop::fatal(SqlError::from_server(TOO_LARGE, *b"08S01", text)));
         }
-        let first_sequence = self.sequence;
-        self.attached[index].lease.expect(Expect::Query, first_sequence);
-        let outcome = self.relay_answer(index, first_sequence).await?;
-        let lease = &mut self.attached[index].lease;
-        if outcome.error == Some(TOO_LARGE)
-            && lease.command(code::PING, &[], Expect::OkOrErr).await.is_err()
-        {
-            // The server has closed its connection, as it does to a client of its own.
-            self.attached.swap_remove(index);
-            return Err(End::Abort.into());
-        }
-        self.hold(index, super::hold::Hold::Unwipeable("a statement that was not read to its end"));
-        let features = features | Features::LAST_INSERT_ID;
-        self.after_statement(index, kind, features, &outcome).await;
-        Ok(Answer::Sent)
-    }
-
-    /// What follows the beginning of the text is not known, so it goes where writes go.
-    fn place_for_stream(&mut self) -> Result<geo::Placement, SqlError> {
-        let topology = self.services.topology.load_full();
-        let shard = topology.single_server().ok_or_else(|| catalog::NO_KEYSPACE.error())?;
-        self.place(&topology, shard, geo::Access::Write, None)
-    }
-
-    /// Passes the packets of one command on, or reads them only if there is no server to take them.
-    /// Afterwards the session's sequence id is that of the answer.
-    async fn forward_statement(&mut self, to: Option<Index>) -> Result<(), Lost> {
-        let mut failed = None;
-        let mut position = None;
-        let mut len = 0;
-        loop {
-            let count = self.forwardable(&mut position).await?;
-            let Some(present) = &mut position else { continue };
-            let chunk = &self.client.framed.buffered()[..count];
-            if let (Some(index), None) = (to, &failed) {
-                failed = self.attached[index].lease.send(chunk).await.err();
-            }
-            self.client.framed.consume(count);
-            len += count;
-            if present.left > 0 {
-                continue;
-            }
-            self.sequence = present.sequence.wrapping_add(1);
-            if !present.full {
-                break;
-            }
-            let next = present.sequence.wrapping_add(1);
-            position = Some(Position { left: 0, full: true, sequence: next });
-        }
-        match (to, failed) {
-            (Some(index), Some(failure)) => {
-                Err(Lost::Server { error: self.lose(index, &failure), len })
-            }
-            _ => Ok(()),
+        Err(Lost::Client(stop)) => {
+            connections.attached.swap_remove(index);
+            return Err(stop);
         }
     }
-
-    /// Whether a server takes no statement of so many bytes.
-    async fn is_too_large(&self, placement: geo::Placement, len: usize) -> bool {
-        let pool = Arc::clone(self.services.pool(placement));
-        let Some(mut lease) = pool.spare(self.worker, self.profile).await else { return false };
-        let Ok(rows) = lease.rows(b"SELECT @@max_allowed_packet + 0").await else { return false };
-        lease.release();
-        let limit = first_cell(rows).and_then(|cell| ascii(&cell).parse::<usize>().ok());
-        limit.is_some_and(|limit| len > limit)
+    let first_sequence = client.sequence;
+    connections.attached[index].lease.expect(Expect::Query, first_sequence);
+    let outcome = exchange::relay_answer(client, connections, index, first_sequence).await?;
+    let lease = &mut connections.attached[index].lease;
+    if outcome.error == Some(TOO_LARGE)
+        && lease.command(code::PING, &[], Expect::OkOrErr).await.is_err()
+    {
+        // The server has closed its connection, as it does to a client of its own.
+        connections.attached.swap_remove(index);
+        return Err(End::Abort.into());
     }
+    connections
+        .hold(index, super::hold::Hold::Unwipeable("a statement that was not read to its end"));
+    let features = features | Features::LAST_INSERT_ID;
+    query::after_statement(connections, state, index, kind, features, &outcome).await;
+    Ok(Answer::Sent)
+}
 
-    /// Waits for bytes of the command and says how many of those in the buffer belong to its
-    /// present packet, whose header is read on the way.
-    async fn forwardable(&mut self, position: &mut Option<Position>) -> Result<usize, Lost> {
-        let due = position.as_ref().map_or(0, |present| present.sequence);
-        let between = position.as_ref().is_none_or(|present| present.left == 0);
-        let needed = if between { HEADER_LEN } else { 1 };
-        while self.client.framed.buffered().len() < needed {
-            self.read_more().await.map_err(|end| Lost::Client(end.into()))?;
+/// What follows the beginning of the text is not known, so it goes where writes go.
+fn place_for_stream(
+    connections: &mut Connections,
+    state: &mut State,
+) -> Result<geo::Placement, SqlError> {
+    let topology = connections.services.topology.load_full();
+    let shard = connections.mode.only().ok_or_else(|| catalog::NO_KEYSPACE.error())?;
+    consistency::place(connections, state, &topology, shard, geo::Access::Write, None)
+}
+
+/// Passes the packets of one command on, or reads them only if there is no server to take them.
+/// Afterwards the session's sequence id is that of the answer.
+async fn forward_statement(
+    client: &mut Client,
+    connections: &mut Connections,
+    to: Option<Index>,
+) -> Result<(), Lost> {
+    let mut failed = None;
+    let mut position = None;
+    let mut len = 0;
+    loop {
+        let count = forwardable(client, connections, &mut position).await?;
+        let Some(present) = &mut position else { continue };
+        let chunk = &client.framed.buffered()[..count];
+        if let (Some(index), None) = (to, &failed) {
+            failed = connections.attached[index].lease.send(chunk).await.err();
         }
-        let available = self.client.framed.buffered().len();
-        let Some(present) = position.as_mut().filter(|_| !between) else {
-            let (len, sequence) = self.client.framed.announced().unwrap_or_default();
-            if sequence != due {
-                self.sequence = sequence.wrapping_add(1);
-                return Err(Lost::Client(Stop::fatal(catalog::OUT_OF_ORDER.error())));
-            }
-            let count = available.min(HEADER_LEN + len);
-            let left = HEADER_LEN + len - count;
-            *position = Some(Position { left, full: len == MAX_PAYLOAD, sequence });
-            return Ok(count);
-        };
-        let count = available.min(present.left);
-        present.left -= count;
-        Ok(count)
+        client.framed.consume(count);
+        len += count;
+        if present.left > 0 {
+            continue;
+        }
+        client.sequence = present.sequence.wrapping_add(1);
+        if !present.full {
+            break;
+        }
+        let next = present.sequence.wrapping_add(1);
+        position = Some(Position { left: 0, full: true, sequence: next });
     }
-
-    /// Reads from the client, unless the session is to end.
-    async fn read_more(&mut self) -> Result<(), End> {
-        let (framed, control) = (&mut self.client.framed, self.registered.control());
-        let read: Option<io::Result<usize>> = poll_fn(|cx| {
-            if let Poll::Ready(read) = framed.poll_fill(cx) {
-                return Poll::Ready(Some(read));
-            }
-            match control.poll_interrupt(cx) {
-                Poll::Ready(interrupt) if interrupt > Interrupt::Query => Poll::Ready(None),
-                _ => Poll::Pending,
-            }
-        })
-        .await;
-        match read {
-            Some(Ok(count)) if count > 0 => Ok(()),
-            Some(_) => Err(End::Quit),
-            None => Err(End::Abort),
+    match (to, failed) {
+        (Some(index), Some(failure)) => {
+            Err(Lost::Server { error: connections.lose(index, &failure), len })
         }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a server takes no statement of so many bytes.
+async fn is_too_large(connections: &Connections, placement: geo::Placement, len: usize) -> bool {
+    let pool = Arc::clone(connections.services.pool(placement));
+    let Some(mut lease) = pool.spare(connections.worker, connections.profile).await else {
+        return false;
+    };
+    let Ok(rows) = lease.rows(b"SELECT @@max_allowed_packet + 0").await else { return false };
+    lease.release();
+    let limit = first_cell(rows).and_then(|cell| ascii(&cell).parse::<usize>().ok());
+    limit.is_some_and(|limit| len > limit)
+}
+
+/// Waits for bytes of the command and says how many of those in the buffer belong to its
+/// present packet, whose header is read on the way.
+async fn forwardable(
+    client: &mut Client,
+    connections: &Connections,
+    position: &mut Option<Position>,
+) -> Result<usize, Lost> {
+    let due = position.as_ref().map_or(0, |present| present.sequence);
+    let between = position.as_ref().is_none_or(|present| present.left == 0);
+    let needed = if between { HEADER_LEN } else { 1 };
+    while client.framed.buffered().len() < needed {
+        read_more(client, connections).await.map_err(|end| Lost::Client(end.into()))?;
+    }
+    let available = client.framed.buffered().len();
+    let Some(present) = position.as_mut().filter(|_| !between) else {
+        let (len, sequence) = client.framed.announced().unwrap_or_default();
+        if sequence != due {
+            client.sequence = sequence.wrapping_add(1);
+            return Err(Lost::Client(Stop::fatal(catalog::OUT_OF_ORDER.error())));
+        }
+        let count = available.min(HEADER_LEN + len);
+        let left = HEADER_LEN + len - count;
+        *position = Some(Position { left, full: len == MAX_PAYLOAD, sequence });
+        return Ok(count);
+    };
+    let count = available.min(present.left);
+    present.left -= count;
+    Ok(count)
+}
+
+/// Reads from the client, unless the session is to end.
+async fn read_more(client: &mut Client, connections: &Connections) -> Result<(), End> {
+    let (framed, control) = (&mut client.framed, &connections.control);
+    let read: Option<io::Result<usize>> = poll_fn(|cx| {
+        if let Poll::Ready(read) = framed.poll_fill(cx) {
+            return Poll::Ready(Some(read));
+        }
+        match control.poll_interrupt(cx) {
+            Poll::Ready(interrupt) if interrupt > Interrupt::Query => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
+    })
+    .await;
+    match read {
+        Some(Ok(count)) if count > 0 => Ok(()),
+        Some(_) => Err(End::Quit),
+        None => Err(End::Abort),
     }
 }

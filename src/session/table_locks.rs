@@ -22,12 +22,15 @@ use crate::topology::{KeyspaceIndex, Topology};
 use crate::wire::command::code;
 use crate::wire::scanner::Expect;
 
-use super::Session;
+use super::Services;
 use super::answer::{Answer, Way, Went};
 use super::attached::Index;
+use super::connections::Connections;
 use super::hold::Hold;
 use super::lock_turns::LockTurns;
 use super::query::{Request, kill_on_server};
+use super::state::State;
+use crate::executor::relay::Client;
 
 /// What one server is told to lock.
 struct Order {
@@ -37,175 +40,188 @@ struct Order {
     text: Vec<u8>,
 }
 
-impl Session {
-    /// LOCK TABLES or UNLOCK TABLES.
-    pub(super) async fn table_locks(&mut self, request: &Request, statement: TableLocks) -> Went {
-        let topology = self.services.topology.load_full();
-        if topology.single_server().is_some() {
-            let kind = match statement {
-                TableLocks::Lock { .. } => StatementKind::LockTables,
-                TableLocks::Unlock => StatementKind::UnlockTables,
-            };
-            return Ok(Way::Servers(kind, self.scan.features()));
+/// LOCK TABLES or UNLOCK TABLES.
+pub(super) async fn table_locks(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    request: &Request,
+    statement: TableLocks,
+) -> Went {
+    let topology = connections.services.topology.load_full();
+    if connections.mode.is_single() {
+        let kind = match statement {
+            TableLocks::Lock { .. } => StatementKind::LockTables,
+            TableLocks::Unlock => StatementKind::UnlockTables,
+        };
+        return Ok(Way::Servers(kind, state.scan.features()));
+    }
+    let text = request.text(client).to_vec();
+    client.drop_command();
+    match statement {
+        TableLocks::Unlock => end_table_locks(connections).await?,
+        TableLocks::Lock { tables, wait } => {
+            let orders = lock_orders(state, &topology, &text, &tables)?;
+            lock_tables(client, connections, &topology, orders, wait).await?;
         }
-        let text = request.text(&self.client).to_vec();
-        self.client.drop_command();
-        match statement {
-            TableLocks::Unlock => self.end_table_locks().await?,
-            TableLocks::Lock { tables, wait } => {
-                let orders = self.lock_orders(&topology, &text, &tables)?;
-                self.lock_tables(&topology, orders, wait).await?;
+    }
+    Ok(Answer::ok(0).into())
+}
+
+/// Whether LOCK TABLES is in force.
+pub(super) fn holds_table_locks(connections: &Connections) -> bool {
+    connections.attached.iter().any(|attached| attached.holds.contains(&Hold::TableLocks))
+}
+
+/// UNLOCK TABLES; what was written under the locks is committed first.
+async fn end_table_locks(connections: &mut Connections) -> Result<(), SqlError> {
+    if !holds_table_locks(connections) {
+        return Ok(());
+    }
+    connections.commit_all().await?;
+    connections.unlock_tables().await
+}
+
+/// What each server must lock, in the order of the topology.
+fn lock_orders(
+    state: &State,
+    topology: &Topology,
+    text: &[u8],
+    tables: &[LockedTable],
+) -> Result<Vec<Order>, SqlError> {
+    let mut orders: Vec<Order> = Vec::new();
+    let own = state.target.keyspace.as_deref();
+    for (index, keyspace) in topology.keyspaces() {
+        let shards = match &state.target.destination {
+            Some(destination) if own == Some(&*keyspace.name) => destination,
+            _ => &Destination::AllShards,
+        };
+        let shards = shards.resolve(keyspace.shard_map());
+        let shards = shards.map_err(|error| catalog::UNKNOWN_SHARD.with(&[&error.0]))?;
+        for table in tables {
+            let name = table.database.as_ref().map(|ident| ident.text.as_str()).or(own);
+            let name = name.ok_or_else(|| catalog::NO_KEYSPACE.error())?;
+            let of = topology.find_keyspace(name);
+            if of.ok_or_else(|| catalog::UNKNOWN_KEYSPACE.with(&[&name]))? != index {
+                continue;
+            }
+            for shard in &shards {
+                let shard = topology.shard(index, *shard);
+                let placement = geo::writable_primary(topology, shard)?;
+                let server = placement.server();
+                let at = orders.iter().position(|o| o.placement.server() == server);
+                let at = at.unwrap_or_else(|| {
+                    orders.push(Order { placement, keyspace: index, text: Vec::new() });
+                    orders.len() - 1
+                });
+                let order = &mut orders[at];
+                let other = (order.keyspace != index).then_some(&*keyspace.database);
+                put_table(&mut order.text, text, table, other);
             }
         }
-        Ok(Answer::ok(0).into())
     }
+    Ok(orders)
+}
 
-    /// Whether LOCK TABLES is in force.
-    pub(super) fn holds_table_locks(&self) -> bool {
-        self.attached.iter().any(|attached| attached.holds.contains(&Hold::TableLocks))
-    }
-
-    /// UNLOCK TABLES; what was written under the locks is committed first.
-    async fn end_table_locks(&mut self) -> Result<(), SqlError> {
-        if !self.holds_table_locks() {
-            return Ok(());
+async fn lock_tables(
+    client: &mut Client,
+    connections: &mut Connections,
+    topology: &Topology,
+    mut orders: Vec<Order>,
+    wait: Option<u64>,
+) -> Result<(), SqlError> {
+    // As every server does.
+    connections.commit_all().await?;
+    connections.unlock_tables().await?;
+    if let Some(seconds) = wait {
+        let suffix = format!(" WAIT {seconds}");
+        for order in &mut orders {
+            order.text.extend_from_slice(suffix.as_bytes());
         }
-        self.commit_all().await?;
-        self.unlock_tables().await
     }
-
-    /// What each server must lock, in the order of the topology.
-    fn lock_orders(
-        &self,
-        topology: &Topology,
-        text: &[u8],
-        tables: &[LockedTable],
-    ) -> Result<Vec<Order>, SqlError> {
-        let mut orders: Vec<Order> = Vec::new();
-        let own = self.state.target.keyspace.as_deref();
-        for (index, keyspace) in topology.keyspaces() {
-            let shards = match &self.state.target.destination {
-                Some(destination) if own == Some(&*keyspace.name) => destination,
-                _ => &Destination::AllShards,
-            };
-            let shards = shards.resolve(keyspace.shard_map());
-            let shards = shards.map_err(|error| catalog::UNKNOWN_SHARD.with(&[&error.0]))?;
-            for table in tables {
-                let name = table.database.as_ref().map(|ident| ident.text.as_str()).or(own);
-                let name = name.ok_or_else(|| catalog::NO_KEYSPACE.error())?;
-                let of = topology.find_keyspace(name);
-                if of.ok_or_else(|| catalog::UNKNOWN_KEYSPACE.with(&[&name]))? != index {
-                    continue;
-                }
-                for shard in &shards {
-                    let shard = topology.shard(index, *shard);
-                    let placement = geo::writable_primary(topology, shard)?;
-                    let server = placement.server();
-                    let at = orders.iter().position(|o| o.placement.server() == server);
-                    let at = at.unwrap_or_else(|| {
-                        orders.push(Order { placement, keyspace: index, text: Vec::new() });
-                        orders.len() - 1
-                    });
-                    let order = &mut orders[at];
-                    let other = (order.keyspace != index).then_some(&*keyspace.database);
-                    put_table(&mut order.text, text, table, other);
-                }
+    let mut turns = LockTurns::new(orders.len(), connections.services.limits.table_lock_wait());
+    'attempt: loop {
+        for number in turns.servers() {
+            let order = &orders[number];
+            let locked =
+                lock_on(client, connections, topology, order, turns.patience(number)).await;
+            if let Ok(LockAnswer::Locked) = locked {
+                continue;
             }
-        }
-        Ok(orders)
-    }
-
-    async fn lock_tables(
-        &mut self,
-        topology: &Topology,
-        mut orders: Vec<Order>,
-        wait: Option<u64>,
-    ) -> Result<(), SqlError> {
-        // As every server does.
-        self.commit_all().await?;
-        self.unlock_tables().await?;
-        if let Some(seconds) = wait {
-            let suffix = format!(" WAIT {seconds}");
-            for order in &mut orders {
-                order.text.extend_from_slice(suffix.as_bytes());
+            connections.unlock_tables().await?;
+            locked?;
+            if turns.again(number) {
+                continue 'attempt;
             }
+            return Err(late_lock(&connections.services, topology, order.placement));
         }
-        let mut turns = LockTurns::new(orders.len(), self.services.limits.table_lock_wait());
-        'attempt: loop {
-            for number in turns.servers() {
-                let order = &orders[number];
-                let locked = self.lock_on(topology, order, turns.patience(number)).await;
-                if let Ok(LockAnswer::Locked) = locked {
-                    continue;
-                }
-                self.unlock_tables().await?;
-                locked?;
-                if turns.again(number) {
-                    continue 'attempt;
-                }
-                return Err(self.late_lock(topology, order.placement));
-            }
-            self.publish_holds();
-            return Ok(());
-        }
+        connections.publish_holds();
+        return Ok(());
     }
+}
 
-    /// The error of a lock that was waited for in vain.
-    pub(super) fn late_lock(&self, topology: &Topology, placement: Placement) -> SqlError {
-        let limit = format!("{:?}", self.services.limits.table_lock_wait());
-        catalog::TABLE_LOCK_WAIT.with(&[&topology.shard_name(placement.shard()), &limit])
-    }
+/// The error of a lock that was waited for in vain.
+pub(super) fn late_lock(
+    services: &Services,
+    topology: &Topology,
+    placement: Placement,
+) -> SqlError {
+    let limit = format!("{:?}", services.limits.table_lock_wait());
+    catalog::TABLE_LOCK_WAIT.with(&[&topology.shard_name(placement.shard()), &limit])
+}
 
-    /// Locks the tables of one server, or none of them.
-    async fn lock_on(
-        &mut self,
-        topology: &Topology,
-        order: &Order,
-        patience: Option<Duration>,
-    ) -> Result<LockAnswer, SqlError> {
-        let database = Arc::clone(&topology.keyspace(order.keyspace).database);
-        let index = self.attach(order.placement, database.as_bytes(), false).await?;
-        let answer = match self.attached[index].lease.send_command(code::QUERY, &order.text).await {
+/// Locks the tables of one server, or none of them.
+async fn lock_on(
+    client: &mut Client,
+    connections: &mut Connections,
+    topology: &Topology,
+    order: &Order,
+    patience: Option<Duration>,
+) -> Result<LockAnswer, SqlError> {
+    let database = Arc::clone(&topology.keyspace(order.keyspace).database);
+    let index = connections.attach(client, order.placement, database.as_bytes(), false).await?;
+    let answer =
+        match connections.attached[index].lease.send_command(code::QUERY, &order.text).await {
             Ok(sent) => {
                 let first = crate::backend::first_answer_sequence(sent);
-                self.attached[index].lease.expect(Expect::Query, first);
-                self.lock_answer(index, patience.unwrap_or(Duration::MAX)).await
+                connections.attached[index].lease.expect(Expect::Query, first);
+                lock_answer(client, connections, index, patience.unwrap_or(Duration::MAX)).await
             }
             Err(failure) => Err(failure),
         };
-        match answer {
-            Ok(LockAnswer::Locked) => {
-                self.hold(index, Hold::TableLocks);
-                Ok(LockAnswer::Locked)
-            }
-            Ok(LockAnswer::Late) => {
-                self.settle_quietly(index).await;
-                Ok(LockAnswer::Late)
-            }
-            Err(failure) => Err(self.fail(index, failure).await),
+    match answer {
+        Ok(LockAnswer::Locked) => {
+            connections.hold(index, Hold::TableLocks);
+            Ok(LockAnswer::Locked)
         }
+        Ok(LockAnswer::Late) => {
+            connections.settle_quietly(index).await;
+            Ok(LockAnswer::Late)
+        }
+        Err(failure) => Err(connections.fail(index, failure).await),
     }
+}
 
-    async fn lock_answer(
-        &mut self,
-        index: Index,
-        patience: Duration,
-    ) -> Result<LockAnswer, Failure> {
-        let lease = &mut self.attached[index].lease;
-        let answer = lease.collect(None);
-        let watched = wait_watching(&mut self.client, self.registered.control(), answer);
-        let late = match timeout(patience, watched).await {
-            Ok(Watched::Done(answer)) => return answer.map(|_| LockAnswer::Locked),
-            Ok(Watched::Interrupted | Watched::ClientGone) => false,
-            Err(_) => true,
-        };
-        kill_on_server(lease);
-        match lease.collect(None).await {
-            // It was locked while it was being stopped.
-            Ok(_) => Ok(LockAnswer::Locked),
-            Err(Failure::Server(_)) if late => Ok(LockAnswer::Late),
-            Err(failure) => Err(failure),
-        }
+async fn lock_answer(
+    client: &mut Client,
+    connections: &mut Connections,
+    index: Index,
+    patience: Duration,
+) -> Result<LockAnswer, Failure> {
+    let lease = &mut connections.attached[index].lease;
+    let answer = lease.collect(None);
+    let watched = wait_watching(client, &connections.control, answer);
+    let late = match timeout(patience, watched).await {
+        Ok(Watched::Done(answer)) => return answer.map(|_| LockAnswer::Locked),
+        Ok(Watched::Interrupted | Watched::ClientGone) => false,
+        Err(_) => true,
+    };
+    kill_on_server(lease);
+    match lease.collect(None).await {
+        // It was locked while it was being stopped.
+        Ok(_) => Ok(LockAnswer::Locked),
+        Err(Failure::Server(_)) if late => Ok(LockAnswer::Late),
+        Err(failure) => Err(failure),
     }
 }
 

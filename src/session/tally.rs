@@ -9,7 +9,9 @@ use crate::planner::generation::Generation;
 use crate::sql::statement_kind::StatementKind;
 use crate::topology::KeyspaceIndex;
 
-use super::Session;
+use super::connections::Connections;
+use super::state::State;
+use super::{Services, consistency};
 
 /// The statement that runs.
 #[derive(Debug)]
@@ -25,50 +27,48 @@ impl Tally {
     }
 }
 
-impl Session {
-    /// Begins a statement. Until somebody says more it counts as answered by the proxy.
-    pub(super) fn begin_tally(&mut self, kind: StatementKind) {
-        self.begin_stake();
-        let keyspace = self.state.keyspace;
-        let (kind, route) = (counted_as(kind), Route::Proxy);
-        self.tally.query = Query { kind, keyspace, route, ..Query::default() };
-        self.tally.begun = clock::now();
-    }
+/// Begins a statement. Until somebody says more it counts as answered by the proxy.
+pub(super) fn begin_tally(connections: &mut Connections, state: &mut State, kind: StatementKind) {
+    consistency::begin_stake(connections);
+    let keyspace = state.keyspace;
+    let (kind, route) = (counted_as(kind), Route::Proxy);
+    state.tally.query = Query { kind, keyspace, route, ..Query::default() };
+    state.tally.begun = clock::now();
+}
 
-    /// Notes how a statement is routed.
-    pub(super) fn tally_route(&mut self, opcode: Opcode, keyspace: KeyspaceIndex) {
-        self.tally.query.route = counted_route(opcode);
-        self.tally.query.keyspace = Some(keyspace.index());
-    }
+/// Notes how a statement is routed.
+pub(super) fn tally_route(state: &mut State, opcode: Opcode, keyspace: KeyspaceIndex) {
+    state.tally.query.route = counted_route(opcode);
+    state.tally.query.keyspace = Some(keyspace.index());
+}
 
-    /// The side of the canary that a generation is on.
-    pub(super) fn side_of(&self, generation: &Generation) -> Side {
-        match self.services.serving.load().side_of(generation) {
-            canary::Side::Stable => Side::Stable,
-            canary::Side::Candidate => Side::Candidate,
-        }
+/// The side of the canary that a generation is on.
+pub(super) fn side_of(services: &Services, generation: &Generation) -> Side {
+    match services.serving.load().side_of(generation) {
+        canary::Side::Stable => Side::Stable,
+        canary::Side::Candidate => Side::Candidate,
     }
+}
 
-    /// Counts the statement, which has been answered.
-    pub(super) fn end_tally(&mut self) {
-        self.tally.query.elapsed = clock::now().saturating_duration_since(self.tally.begun);
-        self.services.metrics.record_query(self.worker, &self.tally.query);
-    }
+/// Counts the statement, which has been answered.
+pub(super) fn end_tally(connections: &Connections, state: &mut State) {
+    state.tally.query.elapsed = clock::now().saturating_duration_since(state.tally.begun);
+    connections.services.metrics.record_query(connections.worker, &state.tally.query);
+}
 
-    /// Counts an error that the client is told.
-    pub(super) fn count_error(&self, error: &SqlError) {
-        let origin = match error.origin {
-            Origin::Client => "client",
-            Origin::Proxy => "proxy",
-            Origin::Server => "server",
-            Origin::Network => "network",
-        };
-        self.services.metrics.record_error(error.errno, origin, self.side());
-    }
+/// Counts an error that the client is told.
+pub(super) fn count_error(services: &Services, state: &State, error: &SqlError) {
+    let origin = match error.origin {
+        Origin::Client => "client",
+        Origin::Proxy => "proxy",
+        Origin::Server => "server",
+        Origin::Network => "network",
+    };
+    services.metrics.record_error(error.errno, origin, side(state));
+}
 
-    fn side(&self) -> Side {
-        self.tally.query.side
-    }
+fn side(state: &State) -> Side {
+    state.tally.query.side
 }
 
 fn counted_route(opcode: Opcode) -> Route {

@@ -17,7 +17,7 @@ use crate::backend::{
 use crate::error::{Origin, SqlError, catalog};
 use crate::geo;
 use crate::sql::ast::Span;
-use crate::sql::control::prepare::{Prepared, Source, Using};
+use crate::sql::control::prepare::{Prepared as NamedStatement, Source, Using};
 use crate::sql::effects::Effect;
 use crate::sql::features::Features;
 use crate::sql::lexer::Lexer;
@@ -29,14 +29,26 @@ use crate::sql::token::TokenKind;
 use crate::wire::command::code;
 use crate::wire::scanner::{Expect, Outcome};
 
+use super::Services;
 use super::answer::{Answer, Instead, Ran, Way, Went};
+use super::connections::Connections;
+use super::consistency;
+use super::consistency::Judges;
 use super::diagnostics::Home;
-use super::hold::Text;
-use super::prepared::kind_of;
+use super::exchange;
+use super::hold;
+use super::hold::Read;
+use super::judged;
+use super::last_values;
+use super::mirror::Mirror;
+use super::named_at_server;
+use super::prepared::{Prepared, kind_of};
 use super::prepared_under::PreparedUnder;
+use super::query;
 use super::query::Request;
 use super::remembered::{Found, ReadingNow, Remembered};
-use super::{Judges, Session};
+use super::state::State;
+use crate::executor::relay::Client;
 
 /// A statement that was prepared under a name.
 #[derive(Debug)]
@@ -58,222 +70,7 @@ pub(super) struct Named {
 /// The name of a statement that lives for one execution on a connection.
 const ONCE: &str = "`_geogate`";
 
-impl Session {
-    /// PREPARE, EXECUTE, EXECUTE IMMEDIATE and DEALLOCATE PREPARE.
-    pub(super) async fn text_prepared(&mut self, request: &Request, statement: Prepared) -> Went {
-        let command = request.text(&self.client).to_vec();
-        self.client.drop_command();
-        // What an EXECUTE leaves behind is told by the text that it runs.
-        self.pending = None;
-        let is_known = match &statement {
-            Prepared::Prepare { name, .. }
-            | Prepared::Execute { name, .. }
-            | Prepared::Deallocate(name) => {
-                self.prepared.by_name.contains_key(&name.to_lowercase())
-            }
-            Prepared::Immediate { .. } => false,
-        };
-        self.statement_counts.text(&statement, is_known);
-        match statement {
-            Prepared::Prepare { name, source } => {
-                let name = name.to_lowercase();
-                self.prepare_name(command, name, source).await.map(Way::Answered)
-            }
-            Prepared::Deallocate(name) => {
-                let name = name.to_lowercase();
-                let known = self.prepared.by_name.remove(&name);
-                if self.services.topology().single_server().is_some() {
-                    let known = known.as_deref();
-                    return Ok(self.deallocate_at_server(command, &name, known).await?.into());
-                }
-                match known {
-                    Some(_) => Ok(Answer::ok(0).into()),
-                    None => Err(unknown_handler(&name, "DEALLOCATE PREPARE").into()),
-                }
-            }
-            Prepared::Execute { name, using } => {
-                let name = name.to_lowercase();
-                match self.prepared.by_name.get(&name).cloned() {
-                    Some(named) if named.changes_own_account() => {
-                        Err(catalog::OWN_ACCOUNT.error().into())
-                    }
-                    Some(named) => self.execute_name(command, &name, &named, &using).await,
-                    // A stored procedure may have prepared it.
-                    None if self.services.topology().single_server().is_some() => {
-                        Ok(self.run_at_server(command, StatementKind::Execute).await?.into())
-                    }
-                    None => Err(unknown_handler(&name, "EXECUTE").into()),
-                }
-            }
-            Prepared::Immediate { source, using } => {
-                self.execute_immediate(command, source, &using).await
-            }
-        }
-    }
-
-    async fn prepare_name(&mut self, command: Vec<u8>, name: String, source: Source) -> Ran {
-        // As servers do: the old one is gone even if the new one fails.
-        self.prepared.by_name.remove(&name);
-        if self.services.topology().single_server().is_some() {
-            return self.prepare_at_server(command, name, source).await;
-        }
-        let named = self.named(&command, source).await?;
-        self.prepared.by_name.insert(name, Arc::new(named));
-        Ok(Answer::prepared())
-    }
-
-    /// EXECUTE of a name that the session has prepared.
-    async fn execute_name(
-        &mut self,
-        command: Vec<u8>,
-        name: &str,
-        named: &Named,
-        using: &Using,
-    ) -> Went {
-        let need = self.need_of_named(&command, named, using).await;
-        let mut at_server = self.name_at_server(name, named);
-        if at_server.is_none() && need.fresh != Fresh::WillDo {
-            at_server = self.wait_for_name(name, named).await;
-            if at_server.is_none() && need.fresh == Fresh::WillNotDo {
-                return Err(catalog::STATEMENT_LOST.error().into());
-            }
-        }
-        match at_server {
-            Some(index) => Ok(self.execute_at_server(index, command, named, using).await?.into()),
-            None => self.execute_named(&command, named, using).await,
-        }
-    }
-
-    async fn execute_immediate(&mut self, command: Vec<u8>, source: Source, using: &Using) -> Went {
-        let single = self.services.topology().single_server().is_some();
-        if self.services.product() == Product::MySql {
-            if single {
-                return Ok(self.run_at_server(command, StatementKind::Execute).await?.into());
-            }
-            let what = "EXECUTE IMMEDIATE, which is MariaDB's";
-            return Err(catalog::SYNTAX.with(&[&what]).into());
-        }
-        // Servers refuse subqueries there, each in its own words.
-        if single
-            && let Source::Expression(span) = &source
-            && has_subquery(bytes(&command, *span), self.state.lex_mode)
-        {
-            return Ok(self.run_at_server(command, StatementKind::Execute).await?.into());
-        }
-        match self.named(&command, source).await {
-            Ok(named) if named.changes_own_account() => Err(catalog::OWN_ACCOUNT.error().into()),
-            Ok(named) => self.execute_named(&command, &named, using).await,
-            // The server has the same to say about it, in its own words.
-            Err(error) if single && error.origin == Origin::Server => {
-                Ok(self.run_at_server(command, StatementKind::Execute).await?.into())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Has a server judge a text, as PREPARE does.
-    async fn named(&mut self, command: &[u8], source: Source) -> Result<Named, SqlError> {
-        self.prepared.has_room()?;
-        let text: Owner = match source {
-            Source::Text(text) => text.into(),
-            Source::Expression(span) => self.value_of(bytes(command, span)).await?.into(),
-        };
-        let mut named = self.read_named(text, None);
-        self.forget_warnings();
-        // Over several servers no one of them can judge what is about the session.
-        if self.services.topology().single_server().is_some() || !named.is_about_session() {
-            let (kind, features) = (named.kind, named.features);
-            let judged = self.prepare_on_server(&named.text, kind, features).await?;
-            named.params = usize::from(judged.params);
-            named.remembered = Mutex::new(judged.remembered);
-        }
-        Ok(named)
-    }
-
-    /// A text that is to be known by a name, on a server of this kind if it is known.
-    pub(super) fn read_named(&self, text: Owner, server: Option<&ServerKind>) -> Named {
-        let scan = self.scan_of(&text);
-        let (kind, features) = kind_of(scan.as_ref());
-        let scan = scan.unwrap_or_default();
-        let under = PreparedUnder::of(&self.state.settings, &self.state);
-        let mode = self.state.lex_mode;
-        let params = scan.holes().iter().filter(|hole| hole.kind == HoleKind::Placeholder).count();
-        let product = ServerKind::parse(self.services.server_version.as_bytes());
-        let server = server.unwrap_or(&product);
-        let types = BoundTypes::new(server, None);
-        let variables = match server.product {
-            Product::MySql => VariableKinds::of_text(&text, mode, &self.state.settings),
-            Product::MariaDb => None,
-        };
-        let remembered =
-            Mutex::new(Remembered::new(types, variables, self.services.definitions(), None));
-        Named { text, scan, kind, features, params, home: None, mode, under, remembered }
-    }
-
-    /// What the execution of a statement with a name needs of a server.
-    async fn need_of_named(&mut self, command: &[u8], named: &Named, using: &Using) -> Need {
-        if !using.is_empty() || named.features.contains(Features::USER_VARIABLE) {
-            self.learn_all_user_variables().await;
-        }
-        let settings = &self.state.settings;
-        let kinds = using.iter().map(|span| {
-            let parameter = bytes(command, *span);
-            match variable_name(parameter) {
-                Some(name) => ValueKind::of_literal(settings.get(&format!("@{name}"))),
-                None => ValueKind::of_literal(Some(parameter)),
-            }
-        });
-        let holds = named.under.holds(&self.state.settings);
-        let reading = if holds { ReadingNow::Same } else { ReadingNow::Other };
-        let definitions = self.services.definitions();
-        let mut remembered = named.remembered.lock();
-        remembered.bind_kinds(kinds.collect());
-        remembered.need(Found { settings, definitions, reading })
-    }
-
-    /// The text of an expression in the character set of statements; NULL is the word, as on
-    /// servers.
-    pub(super) async fn value_of(&mut self, expression: &[u8]) -> Result<Vec<u8>, SqlError> {
-        let topology = self.services.topology.load_full();
-        let (placement, database) = self.any_server(&topology, Judges::Any)?;
-        let index = self.attach(placement, &database, false).await?;
-        // In digits, because an answer comes in the character set of results.
-        let charset = self.state.character_sets.client().as_bytes();
-        let question = [b"SELECT HEX(CONVERT(", expression, b"\nUSING ", charset, b"))"].concat();
-        match self.attached[index].lease.rows(&question).await {
-            Ok(rows) => {
-                self.settle_quietly(index).await;
-                let value = rows.into_iter().next().and_then(|row| row.into_iter().next());
-                Ok(value.flatten().map_or_else(|| b"NULL".to_vec(), |hex| unhex(&hex)))
-            }
-            Err(failure) => Err(self.fail(index, failure).await),
-        }
-    }
-
-    async fn execute_named(&mut self, command: &[u8], named: &Named, using: &Using) -> Went {
-        if using.len() != named.params {
-            let text = "Incorrect arguments to EXECUTE";
-            return Err(SqlError::from_server(1210, *b"HY000", text).into());
-        }
-        let several = self.services.topology().single_server().is_none();
-        if several && named.mode != self.state.lex_mode {
-            let what = "EXECUTE of what was prepared under another sql_mode over several servers";
-            let advice = "PREPARE it again under this sql_mode";
-            return Err(catalog::UNSUPPORTED.advising(&[&what], advice).into());
-        }
-        let target = named.under.target.clone();
-        let of_session = named.is_about_session() || self.asks_for_own(named.features);
-        if named.params == 0 && (several || of_session) {
-            return Ok(Way::Instead(Instead { text: named.text.to_vec(), target }));
-        }
-        if several || self.asks_for_own(named.features) {
-            self.learn_all_user_variables().await;
-            let text = self.with_parameters(command, named, using)?;
-            return Ok(Way::Instead(Instead { text, target }));
-        }
-        self.execute_once(command, named, using).await.map(Way::Answered)
-    }
-
+impl Mirror {
     /// The text with the parameters written where the placeholders are.
     fn with_parameters(
         &self,
@@ -282,7 +79,7 @@ impl Session {
         using: &Using,
     ) -> Result<Vec<u8>, SqlError> {
         let mut scan = Scan::new();
-        let scanned = scan.run(&named.text, self.state.lex_mode);
+        let scanned = scan.run(&named.text, self.lex_mode);
         scanned.map_err(|error| catalog::SYNTAX.with(&[&error]))?;
         let holes = scan.holes().iter().filter(|hole| hole.kind == HoleKind::Placeholder);
         let mut text = Vec::with_capacity(named.text.len() + 16 * using.len());
@@ -301,7 +98,7 @@ impl Session {
     fn literal_of(&self, parameter: &[u8]) -> Result<Vec<u8>, SqlError> {
         let Some(name) = variable_name(parameter) else {
             let mut scan = Scan::new();
-            let literal = scan.run(parameter, self.state.lex_mode).is_ok()
+            let literal = scan.run(parameter, self.lex_mode).is_ok()
                 && matches!(scan.holes(), [hole] if hole.cut.start == 0
                     && hole.cut.end as usize == parameter.len());
             let what = "EXECUTE .. USING an expression over several servers";
@@ -312,88 +109,480 @@ impl Session {
                     .advising(&[&what], "SET a user variable to it and use that"))
             };
         };
-        let known = self.state.settings.get(&format!("@{name}"));
+        let known = self.settings.get(&format!("@{name}"));
         Ok(known.map_or_else(|| b"NULL".to_vec(), <[u8]>::to_vec))
     }
+}
 
-    /// One execution on the only server.
-    async fn execute_once(&mut self, command: &[u8], named: &Named, using: &Using) -> Ran {
-        let index = self.attach_for_named(named).await?;
-        let parameters: Vec<&[u8]> = using.iter().map(|span| bytes(command, *span)).collect();
-        let using = match &parameters[..] {
-            [] => Vec::new(),
-            some => [b" USING ", &some.join(&b", "[..])[..]].concat(),
-        };
-        let lease = &mut self.attached[index].lease;
-        let mariadb = lease.kind().product == Product::MariaDb;
-        let still_holds = named.under.holds(&self.state.settings);
-        let sql = if mariadb && still_holds {
-            [b"EXECUTE IMMEDIATE ", &literal(&named.text, self.state.lex_mode)[..], &using].concat()
-        } else {
-            self.prepare_once(index, named).await?;
-            [b"EXECUTE ", ONCE.as_bytes(), &using].concat()
-        };
-        self.note_named(named, &parameters);
-        let home = self.attached[index].home();
-        let request = Request::Payload([&[code::QUERY], &sql[..]].concat());
-        let outcome = self.exchange(index, &request, Expect::Query).await?;
-        named.note_executed(home, &outcome);
-        // A SET with parameters has not been read: whatever it set stays with this session.
-        let kind = if named.kind == StatementKind::Set { StatementKind::Other } else { named.kind };
-        self.after_statement(index, kind, named.features, &outcome).await;
-        Ok(Answer::Sent)
-    }
-
-    /// Reads what an execution may leave behind.
-    pub(super) fn note_named(&mut self, named: &Named, parameters: &[&[u8]]) {
-        let text = Text::Named(&named.text, named.mode, &named.scan);
-        self.note_pending(named.kind, named.features, text);
-        if named.kind == StatementKind::Call
-            && let Some(pending) = &mut self.pending
-        {
-            // OUT parameters are given to the user variables.
-            let names = parameters.iter().filter_map(|parameter| variable_name(parameter));
-            pending.effects.extend(names.map(Effect::UserVariable));
+/// PREPARE, EXECUTE, EXECUTE IMMEDIATE and DEALLOCATE PREPARE.
+pub(super) async fn text_prepared(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    request: &Request,
+    statement: NamedStatement,
+) -> Went {
+    let command = request.text(client).to_vec();
+    client.drop_command();
+    // What an EXECUTE leaves behind is told by the text that it runs.
+    connections.pending = None;
+    let is_known = match &statement {
+        NamedStatement::Prepare { name, .. }
+        | NamedStatement::Execute { name, .. }
+        | NamedStatement::Deallocate(name) => prepared.by_name.contains_key(&name.to_lowercase()),
+        NamedStatement::Immediate { .. } => false,
+    };
+    state.statement_counts.text(&statement, is_known);
+    match statement {
+        NamedStatement::Prepare { name, source } => {
+            let name = name.to_lowercase();
+            prepare_name(client, connections, state, prepared, command, name, source)
+                .await
+                .map(Way::Answered)
+        }
+        NamedStatement::Deallocate(name) => {
+            let name = name.to_lowercase();
+            let known = prepared.by_name.remove(&name);
+            if connections.mode.is_single() {
+                let known = known.as_deref();
+                return Ok(named_at_server::deallocate_at_server(
+                    client,
+                    connections,
+                    state,
+                    prepared,
+                    command,
+                    &name,
+                    known,
+                )
+                .await?
+                .into());
+            }
+            match known {
+                Some(_) => Ok(Answer::ok(0).into()),
+                None => Err(unknown_handler(&name, "DEALLOCATE PREPARE").into()),
+            }
+        }
+        NamedStatement::Execute { name, using } => {
+            let name = name.to_lowercase();
+            match prepared.by_name.get(&name).cloned() {
+                Some(named) if named.changes_own_account() => {
+                    Err(catalog::OWN_ACCOUNT.error().into())
+                }
+                Some(named) => {
+                    execute_name(
+                        client,
+                        connections,
+                        state,
+                        prepared,
+                        command,
+                        &name,
+                        &named,
+                        &using,
+                    )
+                    .await
+                }
+                // A stored procedure may have prepared it.
+                None if connections.mode.is_single() => Ok(named_at_server::run_at_server(
+                    client,
+                    connections,
+                    state,
+                    prepared,
+                    command,
+                    StatementKind::Execute,
+                )
+                .await?
+                .into()),
+                None => Err(unknown_handler(&name, "EXECUTE").into()),
+            }
+        }
+        NamedStatement::Immediate { source, using } => {
+            execute_immediate(client, connections, state, prepared, command, source, &using).await
         }
     }
+}
 
-    async fn attach_for_named(&mut self, named: &Named) -> Result<usize, SqlError> {
-        let Some(shard) = self.services.topology().single_server() else {
-            return Err(catalog::NO_KEYSPACE.error());
-        };
-        if named.features.contains(Features::LAST_VALUE) {
-            self.go_to_last_values(&named.text).await?;
-        }
-        let hints = self.hints(&named.text, named.features)?;
-        let access = geo::access(named.kind, named.features);
-        let wants_insert_id = named.features.contains(Features::LAST_INSERT_ID);
-        let database = named.under.database(&self.state.database);
-        self.attach_placed(shard, access, hints.as_ref(), &database, wants_insert_id).await
+async fn prepare_name(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    command: Vec<u8>,
+    name: String,
+    source: Source,
+) -> Ran {
+    // As servers do: the old one is gone even if the new one fails.
+    prepared.by_name.remove(&name);
+    if connections.mode.is_single() {
+        return named_at_server::prepare_at_server(
+            client,
+            connections,
+            state,
+            prepared,
+            command,
+            name,
+            source,
+        )
+        .await;
     }
+    let named = named(client, connections, state, prepared, &command, source).await?;
+    prepared.by_name.insert(name, Arc::new(named));
+    Ok(Answer::prepared())
+}
 
-    /// Prepares a text under a name on a connection, as it was read at PREPARE.
-    async fn prepare_once(&mut self, index: usize, named: &Named) -> Result<(), SqlError> {
-        self.attached[index].prepared_once = true;
-        let text = literal(&named.text, named.mode);
-        let sql = [b"PREPARE ", ONCE.as_bytes(), b" FROM ", &text].concat();
-        let database = named.under.database(&self.state.database);
-        let (then, now) = (named.under.settings(&self.state.settings), &self.state.settings);
-        let aligned = |settings| Aligned { settings, database: &database, last_insert_id: None };
-        let holds = named.under.holds(&self.state.settings);
-        let lease = &mut self.attached[index].lease;
-        let done = if holds {
-            lease.execute(&sql).await.map(drop)
-        } else {
-            let done = match lease.align(&aligned(&then)).await {
-                Ok(()) => lease.execute(&sql).await.map(drop),
-                Err(failure) => Err(failure),
-            };
-            done.and(lease.align(&aligned(now)).await)
-        };
-        match done {
-            Ok(()) => Ok(()),
-            Err(failure) => Err(self.fail(index, failure).await),
+/// EXECUTE of a name that the session has prepared.
+async fn execute_name(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &Prepared,
+    command: Vec<u8>,
+    name: &str,
+    named: &Named,
+    using: &Using,
+) -> Went {
+    let need = need_of_named(connections, &command, named, using).await;
+    let mut at_server = named_at_server::name_at_server(connections, name, named);
+    if at_server.is_none() && need.fresh != Fresh::WillDo {
+        at_server = named_at_server::wait_for_name(client, connections, name, named).await;
+        if at_server.is_none() && need.fresh == Fresh::WillNotDo {
+            return Err(catalog::STATEMENT_LOST.error().into());
         }
+    }
+    match at_server {
+        Some(index) => Ok(named_at_server::execute_at_server(
+            client,
+            connections,
+            state,
+            prepared,
+            index,
+            command,
+            named,
+            using,
+        )
+        .await?
+        .into()),
+        None => execute_named(client, connections, state, &command, named, using).await,
+    }
+}
+
+async fn execute_immediate(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &Prepared,
+    command: Vec<u8>,
+    source: Source,
+    using: &Using,
+) -> Went {
+    let single = connections.mode.is_single();
+    if connections.services.product() == Product::MySql {
+        if single {
+            return Ok(named_at_server::run_at_server(
+                client,
+                connections,
+                state,
+                prepared,
+                command,
+                StatementKind::Execute,
+            )
+            .await?
+            .into());
+        }
+        let what = "EXECUTE IMMEDIATE, which is MariaDB's";
+        return Err(catalog::SYNTAX.with(&[&what]).into());
+    }
+    // Servers refuse subqueries there, each in its own words.
+    if single
+        && let Source::Expression(span) = &source
+        && has_subquery(bytes(&command, *span), connections.mirror.lex_mode)
+    {
+        return Ok(named_at_server::run_at_server(
+            client,
+            connections,
+            state,
+            prepared,
+            command,
+            StatementKind::Execute,
+        )
+        .await?
+        .into());
+    }
+    match named(client, connections, state, prepared, &command, source).await {
+        Ok(named) if named.changes_own_account() => Err(catalog::OWN_ACCOUNT.error().into()),
+        Ok(named) => execute_named(client, connections, state, &command, &named, using).await,
+        // The server has the same to say about it, in its own words.
+        Err(error) if single && error.origin == Origin::Server => {
+            Ok(named_at_server::run_at_server(
+                client,
+                connections,
+                state,
+                prepared,
+                command,
+                StatementKind::Execute,
+            )
+            .await?
+            .into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Has a server judge a text, as PREPARE does.
+async fn named(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &Prepared,
+    command: &[u8],
+    source: Source,
+) -> Result<Named, SqlError> {
+    prepared.has_room()?;
+    let text: Owner = match source {
+        Source::Text(text) => text.into(),
+        Source::Expression(span) => {
+            value_of(client, connections, state, bytes(command, span)).await?.into()
+        }
+    };
+    let mut named = read_named(&connections.services, &connections.mirror, state, text, None);
+    connections.forget_warnings();
+    // Over several servers no one of them can judge what is about the session.
+    if connections.mode.is_single() || !named.is_about_session() {
+        let (kind, features) = (named.kind, named.features);
+        let judged =
+            judged::prepare_on_server(client, connections, state, &named.text, kind, features)
+                .await?;
+        named.params = usize::from(judged.params);
+        named.remembered = Mutex::new(judged.remembered);
+    }
+    Ok(named)
+}
+
+/// A text that is to be known by a name, on a server of this kind if it is known.
+pub(super) fn read_named(
+    services: &Services,
+    mirror: &Mirror,
+    state: &State,
+    text: Owner,
+    server: Option<&ServerKind>,
+) -> Named {
+    let scan = mirror.scan_of(&text);
+    let (kind, features) = kind_of(scan.as_ref());
+    let scan = scan.unwrap_or_default();
+    let under = PreparedUnder::of(&mirror.settings, state);
+    let mode = mirror.lex_mode;
+    let params = scan.holes().iter().filter(|hole| hole.kind == HoleKind::Placeholder).count();
+    let product = ServerKind::parse(services.server_version.as_bytes());
+    let server = server.unwrap_or(&product);
+    let types = BoundTypes::new(server, None);
+    let variables = match server.product {
+        Product::MySql => VariableKinds::of_text(&text, mode, &mirror.settings),
+        Product::MariaDb => None,
+    };
+    let remembered = Mutex::new(Remembered::new(types, variables, services.definitions(), None));
+    Named { text, scan, kind, features, params, home: None, mode, under, remembered }
+}
+
+/// What the execution of a statement with a name needs of a server.
+async fn need_of_named(
+    connections: &mut Connections,
+    command: &[u8],
+    named: &Named,
+    using: &Using,
+) -> Need {
+    if !using.is_empty() || named.features.contains(Features::USER_VARIABLE) {
+        connections.learn_all_user_variables().await;
+    }
+    let settings = &connections.mirror.settings;
+    let kinds = using.iter().map(|span| {
+        let parameter = bytes(command, *span);
+        match variable_name(parameter) {
+            Some(name) => ValueKind::of_literal(settings.get(&format!("@{name}"))),
+            None => ValueKind::of_literal(Some(parameter)),
+        }
+    });
+    let holds = named.under.holds(&connections.mirror.settings);
+    let reading = if holds { ReadingNow::Same } else { ReadingNow::Other };
+    let definitions = connections.services.definitions();
+    let mut remembered = named.remembered.lock();
+    remembered.bind_kinds(kinds.collect());
+    remembered.need(Found { settings, definitions, reading })
+}
+
+/// The text of an expression in the character set of statements; NULL is the word, as on
+/// servers.
+pub(super) async fn value_of(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    expression: &[u8],
+) -> Result<Vec<u8>, SqlError> {
+    let topology = connections.services.topology.load_full();
+    let (placement, database) =
+        consistency::any_server(connections, state, &topology, Judges::Any)?;
+    let index = connections.attach(client, placement, &database, false).await?;
+    // In digits, because an answer comes in the character set of results.
+    let charset = connections.mirror.character_sets.client().as_bytes();
+    let question = [b"SELECT HEX(CONVERT(", expression, b"\nUSING ", charset, b"))"].concat();
+    match connections.attached[index].lease.rows(&question).await {
+        Ok(rows) => {
+            connections.settle_quietly(index).await;
+            let value = rows.into_iter().next().and_then(|row| row.into_iter().next());
+            Ok(value.flatten().map_or_else(|| b"NULL".to_vec(), |hex| unhex(&hex)))
+        }
+        Err(failure) => Err(connections.fail(index, failure).await),
+    }
+}
+
+async fn execute_named(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    command: &[u8],
+    named: &Named,
+    using: &Using,
+) -> Went {
+    if using.len() != named.params {
+        let text = "Incorrect arguments to EXECUTE";
+        return Err(SqlError::from_server(1210, *b"HY000", text).into());
+    }
+    let several = connections.mode.is_several();
+    if several && named.mode != connections.mirror.lex_mode {
+        let what = "EXECUTE of what was prepared under another sql_mode over several servers";
+        let advice = "PREPARE it again under this sql_mode";
+        return Err(catalog::UNSUPPORTED.advising(&[&what], advice).into());
+    }
+    let target = named.under.target.clone();
+    let of_session = named.is_about_session() || connections.asks_for_own(named.features);
+    if named.params == 0 && (several || of_session) {
+        return Ok(Way::Instead(Instead { text: named.text.to_vec(), target }));
+    }
+    if several || connections.asks_for_own(named.features) {
+        connections.learn_all_user_variables().await;
+        let text = connections.mirror.with_parameters(command, named, using)?;
+        return Ok(Way::Instead(Instead { text, target }));
+    }
+    execute_once(client, connections, state, command, named, using).await.map(Way::Answered)
+}
+
+/// One execution on the only server.
+async fn execute_once(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    command: &[u8],
+    named: &Named,
+    using: &Using,
+) -> Ran {
+    let index = attach_for_named(client, connections, state, named).await?;
+    let parameters: Vec<&[u8]> = using.iter().map(|span| bytes(command, *span)).collect();
+    let using = match &parameters[..] {
+        [] => Vec::new(),
+        some => [b" USING ", &some.join(&b", "[..])[..]].concat(),
+    };
+    let lease = &mut connections.attached[index].lease;
+    let mariadb = lease.kind().product == Product::MariaDb;
+    let still_holds = named.under.holds(&connections.mirror.settings);
+    let sql = if mariadb && still_holds {
+        [b"EXECUTE IMMEDIATE ", &literal(&named.text, connections.mirror.lex_mode)[..], &using]
+            .concat()
+    } else {
+        prepare_once(connections, state, index, named).await?;
+        [b"EXECUTE ", ONCE.as_bytes(), &using].concat()
+    };
+    note_named(connections, state, named, &parameters);
+    let home = connections.attached[index].home();
+    let request = Request::Payload([&[code::QUERY], &sql[..]].concat());
+    let outcome = exchange::exchange(client, connections, index, &request, Expect::Query).await?;
+    named.note_executed(home, &outcome);
+    // A SET with parameters has not been read: whatever it set stays with this session.
+    let kind = if named.kind == StatementKind::Set { StatementKind::Other } else { named.kind };
+    query::after_statement(connections, state, index, kind, named.features, &outcome).await;
+    Ok(Answer::Sent)
+}
+
+/// Reads what an execution may leave behind.
+pub(super) fn note_named(
+    connections: &mut Connections,
+    state: &State,
+    named: &Named,
+    parameters: &[&[u8]],
+) {
+    let read = Read { text: &named.text, mode: named.mode, scan: &named.scan };
+    let (kind, features) = (named.kind, named.features);
+    hold::note_pending(connections, &state.database, kind, features, Some(read));
+    if named.kind == StatementKind::Call
+        && let Some(pending) = &mut connections.pending
+    {
+        // OUT parameters are given to the user variables.
+        let names = parameters.iter().filter_map(|parameter| variable_name(parameter));
+        pending.effects.extend(names.map(Effect::UserVariable));
+    }
+}
+
+async fn attach_for_named(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    named: &Named,
+) -> Result<usize, SqlError> {
+    let Some(shard) = connections.mode.only() else {
+        return Err(catalog::NO_KEYSPACE.error());
+    };
+    if named.features.contains(Features::LAST_VALUE) {
+        last_values::go_to_last_values(client, connections, state, &named.text).await?;
+    }
+    let hints = consistency::hints(
+        &connections.services,
+        &connections.mirror,
+        state,
+        &named.text,
+        named.features,
+    )?;
+    let access = geo::access(named.kind, named.features);
+    let wants_insert_id = named.features.contains(Features::LAST_INSERT_ID);
+    let database = named.under.database(&state.database);
+    consistency::attach_placed(
+        client,
+        connections,
+        state,
+        shard,
+        access,
+        hints.as_ref(),
+        &database,
+        wants_insert_id,
+    )
+    .await
+}
+
+/// Prepares a text under a name on a connection, as it was read at PREPARE.
+async fn prepare_once(
+    connections: &mut Connections,
+    state: &State,
+    index: usize,
+    named: &Named,
+) -> Result<(), SqlError> {
+    connections.attached[index].prepared_once = true;
+    let text = literal(&named.text, named.mode);
+    let sql = [b"PREPARE ", ONCE.as_bytes(), b" FROM ", &text].concat();
+    let database = named.under.database(&state.database);
+    let (then, now) =
+        (named.under.settings(&connections.mirror.settings), &connections.mirror.settings);
+    let aligned = |settings| Aligned { settings, database: &database, last_insert_id: None };
+    let holds = named.under.holds(&connections.mirror.settings);
+    let lease = &mut connections.attached[index].lease;
+    let done = if holds {
+        lease.execute(&sql).await.map(drop)
+    } else {
+        let done = match lease.align(&aligned(&then)).await {
+            Ok(()) => lease.execute(&sql).await.map(drop),
+            Err(failure) => Err(failure),
+        };
+        done.and(lease.align(&aligned(now)).await)
+    };
+    match done {
+        Ok(()) => Ok(()),
+        Err(failure) => Err(connections.fail(index, failure).await),
     }
 }
 

@@ -4,8 +4,8 @@ use crate::engine::plan::{Plan, Primitive, TableUse};
 use crate::vschema::TableKind;
 use crate::wire::scanner::Outcome;
 
-use super::Session;
 use super::answer::{Answer, Done, Leaves};
+use super::state::State;
 
 /// What the rows that several shards have written are to each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,23 +30,21 @@ pub(super) struct Total {
     pub(super) info: Vec<u8>,
 }
 
-impl Session {
-    /// Whether the shards have copies of the rows that a write meets.
-    pub(super) fn rows_of(&self, plan: &Plan, shards: usize) -> WrittenRows {
-        if matches!(&plan.root, Primitive::Route(route) if !route.copies.keyspaces.is_empty()) {
-            return WrittenRows::Copies;
-        }
-        let generation = self.generation.held().filter(|_| shards > 1);
-        let Some(generation) = generation else { return WrittenRows::Distinct };
-        let is_reference = |table: &TableUse| {
-            let found = generation.vschema().find_unrouted(Some(&table.keyspace), &table.table);
-            found.is_ok_and(|table| matches!(table.kind(), TableKind::Reference { .. }))
-        };
-        if !plan.tables.is_empty() && plan.tables.iter().all(is_reference) {
-            WrittenRows::Copies
-        } else {
-            WrittenRows::Distinct
-        }
+/// Whether the shards have copies of the rows that a write meets.
+pub(super) fn rows_of(state: &State, plan: &Plan, shards: usize) -> WrittenRows {
+    if matches!(&plan.root, Primitive::Route(route) if !route.copies.keyspaces.is_empty()) {
+        return WrittenRows::Copies;
+    }
+    let generation = state.generation.held().filter(|_| shards > 1);
+    let Some(generation) = generation else { return WrittenRows::Distinct };
+    let is_reference = |table: &TableUse| {
+        let found = generation.vschema().find_unrouted(Some(&table.keyspace), &table.table);
+        found.is_ok_and(|table| matches!(table.kind(), TableKind::Reference { .. }))
+    };
+    if !plan.tables.is_empty() && plan.tables.iter().all(is_reference) {
+        WrittenRows::Copies
+    } else {
+        WrittenRows::Distinct
     }
 }
 

@@ -8,8 +8,9 @@ use crate::backend::Product;
 use crate::wire::capability::Capabilities;
 use crate::wire::session_track::SessionChange;
 
-use super::Session;
 use super::attached::Index;
+use super::connections::Connections;
+use super::mirror::Mirror;
 use super::transaction::Transaction;
 
 /// What `session_track_transaction_info` asks for.
@@ -40,50 +41,9 @@ impl Tracked {
     }
 }
 
-impl Session {
-    /// A keyspace is in use that no server was told of.
-    pub(super) fn track_schema(&mut self, name: &[u8]) {
-        let setting = self.state.settings.get("session_track_schema");
-        if self.tracked.wanted && setting.is_none_or(super::assignment::is_on) {
-            SessionChange::Schema(name).encode(&mut self.tracked.entries);
-        }
-    }
-
-    /// A transaction was begun or has ended here.
-    pub(super) fn track_transaction(&mut self) {
-        if self.tracked.wanted && self.transaction_info() != TransactionInfo::Off {
-            self.tell_transaction();
-        }
-    }
-
-    /// The same by BEGIN, or after it: MySQL tells this to whoever tracks anything at all.
-    pub(super) fn track_begun_transaction(&mut self) {
-        if self.tracked.wanted && self.services.product() == Product::MySql {
-            self.tell_transaction();
-        } else {
-            self.track_transaction();
-        }
-    }
-
-    fn tell_transaction(&mut self) {
-        let open = matches!(self.transaction, Transaction::Open(_));
-        let told = if open { BEGUN } else { NONE };
-        SessionChange::TransactionState(told).encode(&mut self.tracked.entries);
-        self.track_characteristics();
-    }
-
-    /// The statements that would begin a transaction like the present or the next one have changed.
-    pub(super) fn track_characteristics(&mut self) {
-        if !self.tracked.wanted || self.transaction_info() != TransactionInfo::Characteristics {
-            return;
-        }
-        let characteristics = self.transaction.characteristics();
-        SessionChange::TransactionCharacteristics(&characteristics)
-            .encode(&mut self.tracked.entries);
-    }
-
+impl Mirror {
     fn transaction_info(&self) -> TransactionInfo {
-        let setting = self.state.settings.get("session_track_transaction_info");
+        let setting = self.settings.get("session_track_transaction_info");
         let word = setting.unwrap_or_default().to_ascii_uppercase();
         match word.trim_ascii() {
             b"STATE" | b"'STATE'" | b"1" => TransactionInfo::State,
@@ -91,18 +51,61 @@ impl Session {
             _ => TransactionInfo::Off,
         }
     }
+}
 
-    /// Collects what a server told with the answer to a statement of Geogate's own that stands for
-    /// one of the client's: GTIDs and variables, but not transactions, which are told above.
-    pub(super) fn collect_tracked(&mut self, index: Index) {
-        if !self.tracked.wanted {
-            return;
-        }
-        let Some(attached) = self.attached.get(index) else { return };
-        for change in attached.lease.session_changes().flatten() {
-            if matches!(change, SessionChange::Gtids(_) | SessionChange::SystemVariable { .. }) {
-                change.encode(&mut self.tracked.entries);
-            }
+/// A keyspace is in use that no server was told of.
+pub(super) fn track_schema(connections: &mut Connections, name: &[u8]) {
+    let setting = connections.mirror.settings.get("session_track_schema");
+    if connections.tracked.wanted && setting.is_none_or(super::assignment::is_on) {
+        SessionChange::Schema(name).encode(&mut connections.tracked.entries);
+    }
+}
+
+/// A transaction was begun or has ended here.
+pub(super) fn track_transaction(connections: &mut Connections) {
+    if connections.tracked.wanted && connections.mirror.transaction_info() != TransactionInfo::Off {
+        tell_transaction(connections);
+    }
+}
+
+/// The same by BEGIN, or after it: MySQL tells this to whoever tracks anything at all.
+pub(super) fn track_begun_transaction(connections: &mut Connections) {
+    if connections.tracked.wanted && connections.services.product() == Product::MySql {
+        tell_transaction(connections);
+    } else {
+        track_transaction(connections);
+    }
+}
+
+fn tell_transaction(connections: &mut Connections) {
+    let open = matches!(connections.transaction, Transaction::Open(_));
+    let told = if open { BEGUN } else { NONE };
+    SessionChange::TransactionState(told).encode(&mut connections.tracked.entries);
+    track_characteristics(connections);
+}
+
+/// The statements that would begin a transaction like the present or the next one have changed.
+pub(super) fn track_characteristics(connections: &mut Connections) {
+    if !connections.tracked.wanted
+        || connections.mirror.transaction_info() != TransactionInfo::Characteristics
+    {
+        return;
+    }
+    let characteristics = connections.transaction.characteristics();
+    SessionChange::TransactionCharacteristics(&characteristics)
+        .encode(&mut connections.tracked.entries);
+}
+
+/// Collects what a server told with the answer to a statement of Geogate's own that stands for
+/// one of the client's: GTIDs and variables, but not transactions, which are told above.
+pub(super) fn collect_tracked(connections: &mut Connections, index: Index) {
+    if !connections.tracked.wanted {
+        return;
+    }
+    let Some(attached) = connections.attached.get(index) else { return };
+    for change in attached.lease.session_changes().flatten() {
+        if matches!(change, SessionChange::Gtids(_) | SessionChange::SystemVariable { .. }) {
+            change.encode(&mut connections.tracked.entries);
         }
     }
 }

@@ -14,11 +14,16 @@ use crate::sql::control::transaction::{self as control, Choice, Completion};
 use crate::topology::Role;
 use crate::wire::scanner::Expect;
 
-use super::Session;
 use super::answer::{Answer, Ran, Stop};
 use super::assignment::is_on;
 use super::attached::Index;
+use super::connections::Connections;
 use super::hold::Hold;
+use super::mirror::Mirror;
+use super::snapshot;
+use super::state::State;
+use super::tracking;
+use crate::executor::relay::Client;
 
 /// The transaction of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,85 +133,7 @@ fn failed_commit(error: SqlError, committed: &[String], failed: &[String]) -> Sq
     catalog::PARTIAL_COMMIT.with(&[&committed.join(", "), &failed.join(", "), &why])
 }
 
-impl Session {
-    /// Runs a transaction statement.
-    pub(super) async fn transaction_statement(&mut self, statement: control::Transaction) -> Ran {
-        use control::Transaction as Statement;
-        let result = match statement {
-            Statement::Begin { access, consistent_snapshot } => {
-                let begun = self.begin(access, consistent_snapshot).await;
-                self.track_begun_transaction();
-                return Ok(Answer::completed(begun?));
-            }
-            Statement::Commit(completion) => return self.complete(b"COMMIT", completion).await,
-            Statement::Rollback(completion) => return self.complete(b"ROLLBACK", completion).await,
-            Statement::Savepoint(name) => self.savepoint(&name.text).await,
-            Statement::RollbackTo(name) => self.rollback_to(&name.text).await,
-            Statement::Release(name) => self.release_savepoint(&name.text).await,
-        };
-        result?;
-        Ok(Answer::ok(0))
-    }
-
-    /// BEGIN; gives the number of warnings.
-    async fn begin(
-        &mut self,
-        access: Option<Access>,
-        consistent_snapshot: bool,
-    ) -> Result<u16, SqlError> {
-        // Taken before the commit, which forgets what SET TRANSACTION asked for.
-        let characteristics = match &mut self.transaction {
-            Transaction::None { next } => next.take().unwrap_or_default(),
-            Transaction::Open(_) | Transaction::Broken { .. } => Vec::new(),
-        };
-        // BEGIN commits what is open and unlocks tables, as every server does.
-        self.commit_all().await?;
-        self.unlock_tables().await?;
-        let mut begin = b"START TRANSACTION".to_vec();
-        let effective = access.unwrap_or_else(|| self.access_by_default(&characteristics));
-        let access = match access {
-            Some(Access::ReadOnly) => "READ ONLY",
-            Some(Access::ReadWrite) => "READ WRITE",
-            None => "",
-        };
-        let snapshot = if consistent_snapshot { "WITH CONSISTENT SNAPSHOT" } else { "" };
-        let parts: Vec<&str> = [snapshot, access].into_iter().filter(|p| !p.is_empty()).collect();
-        if !parts.is_empty() {
-            begin.push(b' ');
-            begin.extend(parts.join(", ").as_bytes());
-        }
-        let open = Open { characteristics, begin, access: effective, savepoints: Vec::new() };
-        self.transaction = Transaction::Open(open);
-        if consistent_snapshot {
-            // The snapshot is taken now, so the servers must take part now.
-            let Some(shard) = self.services.topology().single_server() else {
-                let taken = self.take_snapshots().await;
-                if taken.is_err() {
-                    self.rollback_all().await;
-                }
-                return taken;
-            };
-            let placement = crate::geo::primary(&self.services.topology(), shard)?;
-            let database = self.state.database.clone();
-            self.attach(placement, &database, false).await?;
-        }
-        Ok(0)
-    }
-
-    /// Whether a transaction may write that BEGIN says nothing about.
-    fn access_by_default(&self, characteristics: &[Vec<u8>]) -> Access {
-        for statement in characteristics.iter().rev() {
-            if statement.ends_with(b"READ ONLY") {
-                return Access::ReadOnly;
-            }
-            if statement.ends_with(b"READ WRITE") {
-                return Access::ReadWrite;
-            }
-        }
-        let setting = self.state.settings.get("transaction_read_only");
-        if setting.is_some_and(is_on) { Access::ReadOnly } else { Access::ReadWrite }
-    }
-
+impl Connections {
     /// Ends LOCK TABLES where it is held.
     pub(super) async fn unlock_tables(&mut self) -> Result<(), SqlError> {
         for index in (0..self.attached.len()).rev() {
@@ -249,9 +176,9 @@ impl Session {
             self.transaction = Transaction::Open(open);
         }
         if was_begun {
-            self.track_begun_transaction();
+            tracking::track_begun_transaction(self);
         } else if was_open {
-            self.track_transaction();
+            tracking::track_transaction(self);
         }
         let answer = Answer::completed(result?);
         match completion.release {
@@ -301,7 +228,7 @@ impl Session {
                     self.note_completion(index, &outcome);
                     if commits {
                         committed.push(shard);
-                        self.collect_tracked(index);
+                        tracking::collect_tracked(self, index);
                     } else {
                         failed.push(shard);
                     }
@@ -402,7 +329,7 @@ impl Session {
     /// Without autocommit a savepoint belongs to the transaction that the next statement opens, so
     /// it opens one itself: a server that joins later is told about both.
     fn open_without_autocommit(&mut self) {
-        if self.state.autocommit || !matches!(self.transaction, Transaction::None { .. }) {
+        if self.mirror.autocommit || !matches!(self.transaction, Transaction::None { .. }) {
             return;
         }
         let before = std::mem::replace(&mut self.transaction, Transaction::None { next: None });
@@ -480,4 +407,94 @@ impl Session {
         !matches!(self.transaction, Transaction::None { .. })
             || self.attached.iter().any(|attached| attached.in_transaction)
     }
+}
+
+impl Mirror {
+    /// Whether a transaction may write that BEGIN says nothing about.
+    fn access_by_default(&self, characteristics: &[Vec<u8>]) -> Access {
+        for statement in characteristics.iter().rev() {
+            if statement.ends_with(b"READ ONLY") {
+                return Access::ReadOnly;
+            }
+            if statement.ends_with(b"READ WRITE") {
+                return Access::ReadWrite;
+            }
+        }
+        let setting = self.settings.get("transaction_read_only");
+        if setting.is_some_and(is_on) { Access::ReadOnly } else { Access::ReadWrite }
+    }
+}
+
+/// Runs a transaction statement.
+pub(super) async fn transaction_statement(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    statement: control::Transaction,
+) -> Ran {
+    use control::Transaction as Statement;
+    let result = match statement {
+        Statement::Begin { access, consistent_snapshot } => {
+            let begun = begin(client, connections, state, access, consistent_snapshot).await;
+            tracking::track_begun_transaction(connections);
+            return Ok(Answer::completed(begun?));
+        }
+        Statement::Commit(completion) => return connections.complete(b"COMMIT", completion).await,
+        Statement::Rollback(completion) => {
+            return connections.complete(b"ROLLBACK", completion).await;
+        }
+        Statement::Savepoint(name) => connections.savepoint(&name.text).await,
+        Statement::RollbackTo(name) => connections.rollback_to(&name.text).await,
+        Statement::Release(name) => connections.release_savepoint(&name.text).await,
+    };
+    result?;
+    Ok(Answer::ok(0))
+}
+
+/// BEGIN; gives the number of warnings.
+async fn begin(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    access: Option<Access>,
+    consistent_snapshot: bool,
+) -> Result<u16, SqlError> {
+    // Taken before the commit, which forgets what SET TRANSACTION asked for.
+    let characteristics = match &mut connections.transaction {
+        Transaction::None { next } => next.take().unwrap_or_default(),
+        Transaction::Open(_) | Transaction::Broken { .. } => Vec::new(),
+    };
+    // BEGIN commits what is open and unlocks tables, as every server does.
+    connections.commit_all().await?;
+    connections.unlock_tables().await?;
+    let mut begin = b"START TRANSACTION".to_vec();
+    let effective =
+        access.unwrap_or_else(|| connections.mirror.access_by_default(&characteristics));
+    let access = match access {
+        Some(Access::ReadOnly) => "READ ONLY",
+        Some(Access::ReadWrite) => "READ WRITE",
+        None => "",
+    };
+    let snapshot = if consistent_snapshot { "WITH CONSISTENT SNAPSHOT" } else { "" };
+    let parts: Vec<&str> = [snapshot, access].into_iter().filter(|p| !p.is_empty()).collect();
+    if !parts.is_empty() {
+        begin.push(b' ');
+        begin.extend(parts.join(", ").as_bytes());
+    }
+    let open = Open { characteristics, begin, access: effective, savepoints: Vec::new() };
+    connections.transaction = Transaction::Open(open);
+    if consistent_snapshot {
+        // The snapshot is taken now, so the servers must take part now.
+        let Some(shard) = connections.mode.only() else {
+            let taken = snapshot::take_snapshots(client, connections, state).await;
+            if taken.is_err() {
+                connections.rollback_all().await;
+            }
+            return taken;
+        };
+        let placement = crate::geo::primary(&connections.services.topology(), shard)?;
+        let database = state.database.clone();
+        connections.attach(client, placement, &database, false).await?;
+    }
+    Ok(0)
 }

@@ -11,95 +11,117 @@ use crate::wire::command::code;
 use crate::wire::scanner::Expect;
 
 use super::answer::{Answer, Ran, Stop};
+use super::attached;
 use super::attached::Index;
+use super::connections::Connections;
+use super::consistency;
+use super::exchange;
 use super::hold::{ascii, first_cell};
+use super::query;
 use super::query::Request;
-use super::{Session, target};
+use super::state::State;
+use super::target;
+use super::tracking;
+use crate::executor::relay::Client;
 
-impl Session {
-    /// A statement on a connection has defined databases or dropped some. Servers do not tell in
-    /// every case that the session's own is gone.
-    #[cold]
-    pub(super) async fn databases_changed(&mut self, index: Index, kind: StatementKind) {
-        self.services.pool(self.attached[index].placement).note_definition();
-        let single = self.services.topology().single_server().is_some();
-        if kind != StatementKind::Drop || !single || self.state.database.is_empty() {
-            return;
-        }
-        self.learn_warnings().await;
-        let lease = &mut self.attached[index].lease;
-        if let Ok(rows) = lease.rows(b"SELECT DATABASE() IS NULL").await
-            && first_cell(rows).is_some_and(|is_null| ascii(&is_null) == "1")
-        {
-            lease.note_database(b"");
-            self.registered.control().set_database(b"");
-            self.state.database.clear();
-        }
+/// A statement on a connection has defined databases or dropped some. Servers do not tell in
+/// every case that the session's own is gone.
+#[cold]
+pub(super) async fn databases_changed(
+    connections: &mut Connections,
+    state: &mut State,
+    index: Index,
+    kind: StatementKind,
+) {
+    connections.services.pool(connections.attached[index].placement).note_definition();
+    let single = connections.mode.is_single();
+    if kind != StatementKind::Drop || !single || state.database.is_empty() {
+        return;
     }
+    connections.learn_warnings().await;
+    let lease = &mut connections.attached[index].lease;
+    if let Ok(rows) = lease.rows(b"SELECT DATABASE() IS NULL").await
+        && first_cell(rows).is_some_and(|is_null| ascii(&is_null) == "1")
+    {
+        lease.note_database(b"");
+        connections.control.set_database(b"");
+        state.database.clear();
+    }
+}
 
-    /// USE and COM_INIT_DB; `command` is the packet as it came. `name` may end in a role:
-    /// `keyspace@replica`.
-    pub(super) async fn use_database(&mut self, name: &[u8], command: Vec<u8>) -> Ran {
-        let topology = self.services.topology.load_full();
-        let Some(shard) = topology.single_server() else {
-            // Which keyspaces there are is known here; no server has to be asked.
-            let name = match self.state.character_sets.name(name) {
-                Some(name) => name.into_owned().into_bytes(),
-                None => name.to_vec(),
-            };
-            let name = &name[..];
-            let result = target::parse(name, &self.state.target, &topology).map(|target| {
-                let keyspace = target.keyspace.as_deref();
-                let keyspace = keyspace.and_then(|name| topology.find_keyspace(name));
-                self.state.keyspace = keyspace.map(KeyspaceIndex::index);
-                self.state.reading.target = target::role(name);
-                self.state.target = target;
-                self.registered.control().set_database(name);
-                self.state.database = name.to_vec();
-                self.track_schema(name);
-            });
-            return result.map(|()| Answer::ok(0)).map_err(Stop::from);
+/// USE and COM_INIT_DB; `command` is the packet as it came. `name` may end in a role:
+/// `keyspace@replica`.
+pub(super) async fn use_database(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    name: &[u8],
+    command: Vec<u8>,
+) -> Ran {
+    let topology = connections.services.topology.load_full();
+    let Some(shard) = connections.mode.only() else {
+        // Which keyspaces there are is known here; no server has to be asked.
+        let name = match connections.mirror.character_sets.name(name) {
+            Some(name) => name.into_owned().into_bytes(),
+            None => name.to_vec(),
         };
-        let (name, role) = target::split_role(name);
-        if name.is_empty() && role.is_some() {
-            self.state.reading.target = role;
-            return Ok(Answer::ok(0));
-        }
-        let placement = self.place_anywhere(&topology, shard)?;
-        // The server is asked by the connection's own change of database: the present one need not
-        // exist any more. Here names are UTF-8; one that cannot be converted is told by the server.
-        let known = self.state.character_sets.name(name).map(|name| name.into_owned().into_bytes());
-        let mut attached = match &known {
-            Some(known) if known.is_ascii() => self.attach(placement, known, false).await,
-            _ => self.attach_here(placement, false).await,
-        };
-        if let (Err(_), Some(known)) = (&attached, &known) {
-            attached = self.attach(placement, known, false).await;
-        }
-        let index = attached?;
-        let command = if role.is_some() { init_db(name) } else { command };
-        let name = known.as_deref().unwrap_or(name);
-        // MySQL keeps the warnings of the statement before a COM_INIT_DB.
-        let keeps =
-            command.first() == Some(&code::INIT_DB) && self.services.product() == Product::MySql;
-        let kind = if keeps { StatementKind::Diagnostics } else { StatementKind::Use };
-        let outcome = self.exchange(index, &Request::Payload(command), Expect::OkOrErr).await?;
-        if !outcome.is_error() {
-            self.attached[index].lease.note_database(name);
-            self.registered.control().set_database(name);
-            self.state.database = name.to_vec();
-            self.state.reading.target = role;
-            let known = std::str::from_utf8(name).ok();
-            let keyspace = known.and_then(|name| topology.find_keyspace(name));
-            self.state.keyspace = keyspace.map(KeyspaceIndex::index);
-            self.state.target = Target {
-                keyspace: keyspace.map(|index| Arc::clone(&topology.keyspace(index).name)),
-                ..Target::default()
-            };
-        }
-        self.after_statement(index, kind, Features::NONE, &outcome).await;
-        Ok(Answer::Sent)
+        let name = &name[..];
+        let result = target::parse(name, &state.target, &topology).map(|target| {
+            let keyspace = target.keyspace.as_deref();
+            let keyspace = keyspace.and_then(|name| topology.find_keyspace(name));
+            state.keyspace = keyspace.map(KeyspaceIndex::index);
+            state.reading.target = target::role(name);
+            state.target = target;
+            connections.control.set_database(name);
+            state.database = name.to_vec();
+            tracking::track_schema(connections, name);
+        });
+        return result.map(|()| Answer::ok(0)).map_err(Stop::from);
+    };
+    let (name, role) = target::split_role(name);
+    if name.is_empty() && role.is_some() {
+        state.reading.target = role;
+        return Ok(Answer::ok(0));
     }
+    let placement = consistency::place_anywhere(connections, state, &topology, shard)?;
+    // The server is asked by the connection's own change of database: the present one need not
+    // exist any more. Here names are UTF-8; one that cannot be converted is told by the server.
+    let known =
+        connections.mirror.character_sets.name(name).map(|name| name.into_owned().into_bytes());
+    let mut attached = match &known {
+        Some(known) if known.is_ascii() => {
+            connections.attach(client, placement, known, false).await
+        }
+        _ => attached::attach_here(client, connections, state, placement, false).await,
+    };
+    if let (Err(_), Some(known)) = (&attached, &known) {
+        attached = connections.attach(client, placement, known, false).await;
+    }
+    let index = attached?;
+    let command = if role.is_some() { init_db(name) } else { command };
+    let name = known.as_deref().unwrap_or(name);
+    // MySQL keeps the warnings of the statement before a COM_INIT_DB.
+    let keeps =
+        command.first() == Some(&code::INIT_DB) && connections.services.product() == Product::MySql;
+    let kind = if keeps { StatementKind::Diagnostics } else { StatementKind::Use };
+    let outcome =
+        exchange::exchange(client, connections, index, &Request::Payload(command), Expect::OkOrErr)
+            .await?;
+    if !outcome.is_error() {
+        connections.attached[index].lease.note_database(name);
+        connections.control.set_database(name);
+        state.database = name.to_vec();
+        state.reading.target = role;
+        let known = std::str::from_utf8(name).ok();
+        let keyspace = known.and_then(|name| topology.find_keyspace(name));
+        state.keyspace = keyspace.map(KeyspaceIndex::index);
+        state.target = Target {
+            keyspace: keyspace.map(|index| Arc::clone(&topology.keyspace(index).name)),
+            ..Target::default()
+        };
+    }
+    query::after_statement(connections, state, index, kind, Features::NONE, &outcome).await;
+    Ok(Answer::Sent)
 }
 
 /// COM_INIT_DB.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use crate::backend::{Answered, Settings};
 use crate::wire::column_type::{ColumnFlags, ColumnType};
 
-use super::Session;
 use super::attached::Index;
+use super::connections::Connections;
 use super::hold::{Hold, ascii};
 
 /// Variables that are asked for in one statement.
@@ -21,10 +21,10 @@ const LIVE_MAX: usize = 1024;
 /// Columns of the answer for each.
 const COLUMNS: usize = 4;
 
-impl Session {
+impl Connections {
     /// Notes that a user variable may have another value on a connection.
     pub(super) fn user_variable_may_change(&mut self, index: Index, name: String) {
-        let utf8 = self.state.settings.names().charset.starts_with("utf8");
+        let utf8 = self.mirror.settings.names().charset.starts_with("utf8");
         if !name.is_ascii() && !utf8 {
             // The proxy could not write its name as the client does.
             return self.hold(index, Hold::Lasting("a user variable with a name beyond ASCII"));
@@ -75,7 +75,7 @@ impl Session {
             Arc::new(changed)
         };
         self.attached[index].lease.change_settings(change);
-        self.state.settings = change(&self.state.settings);
+        self.mirror.settings = change(&self.mirror.settings);
     }
 }
 

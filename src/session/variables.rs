@@ -18,329 +18,373 @@ use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::system_variable::{self, Keeping};
 
+use super::Services;
 use super::answer::{Answer, Ran};
 use super::assignment::{
     Change, charset_variables, is_on, isolation_words, next_transaction, other_change,
     plain_literal, reads_tables, session_transaction, system_change, value_literal,
 };
+use super::canary_statement;
 use super::canary_statement::GenerationSetting;
+use super::connections::Connections;
+use super::consistency;
+use super::consistency::Judges;
 use super::diagnostics::Warnings;
+use super::exchange;
 use super::hold::{Hold, ascii};
+use super::mirror::Mirror;
+use super::own_variables;
+use super::query;
 use super::query::Request;
+use super::state::State;
+use super::tracking;
 use super::transaction::Transaction;
-use super::{Judges, Session};
+use crate::executor::relay::Client;
 
 /// ER_UNSUPPORTED_PS: no statement of this kind can be prepared.
 const NOT_PREPARED: u16 = 1295;
 
-impl Session {
-    /// SET.
-    pub(super) async fn set(&mut self, request: &Request, set: &Set) -> Ran {
-        let text = request.text(&self.client).to_vec();
-        if let Some(result) = self.set_here(set) {
-            result?;
-            return Ok(Answer::ok(0));
-        }
-        let mut changes = Vec::new();
-        for item in &set.items {
-            changes.extend(self.changes_of(item, &text)?);
-        }
-        self.set_on_server(request, &text, changes).await
-    }
-
-    /// A SET that no server has to judge.
-    fn set_here(&mut self, set: &Set) -> Option<Result<(), SqlError>> {
-        let next = match &set.items[..] {
-            [SetItem::Transaction { scope: Scope::Unscoped, isolation, access }] => {
-                Some((*isolation, *access))
-            }
-            items => next_transaction(items),
-        };
-        if let Some((isolation, access)) = next {
-            let result = self.set_next_transaction(isolation, access);
-            self.track_characteristics();
-            return Some(result);
-        }
-        match GenerationSetting::of(set) {
-            Some(setting) => Some(self.set_generation(setting)),
-            None => self.set_own_variables(set),
-        }
-    }
-
-    /// A SET that a server judges.
-    async fn set_on_server(&mut self, request: &Request, text: &[u8], changes: Vec<Change>) -> Ran {
-        let topology = self.services.topology().clone();
-        // A session without its primary can still read elsewhere, so it must be able to SET.
-        let stays = |change: &Change| matches!(change, Change::Hold(_) | Change::Elsewhere);
-        let judges = if changes.iter().any(stays) { Judges::Primary } else { Judges::Any };
-        let (placement, database) = self.any_server(&topology, judges)?;
-        let several = topology.single_server().is_none();
-        if several && changes.iter().any(|change| matches!(change, Change::Elsewhere)) {
-            let what = "SET GLOBAL over several servers";
-            return Err(catalog::UNSUPPORTED.advising(&[&what], "set it on each of them").into());
-        }
-        let cannot_follow = |change: &Change| match change {
-            Change::Hold(_) => true,
-            // One server would compute it from its part of the rows.
-            Change::UserVariable(_) | Change::AskBack(_) => reads_tables(text),
-            _ => false,
-        };
-        if several && changes.iter().any(cannot_follow) {
-            self.client.drop_command();
-            return Err(self.cannot_mirror(placement, &database, text).await.into());
-        }
-        if self.sets_autocommit_on(&changes) {
-            self.commit_all().await?;
-        }
-        let features = self.scan.features();
-        let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
-        let index = self.attach(placement, &database, wants_insert_id).await?;
-        // The answer to the SET itself is marked too.
-        let marks_before = self.state_marks;
-        self.state_marks = state_marks(&changes).unwrap_or(marks_before);
-        // Sessions that begin after the answer to a SET GLOBAL have the new value.
-        let exchanged = self.exchange_keeping_end(index, request).await;
-        if !exchanged.as_ref().is_ok_and(|outcome| !outcome.is_error()) {
-            self.state_marks = marks_before;
-        }
-        let outcome = exchanged?;
-        if !outcome.is_error() {
-            if outcome.warnings > 0 {
-                self.forget_warnings();
-                self.attached[index].has_warnings = true;
-            }
-            self.apply(index, changes).await;
-        }
-        // Questions about the new values have taken the server's own list of warnings away.
-        let asked = outcome.warnings > 0 && !self.attached[index].has_warnings;
-        let learned = asked.then(|| std::mem::take(&mut self.diagnosed.warnings));
-        let features = self.scan.features();
-        self.after_statement(index, StatementKind::Set, features, &outcome).await;
-        if let Some(Warnings::Noted(rows)) = learned {
-            self.forget_warnings();
-            self.diagnosed.warnings = Warnings::Noted(rows);
-        }
-        Ok(Answer::Buffered)
-    }
-
-    /// Why a SET that cannot be mirrored is refused: a server's own error if it has one, so that a
-    /// wrong name is called wrong; else that several servers cannot be kept equal.
-    async fn cannot_mirror(
-        &mut self,
-        placement: Placement,
-        database: &[u8],
-        text: &[u8],
-    ) -> SqlError {
-        let index = match self.attach(placement, database, false).await {
-            Ok(index) => index,
-            Err(error) => return error,
-        };
-        // It is not run: what it computes might change rows.
-        let checked = self.attached[index].lease.check(text).await;
-        match checked {
-            // It cannot be read without being run.
-            Err(Failure::Server(error)) if error.errno == NOT_PREPARED => {}
-            Err(failure) => return self.fail(index, failure).await,
-            Ok(()) => {}
-        }
-        self.settle_quietly(index).await;
-        let what = "SET of a variable that cannot be kept equal on several servers";
-        catalog::UNSUPPORTED.advising(&[&what], "set it in the configuration of the servers")
-    }
-
-    /// SET TRANSACTION without SESSION or GLOBAL: for the next transaction only.
-    fn set_next_transaction(
-        &mut self,
-        isolation: Option<Isolation>,
-        access: Option<Access>,
-    ) -> Result<(), SqlError> {
-        if self.in_transaction() {
-            return Err(SqlError::from_server(
-                1568,
-                *b"25001",
-                "Transaction characteristics can't be changed while a transaction is in progress",
-            ));
-        }
-        let mut next = Vec::new();
-        if let Some(isolation) = isolation {
-            let level = isolation_words(isolation);
-            next.push(format!("SET TRANSACTION ISOLATION LEVEL {level}").into_bytes());
-        }
-        match access {
-            Some(Access::ReadOnly) => next.push(b"SET TRANSACTION READ ONLY".to_vec()),
-            Some(Access::ReadWrite) => next.push(b"SET TRANSACTION READ WRITE".to_vec()),
-            None => {}
-        }
-        if let Transaction::None { next: pending } = &mut self.transaction {
-            pending.get_or_insert_default().extend(next);
-        }
-        Ok(())
-    }
-
+impl Mirror {
     /// SET autocommit = 1 ends an open transaction.
     fn sets_autocommit_on(&self, changes: &[Change]) -> bool {
-        !self.state.autocommit
+        !self.autocommit
             && changes.iter().any(|change| {
                 matches!(change, Change::Set(name, value) if name == "autocommit" && is_on(value))
             })
     }
+}
 
-    /// Remembers what a server accepted.
-    async fn apply(&mut self, index: usize, changes: Vec<Change>) {
-        let mut settings = Settings::clone(&self.state.settings);
-        let (mut asked, mut live) = (Vec::new(), Vec::new());
-        let (mut renamed, mut global) = (false, false);
-        for change in changes {
-            match change {
-                Change::Names(names) => {
-                    settings.set_names(names);
-                    renamed = true;
-                }
-                Change::Set(name, literal) => settings.set(&name, literal),
-                Change::Unset(name) => settings.unset(&name),
-                Change::Elsewhere => global = true,
-                Change::StateMarks(marks) => {
-                    self.state_marks = marks;
-                    let on = b"SET @@session.session_track_state_change = 1";
-                    if self.attached[index].lease.execute(on).await.is_err() {
-                        self.hold(index, Hold::Lasting("SET session_track_state_change"));
-                    }
-                }
-                Change::UserVariable(name) => live.push(name),
-                Change::LastInsertId => self.attached[index].insert_id_unknown = true,
-                Change::Hold(hold) => self.hold(index, hold),
-                Change::AskBack(name) => asked.push(name),
+/// SET.
+pub(super) async fn set(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    request: &Request,
+    set: &Set,
+) -> Ran {
+    let text = request.text(client).to_vec();
+    if let Some(result) = set_here(connections, state, set) {
+        result?;
+        return Ok(Answer::ok(0));
+    }
+    let mut changes = Vec::new();
+    for item in &set.items {
+        changes.extend(changes_of(&connections.services, item, &text)?);
+    }
+    set_on_server(client, connections, state, request, &text, changes).await
+}
+
+/// A SET that no server has to judge.
+fn set_here(
+    connections: &mut Connections,
+    state: &mut State,
+    set: &Set,
+) -> Option<Result<(), SqlError>> {
+    let next = match &set.items[..] {
+        [SetItem::Transaction { scope: Scope::Unscoped, isolation, access }] => {
+            Some((*isolation, *access))
+        }
+        items => next_transaction(items),
+    };
+    if let Some((isolation, access)) = next {
+        let result = set_next_transaction(connections, isolation, access);
+        tracking::track_characteristics(connections);
+        return Some(result);
+    }
+    match GenerationSetting::of(set) {
+        Some(setting) => {
+            Some(canary_statement::set_generation(&connections.services, state, setting))
+        }
+        None => own_variables::set_own_variables(
+            &connections.services,
+            &mut connections.mirror,
+            state,
+            set,
+        ),
+    }
+}
+
+/// A SET that a server judges.
+async fn set_on_server(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    request: &Request,
+    text: &[u8],
+    changes: Vec<Change>,
+) -> Ran {
+    let topology = connections.services.topology().clone();
+    // A session without its primary can still read elsewhere, so it must be able to SET.
+    let stays = |change: &Change| matches!(change, Change::Hold(_) | Change::Elsewhere);
+    let judges = if changes.iter().any(stays) { Judges::Primary } else { Judges::Any };
+    let (placement, database) = consistency::any_server(connections, state, &topology, judges)?;
+    let several = connections.mode.is_several();
+    if several && changes.iter().any(|change| matches!(change, Change::Elsewhere)) {
+        let what = "SET GLOBAL over several servers";
+        return Err(catalog::UNSUPPORTED.advising(&[&what], "set it on each of them").into());
+    }
+    let cannot_follow = |change: &Change| match change {
+        Change::Hold(_) => true,
+        // One server would compute it from its part of the rows.
+        Change::UserVariable(_) | Change::AskBack(_) => reads_tables(text),
+        _ => false,
+    };
+    if several && changes.iter().any(cannot_follow) {
+        client.drop_command();
+        return Err(cannot_mirror(client, connections, placement, &database, text).await.into());
+    }
+    if connections.mirror.sets_autocommit_on(&changes) {
+        connections.commit_all().await?;
+    }
+    let features = state.scan.features();
+    let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
+    let index = connections.attach(client, placement, &database, wants_insert_id).await?;
+    // The answer to the SET itself is marked too.
+    let marks_before = client.state_marks;
+    client.state_marks = state_marks(&changes).unwrap_or(marks_before);
+    // Sessions that begin after the answer to a SET GLOBAL have the new value.
+    let exchanged = exchange::exchange_keeping_end(client, connections, index, request).await;
+    if !exchanged.as_ref().is_ok_and(|outcome| !outcome.is_error()) {
+        client.state_marks = marks_before;
+    }
+    let outcome = exchanged?;
+    if !outcome.is_error() {
+        if outcome.warnings > 0 {
+            connections.forget_warnings();
+            connections.attached[index].has_warnings = true;
+        }
+        apply(client, connections, index, changes).await;
+    }
+    // Questions about the new values have taken the server's own list of warnings away.
+    let asked = outcome.warnings > 0 && !connections.attached[index].has_warnings;
+    let learned = asked.then(|| std::mem::take(&mut connections.diagnosed.warnings));
+    let features = state.scan.features();
+    query::after_statement(connections, state, index, StatementKind::Set, features, &outcome).await;
+    if let Some(Warnings::Noted(rows)) = learned {
+        connections.forget_warnings();
+        connections.diagnosed.warnings = Warnings::Noted(rows);
+    }
+    Ok(Answer::Buffered)
+}
+
+/// Why a SET that cannot be mirrored is refused: a server's own error if it has one, so that a
+/// wrong name is called wrong; else that several servers cannot be kept equal.
+async fn cannot_mirror(
+    client: &mut Client,
+    connections: &mut Connections,
+    placement: Placement,
+    database: &[u8],
+    text: &[u8],
+) -> SqlError {
+    let index = match connections.attach(client, placement, database, false).await {
+        Ok(index) => index,
+        Err(error) => return error,
+    };
+    // It is not run: what it computes might change rows.
+    let checked = connections.attached[index].lease.check(text).await;
+    match checked {
+        // It cannot be read without being run.
+        Err(Failure::Server(error)) if error.errno == NOT_PREPARED => {}
+        Err(failure) => return connections.fail(index, failure).await,
+        Ok(()) => {}
+    }
+    connections.settle_quietly(index).await;
+    let what = "SET of a variable that cannot be kept equal on several servers";
+    catalog::UNSUPPORTED.advising(&[&what], "set it in the configuration of the servers")
+}
+
+/// SET TRANSACTION without SESSION or GLOBAL: for the next transaction only.
+fn set_next_transaction(
+    connections: &mut Connections,
+    isolation: Option<Isolation>,
+    access: Option<Access>,
+) -> Result<(), SqlError> {
+    if connections.in_transaction() {
+        return Err(SqlError::from_server(
+            1568,
+            *b"25001",
+            "Transaction characteristics can't be changed while a transaction is in progress",
+        ));
+    }
+    let mut next = Vec::new();
+    if let Some(isolation) = isolation {
+        let level = isolation_words(isolation);
+        next.push(format!("SET TRANSACTION ISOLATION LEVEL {level}").into_bytes());
+    }
+    match access {
+        Some(Access::ReadOnly) => next.push(b"SET TRANSACTION READ ONLY".to_vec()),
+        Some(Access::ReadWrite) => next.push(b"SET TRANSACTION READ WRITE".to_vec()),
+        None => {}
+    }
+    if let Transaction::None { next: pending } = &mut connections.transaction {
+        pending.get_or_insert_default().extend(next);
+    }
+    Ok(())
+}
+
+/// Remembers what a server accepted.
+async fn apply(
+    client: &mut Client,
+    connections: &mut Connections,
+    index: usize,
+    changes: Vec<Change>,
+) {
+    let mut settings = Settings::clone(&connections.mirror.settings);
+    let (mut asked, mut live) = (Vec::new(), Vec::new());
+    let (mut renamed, mut global) = (false, false);
+    for change in changes {
+        match change {
+            Change::Names(names) => {
+                settings.set_names(names);
+                renamed = true;
             }
-        }
-        let is_charset = |name: &String| system_variable::keeping(name) == Some(Keeping::Charset);
-        if renamed || asked.iter().any(is_charset) {
-            // Strings that were written in the character set before are read in the new one.
-            let is_text = |literal: &[u8]| matches!(literal.first(), Some(b'\'' | b'N' | b'n'));
-            let texts = settings.user_variables().filter(|(_, literal)| is_text(literal));
-            live.extend(texts.map(|(name, _)| name[1..].to_owned()));
-        }
-        let carried: usize = settings.user_variables().map(|(_, literal)| literal.len()).sum();
-        if carried > self.services.limits.user_variables_bytes_max {
-            self.hold(index, Hold::Lasting("user variables that are too long to carry"));
-        }
-        let values = self.ask_back(index, &asked).await;
-        for (name, literal) in asked.into_iter().zip(values) {
-            settings.set(&name, literal);
-        }
-        if global {
-            self.services.globals_changed.fetch_add(1, Ordering::Relaxed);
-            self.look_at_defaults(index).await;
-        }
-        self.take_settings(index, settings);
-        for name in live {
-            self.user_variable_may_change(index, name);
-        }
-        self.publish_holds();
-    }
-
-    /// Asks what new sessions get after a SET GLOBAL.
-    async fn look_at_defaults(&mut self, index: usize) {
-        self.learn_warnings().await;
-        if let Err(error) = self.attached[index].lease.look_at_defaults().await {
-            tracing::warn!(%error, "cannot see what the server gives new sessions");
-        }
-    }
-
-    /// Makes settings the session's, which the connection has already.
-    fn take_settings(&mut self, index: usize, settings: Settings) {
-        let settings = Arc::new(settings);
-        self.attached[index].lease.note_settings(&settings);
-        self.state.enter_settings(settings);
-    }
-
-    /// Asks for system variables that a stored routine may have set.
-    pub(super) async fn system_variables_may_change(&mut self, index: usize, names: Vec<String>) {
-        let mut settings = Settings::clone(&self.state.settings);
-        let mut asked = Vec::new();
-        for name in names {
-            match system_variable::keeping(&name) {
-                Some(Keeping::ByValue | Keeping::Charset) => asked.push(name),
-                Some(Keeping::LastInsertId) => self.attached[index].insert_id_unknown = true,
-                Some(Keeping::NextInsert) => self.hold(index, Hold::InsertId),
-                Some(Keeping::Pins(reason)) => self.hold(index, Hold::of_variable(reason)),
-                Some(Keeping::ReadOnly) | None => {}
+            Change::Set(name, literal) => settings.set(&name, literal),
+            Change::Unset(name) => settings.unset(&name),
+            Change::Elsewhere => global = true,
+            Change::StateMarks(marks) => {
+                client.state_marks = marks;
+                let on = b"SET @@session.session_track_state_change = 1";
+                if connections.attached[index].lease.execute(on).await.is_err() {
+                    connections.hold(index, Hold::Lasting("SET session_track_state_change"));
+                }
             }
+            Change::UserVariable(name) => live.push(name),
+            Change::LastInsertId => connections.attached[index].insert_id_unknown = true,
+            Change::Hold(hold) => connections.hold(index, hold),
+            Change::AskBack(name) => asked.push(name),
         }
-        if asked.is_empty() {
-            return;
-        }
-        let values = self.ask_back(index, &asked).await;
-        for (name, literal) in asked.into_iter().zip(values) {
-            settings.set(&name, literal);
-        }
-        self.take_settings(index, settings);
     }
+    let is_charset = |name: &String| system_variable::keeping(name) == Some(Keeping::Charset);
+    if renamed || asked.iter().any(is_charset) {
+        // Strings that were written in the character set before are read in the new one.
+        let is_text = |literal: &[u8]| matches!(literal.first(), Some(b'\'' | b'N' | b'n'));
+        let texts = settings.user_variables().filter(|(_, literal)| is_text(literal));
+        live.extend(texts.map(|(name, _)| name[1..].to_owned()));
+    }
+    let carried: usize = settings.user_variables().map(|(_, literal)| literal.len()).sum();
+    if carried > connections.services.limits.user_variables_bytes_max {
+        connections.hold(index, Hold::Lasting("user variables that are too long to carry"));
+    }
+    let values = ask_back(connections, index, &asked).await;
+    for (name, literal) in asked.into_iter().zip(values) {
+        settings.set(&name, literal);
+    }
+    if global {
+        connections.services.globals_changed.fetch_add(1, Ordering::Relaxed);
+        look_at_defaults(connections, index).await;
+    }
+    take_settings(connections, index, settings);
+    for name in live {
+        connections.user_variable_may_change(index, name);
+    }
+    connections.publish_holds();
+}
 
-    /// The literals of session variables' present values at a server. Those that cannot be asked
-    /// for keep the connection.
-    async fn ask_back(&mut self, index: usize, names: &[String]) -> Vec<Vec<u8>> {
-        if names.is_empty() {
-            return Vec::new();
+/// Asks what new sessions get after a SET GLOBAL.
+async fn look_at_defaults(connections: &mut Connections, index: usize) {
+    connections.learn_warnings().await;
+    if let Err(error) = connections.attached[index].lease.look_at_defaults().await {
+        tracing::warn!(%error, "cannot see what the server gives new sessions");
+    }
+}
+
+/// Makes settings the session's, which the connection has already.
+fn take_settings(connections: &mut Connections, index: usize, settings: Settings) {
+    let settings = Arc::new(settings);
+    connections.attached[index].lease.note_settings(&settings);
+    connections.mirror.enter_settings(settings);
+}
+
+/// Asks for system variables that a stored routine may have set.
+pub(super) async fn system_variables_may_change(
+    connections: &mut Connections,
+    index: usize,
+    names: Vec<String>,
+) {
+    let mut settings = Settings::clone(&connections.mirror.settings);
+    let mut asked = Vec::new();
+    for name in names {
+        match system_variable::keeping(&name) {
+            Some(Keeping::ByValue | Keeping::Charset) => asked.push(name),
+            Some(Keeping::LastInsertId) => connections.attached[index].insert_id_unknown = true,
+            Some(Keeping::NextInsert) => connections.hold(index, Hold::InsertId),
+            Some(Keeping::Pins(reason)) => connections.hold(index, Hold::of_variable(reason)),
+            Some(Keeping::ReadOnly) | None => {}
         }
-        self.learn_warnings().await;
-        let lease = &mut self.attached[index].lease;
-        let columns: Vec<String> = names
-            .iter()
-            .map(|name| format!("@@session.{}", lease.kind().variable_name(name)))
-            .map(|name| format!("{name}, HEX(CONVERT({name} USING utf8mb4))"))
-            .collect();
-        let question = format!("SELECT {}", columns.join(", "));
-        let answer = lease.ask(question.as_bytes()).await;
-        let found = answer.ok().and_then(|answer| {
-            let cells = answer.rows.first()?.chunks(2).zip(answer.columns.chunks(2));
-            let literals = cells.map(|(cells, columns)| {
-                let text = cells[1].as_ref().map(|hex| ascii(hex));
-                value_literal(text.as_deref(), columns[0].kind.is_number())
-            });
-            literals.collect::<Option<Vec<_>>>()
+    }
+    if asked.is_empty() {
+        return;
+    }
+    let values = ask_back(connections, index, &asked).await;
+    for (name, literal) in asked.into_iter().zip(values) {
+        settings.set(&name, literal);
+    }
+    take_settings(connections, index, settings);
+}
+
+/// The literals of session variables' present values at a server. Those that cannot be asked
+/// for keep the connection.
+async fn ask_back(connections: &mut Connections, index: usize, names: &[String]) -> Vec<Vec<u8>> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    connections.learn_warnings().await;
+    let lease = &mut connections.attached[index].lease;
+    let columns: Vec<String> = names
+        .iter()
+        .map(|name| format!("@@session.{}", lease.kind().variable_name(name)))
+        .map(|name| format!("{name}, HEX(CONVERT({name} USING utf8mb4))"))
+        .collect();
+    let question = format!("SELECT {}", columns.join(", "));
+    let answer = lease.ask(question.as_bytes()).await;
+    let found = answer.ok().and_then(|answer| {
+        let cells = answer.rows.first()?.chunks(2).zip(answer.columns.chunks(2));
+        let literals = cells.map(|(cells, columns)| {
+            let text = cells[1].as_ref().map(|hex| ascii(hex));
+            value_literal(text.as_deref(), columns[0].kind.is_number())
         });
-        found.unwrap_or_else(|| {
-            self.hold(index, Hold::Lasting("a variable that cannot be read"));
-            Vec::new()
-        })
-    }
+        literals.collect::<Option<Vec<_>>>()
+    });
+    found.unwrap_or_else(|| {
+        connections.hold(index, Hold::Lasting("a variable that cannot be read"));
+        Vec::new()
+    })
+}
 
-    /// What one assignment changes.
-    fn changes_of(&self, item: &SetItem, text: &[u8]) -> Result<Vec<Change>, SqlError> {
-        let bytes =
-            |span: &Span| text.get(span.start as usize..span.end as usize).unwrap_or_default();
-        Ok(vec![match item {
-            SetItem::Names { charset: Some(charset), collation } => {
-                let collation = collation.as_deref().map(Into::into);
-                Change::Names(Names { charset: charset.as_str().into(), collation })
+/// What one assignment changes.
+fn changes_of(services: &Services, item: &SetItem, text: &[u8]) -> Result<Vec<Change>, SqlError> {
+    let bytes = |span: &Span| text.get(span.start as usize..span.end as usize).unwrap_or_default();
+    Ok(vec![match item {
+        SetItem::Names { charset: Some(charset), collation } => {
+            let collation = collation.as_deref().map(Into::into);
+            Change::Names(Names { charset: charset.as_str().into(), collation })
+        }
+        SetItem::Names { charset: None, .. } | SetItem::CharacterSet(_) => {
+            return Ok(charset_variables());
+        }
+        SetItem::User { name, value, value_span, .. } => match value {
+            SetValue::Literal(_) if name.is_ascii() && plain_literal(bytes(value_span)) => {
+                Change::Set(format!("@{name}"), bytes(value_span).to_vec())
             }
-            SetItem::Names { charset: None, .. } | SetItem::CharacterSet(_) => {
-                return Ok(charset_variables());
+            SetValue::Null if name.is_ascii() => Change::Unset(format!("@{name}")),
+            _ => Change::UserVariable(name.clone()),
+        },
+        SetItem::Transaction { scope: Scope::Session, isolation, access } => {
+            return Ok(session_transaction(*isolation, *access));
+        }
+        SetItem::Transaction { .. } => Change::Elsewhere,
+        SetItem::System { scope, name, value, value_span, .. } => {
+            let persists = matches!(scope, Scope::Persist | Scope::PersistOnly);
+            // MariaDB knows no such word, and says so itself.
+            if persists && !services.server_version.contains("MariaDB") {
+                let what = "SET PERSIST, which would change a server's own configuration";
+                return Err(catalog::UNSUPPORTED.advising(&[&what], "SET it for the session"));
             }
-            SetItem::User { name, value, value_span, .. } => match value {
-                SetValue::Literal(_) if name.is_ascii() && plain_literal(bytes(value_span)) => {
-                    Change::Set(format!("@{name}"), bytes(value_span).to_vec())
-                }
-                SetValue::Null if name.is_ascii() => Change::Unset(format!("@{name}")),
-                _ => Change::UserVariable(name.clone()),
-            },
-            SetItem::Transaction { scope: Scope::Session, isolation, access } => {
-                return Ok(session_transaction(*isolation, *access));
-            }
-            SetItem::Transaction { .. } => Change::Elsewhere,
-            SetItem::System { scope, name, value, value_span, .. } => {
-                let persists = matches!(scope, Scope::Persist | Scope::PersistOnly);
-                // MariaDB knows no such word, and says so itself.
-                if persists && !self.services.server_version.contains("MariaDB") {
-                    let what = "SET PERSIST, which would change a server's own configuration";
-                    return Err(catalog::UNSUPPORTED.advising(&[&what], "SET it for the session"));
-                }
-                return Ok(system_change(*scope, name, value, bytes(value_span)));
-            }
-            SetItem::CanaryPercent(_) => Change::Hold(Hold::Lasting("SET CANARY")),
-            SetItem::Other(span) => return Ok(other_change(bytes(span))),
-        }])
-    }
+            return Ok(system_change(*scope, name, value, bytes(value_span)));
+        }
+        SetItem::CanaryPercent(_) => Change::Hold(Hold::Lasting("SET CANARY")),
+        SetItem::Other(span) => return Ok(other_change(bytes(span))),
+    }])
 }
 
 /// Whether a SET asks for the mark that some state has changed.

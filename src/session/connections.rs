@@ -1,0 +1,105 @@
+//! A session's connections to servers: what they agree on, the transaction over them, and what they
+//! remember of the session's statements.
+
+use std::sync::Arc;
+
+use crate::backend::{Profile, Stake};
+use crate::executor::registry::Control;
+use crate::topology::{ServerId, ShardId, Topology};
+
+use super::Services;
+use super::attached::Attached;
+use super::diagnostics::Diagnosed;
+use super::hold::Pending;
+use super::last_values::LastValues;
+use super::mirror::Mirror;
+use super::tracking::Tracked;
+use super::transaction::Transaction;
+
+/// Whether statements have to be routed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// All keyspaces are unsharded and held by the same servers: every statement can go to any
+    /// shard of them as it is.
+    Single(ShardId),
+    /// There are several servers.
+    Several,
+}
+
+impl Mode {
+    /// The mode of sessions in front of these servers.
+    pub(super) fn of(topology: &Topology) -> Self {
+        topology.single_server().map_or(Self::Several, Self::Single)
+    }
+
+    /// The shard that every statement can go to.
+    pub(super) fn only(self) -> Option<ShardId> {
+        match self {
+            Self::Single(shard) => Some(shard),
+            Self::Several => None,
+        }
+    }
+
+    pub(super) fn is_single(self) -> bool {
+        self != Self::Several
+    }
+
+    pub(super) fn is_several(self) -> bool {
+        self == Self::Several
+    }
+}
+
+/// The connections of a session.
+#[derive(Debug)]
+pub(super) struct Connections {
+    pub(super) services: Arc<Services>,
+    pub(super) control: Arc<Control>,
+    pub(super) worker: usize,
+    pub(super) mode: Mode,
+    pub(super) profile: Profile,
+    /// What they agree on.
+    pub(super) mirror: Mirror,
+    pub(super) transaction: Transaction,
+    pub(super) attached: Vec<Attached>,
+    /// What hangs on the statement that runs.
+    pub(super) stake: Stake,
+    /// The server where a read of this command was lost: it is run again elsewhere, once.
+    pub(super) lost_at: Option<ServerId>,
+    /// What the statement that runs may leave behind at the server.
+    pub(super) pending: Option<Box<Pending>>,
+    /// What the statements before left behind.
+    pub(super) diagnosed: Diagnosed,
+    /// Who knows LASTVAL() of the sequences that numbers were taken from.
+    pub(super) last_values: LastValues,
+    /// Session state changes that go with the next OK of Geogate's own.
+    pub(super) tracked: Tracked,
+}
+
+impl Connections {
+    /// None yet, for a session with this control handle on a worker.
+    pub(super) fn new(
+        services: Arc<Services>,
+        control: Arc<Control>,
+        worker: usize,
+        profile: Profile,
+        mirror: Mirror,
+        tracked: Tracked,
+    ) -> Self {
+        Self {
+            mode: Mode::of(&services.topology()),
+            services,
+            control,
+            worker,
+            profile,
+            mirror,
+            transaction: Transaction::None { next: None },
+            attached: Vec::new(),
+            stake: Stake::Commit,
+            lost_at: None,
+            pending: None,
+            diagnosed: Diagnosed::default(),
+            last_values: LastValues::default(),
+            tracked,
+        }
+    }
+}
