@@ -10,8 +10,8 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
+use super::client::Client;
 use super::registry::{Control, Interrupt};
-use super::relay::Client;
 use crate::backend::{Connection, Failure};
 use crate::wire::packet::{HEADER_LEN, Header, MAX_PAYLOAD};
 

@@ -4,6 +4,8 @@
 //! The executor never sees an SQL tree: it gets plans and bytes. It decides nothing about shards
 //! or servers; whoever calls it holds the connections.
 
+pub mod client;
+pub mod interrupt;
 mod local_file;
 pub mod near;
 pub mod registry;

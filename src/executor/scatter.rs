@@ -4,8 +4,9 @@
 //! Memory is bounded: shards that are not read from fill their sockets and wait. What must be kept
 //! (sorts, several shards on one connection) counts against the merge budget.
 
+use super::client::Client;
 use super::registry::Control;
-use super::relay::{Client, Delivered, Forwarded, deliver};
+use super::relay::{Delivered, Forwarded, deliver};
 use super::stream::{Next, ResultStream, StreamError, Watch};
 use crate::backend::{Connection, Failure};
 use crate::engine::budget::Budget;

@@ -7,8 +7,8 @@ use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 
+use super::client::Client;
 use super::registry::{Control, Interrupt};
-use super::relay::Client;
 use crate::backend::{Connection, Failure, Outdated};
 use crate::error::SqlError;
 use crate::net::{Framed, Packet, ReadError};

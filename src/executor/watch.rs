@@ -4,8 +4,8 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
+use super::client::Client;
 use super::registry::{Control, Interrupt};
-use super::relay::Client;
 
 /// How a wait ended.
 #[derive(Debug)]

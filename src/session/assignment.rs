@@ -2,7 +2,7 @@
 //! remembered. Pure: the statement is judged by a server, and carried out in `variables`.
 
 use crate::backend::{Names, RESULTSET_METADATA};
-use crate::executor::relay::StateMarks;
+use crate::executor::client::StateMarks;
 use crate::sql::control::set::{Access, Isolation, Scope, SetItem, SetValue};
 use crate::sql::system_variable::{self, Keeping};
 use crate::sql::value::Value;

@@ -24,7 +24,7 @@ use super::mirror::Mirror;
 use super::prepared::Prepared;
 use super::state::State;
 use super::transaction::Transaction;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// A server connection in the hands of this session.
 #[derive(Debug)]

@@ -17,13 +17,13 @@ use super::diagnostics::is_diagnostic;
 use super::fill_in;
 use super::inspect;
 use super::own_variables;
-use super::query::Request;
 use super::reply::{Column, Kind};
+use super::request::Request;
 use super::show_rewritten;
 use super::show_rewritten::is_about_sessions;
 use super::show_topology::{Table, show_topology};
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// A one-row answer.
 #[derive(Debug)]

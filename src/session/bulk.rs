@@ -2,7 +2,7 @@
 //!
 //! It is offered in front of one server only, because the rows of a bulk may belong anywhere.
 
-use crate::backend::{Failure, first_answer_sequence};
+use crate::backend::{Failure, Lease, first_answer_sequence};
 use crate::error::catalog;
 use crate::net::Packet;
 use crate::observe::Route;
@@ -10,7 +10,7 @@ use crate::wire::capability::Capabilities;
 use crate::wire::command::code;
 use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
-use crate::wire::statement::{BulkExecute, TypesCarried, patch_statement_id};
+use crate::wire::statement::{BulkExecute, Param, TypesCarried, patch_statement_id};
 
 use super::answer::{Answer, Ran, Stop};
 use super::attached::Index;
@@ -18,13 +18,13 @@ use super::connections::Connections;
 use super::cursors;
 use super::exchange;
 use super::execute;
-use super::hold;
+use super::forward;
 use super::prepared::Prepared;
-use super::query;
+use super::request::{self, Coming};
 use super::run::{malformed, unknown_command};
 use super::state::State;
 use super::tally;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// COM_STMT_BULK_EXECUTE.
 pub(super) async fn bulk_execute(
@@ -51,22 +51,20 @@ pub(super) async fn bulk_execute(
         let error = catalog::WRONG_PARAMETERS.with(&[&"COM_STMT_BULK_EXECUTE"]);
         return Err(error.into());
     };
-    let (kind, features) = (statement.kind, statement.features);
     if connections.mode.is_several() {
         let what = "COM_STMT_BULK_EXECUTE over several servers";
-        return Err(catalog::UNSUPPORTED
-            .advising(&[&what], "execute the statement once for each row")
-            .into());
+        let advice = "execute the statement once for each row";
+        return Err(catalog::UNSUPPORTED.advising(&[&what], advice).into());
     }
     cursors::close_cursor(connections, prepared, id).await;
-    connections.drop_held().await;
-    let read = prepared.read(id, connections.mirror.lex_mode);
-    hold::note_pending(connections, &state.database, kind, features, read);
-    tally::begin_tally(connections, state, kind);
+    let coming = Coming::Prepared(id);
+    let admitted = request::admit(client, connections, state, prepared, coming).await?;
+    tally::begin_tally(state, admitted.kind());
     state.tally.query.route = Route::PassThrough;
     let ran = bulk_on_server(client, connections, state, prepared, id, packet, bulk).await;
     if let Ok((index, outcome)) = &ran {
-        query::after_statement(connections, state, *index, kind, features, outcome).await;
+        let (kind, features) = (admitted.kind(), admitted.features());
+        forward::after_statement(connections, state, *index, kind, features, outcome).await;
     }
     tally::end_tally(connections, state);
     ran.map(|_| Answer::Sent)
@@ -81,9 +79,12 @@ async fn bulk_on_server(
     packet: Packet,
     bulk: BulkExecute,
 ) -> Result<(Index, Outcome), Stop> {
+    let goal = execute::goal_of(connections, state, prepared, id, None)?;
     let (index, handle) =
-        execute::attach_for_execute(client, connections, state, prepared, id, None, false).await?;
-    match send_bulk(client, connections, prepared, index, id, handle.id(), packet, bulk).await {
+        execute::attach_for_execute(client, connections, state, prepared, id, &goal, false).await?;
+    let bound = prepared.get(id).map_or(&[][..], |statement| &statement.bound);
+    let lease = &mut connections.attached[index].lease;
+    match send_bulk(client, lease, bound, handle.id(), packet, bulk).await {
         Ok(first_sequence) => {
             Ok((index, exchange::relay_answer(client, connections, index, first_sequence).await?))
         }
@@ -93,15 +94,12 @@ async fn bulk_on_server(
 
 async fn send_bulk(
     client: &mut Client,
-    connections: &mut Connections,
-    prepared: &Prepared,
-    index: Index,
-    id: u32,
+    lease: &mut Lease,
+    bound: &[Param],
     server_id: u32,
     packet: Packet,
     bulk: BulkExecute,
 ) -> Result<u8, Failure> {
-    let lease = &mut connections.attached[index].lease;
     let payload = client.framed.payload_mut(packet);
     let mut sent = packet.len;
     if bulk.types() == TypesCarried::Yes && packet.len < MAX_PAYLOAD {
@@ -109,7 +107,6 @@ async fn send_bulk(
         lease.send(client.framed.framed(packet)).await?;
     } else {
         let mut changed = Vec::with_capacity(payload.len() + 64);
-        let bound = prepared.get(id).map_or(&[][..], |statement| &statement.bound);
         bulk.encode(&mut changed, server_id, payload, bound);
         lease.send_payload(&changed).await?;
         sent = changed.len();

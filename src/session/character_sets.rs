@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 
 use crate::backend::Settings;
 use crate::engine::plan::ClientCharset;
-use crate::error::SqlError;
+use crate::error::{SqlError, catalog};
+use crate::sql::ast::Ident;
 use crate::sql::charset::agrees_with_ascii;
 use crate::sql::mode::CharsetClass;
 use crate::wire::charset::{Charset, Collation, error_from_utf8, from_utf8, to_utf8};
@@ -76,6 +77,28 @@ impl CharacterSets {
     /// A name as the client wrote it, in UTF-8.
     pub(super) fn name<'a>(&self, name: &'a [u8]) -> Option<Cow<'a, str>> {
         to_utf8(&self.client, name)
+    }
+
+    /// Reads the name of a savepoint, which servers compare in UTF-8, in the client's charset.
+    pub(super) fn read_savepoint(&self, name: &mut Ident, text: &[u8]) -> Result<(), SqlError> {
+        let written = text.get(name.span.start as usize..name.span.end as usize);
+        let written = written.unwrap_or_default();
+        if written.is_ascii() {
+            return Ok(());
+        }
+        if let Some(read) = self.name(written) {
+            name.text = match read.chars().next() {
+                Some(quote @ ('`' | '"')) => {
+                    let inner = &read[1..read.len() - 1];
+                    inner.replace(&format!("{quote}{quote}"), &quote.to_string())
+                }
+                _ => read.into_owned(),
+            };
+            return Ok(());
+        }
+        let what =
+            format!("a savepoint's name that cannot be read in character set {}", self.client());
+        Err(catalog::UNSUPPORTED.advising(&[&what], "write the name in ASCII"))
     }
 
     /// A string literal that is this text under every mode and character set of a client.

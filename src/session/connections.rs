@@ -102,4 +102,10 @@ impl Connections {
             tracked,
         }
     }
+
+    /// Begins a command: what is not known of it is that it may commit.
+    pub(super) fn begin_stake(&mut self) {
+        self.stake = Stake::Commit;
+        self.lost_at = None;
+    }
 }

@@ -15,14 +15,12 @@ use crate::sql::control::use_target::TargetRole;
 use crate::sql::features::Features;
 use crate::topology::{Role, ServerId, ShardId, Topology};
 
-use super::Services;
 use super::attached::Index;
 use super::connections::Connections;
-use super::mirror::Mirror;
 use super::region::Geography;
 use super::state::State;
 use super::transaction::Transaction;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// What reads promise and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,8 +122,7 @@ impl ReadOptions {
 
 /// The options of a statement: those of its hints, else `None` for the session's.
 pub(super) fn hints(
-    services: &Services,
-    mirror: &Mirror,
+    connections: &Connections,
     state: &State,
     text: &[u8],
     features: Features,
@@ -134,20 +131,30 @@ pub(super) fn hints(
         return Ok(None);
     }
     let options = &state.reading.options;
-    let hinted = options.hinted(text, mirror.lex_mode, &services.geography)?;
+    let hinted =
+        options.hinted(text, connections.mirror.lex_mode, &connections.services.geography)?;
     Ok((hinted != *options).then_some(hinted))
 }
 
-/// The server for a statement on a shard. `hints` are those of [`Session::hints`].
+/// Where a statement is to run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Aim<'a> {
+    pub(super) shard: ShardId,
+    pub(super) access: Access,
+    /// Those of [`hints`].
+    pub(super) hints: Option<&'a ReadOptions>,
+    /// Whether it reads LAST_INSERT_ID().
+    pub(super) wants_insert_id: bool,
+}
+
+/// The server for a statement on a shard.
 pub(super) fn place(
     connections: &mut Connections,
     state: &mut State,
     topology: &Topology,
-    shard: ShardId,
-    access: Access,
-    hints: Option<&ReadOptions>,
+    aim: &Aim<'_>,
 ) -> Result<Placement, SqlError> {
-    place_except(connections, state, topology, shard, access, hints, None)
+    place_except(connections, state, topology, aim, None)
 }
 
 /// The level of a statement's reads. Everything in a transaction sees the writes before it.
@@ -161,12 +168,6 @@ pub(super) fn read_level(
         && connections.transaction == Transaction::None { next: None };
     let options = hints.unwrap_or(&state.reading.options);
     if plain { options.level } else { Consistency::Strong }
-}
-
-/// What is not known of a command is that it may commit.
-pub(super) fn begin_stake(connections: &mut Connections) {
-    connections.stake = Stake::Commit;
-    connections.lost_at = None;
 }
 
 /// What hangs on a statement that is placed now.
@@ -187,11 +188,10 @@ fn place_except(
     connections: &mut Connections,
     state: &mut State,
     topology: &Topology,
-    shard: ShardId,
-    access: Access,
-    hints: Option<&ReadOptions>,
+    aim: &Aim<'_>,
     except: Option<Placement>,
 ) -> Result<Placement, SqlError> {
+    let Aim { shard, access, hints, .. } = *aim;
     note_stake(connections, state, access);
     if let Some(placement) = bound(connections, topology, shard, access)? {
         state.reading.served = Some(placement);
@@ -305,30 +305,28 @@ pub(super) async fn attach_placed(
     client: &mut Client,
     connections: &mut Connections,
     state: &mut State,
-    shard: ShardId,
-    access: Access,
-    hints: Option<&ReadOptions>,
+    aim: &Aim<'_>,
     database: &[u8],
-    wants_insert_id: bool,
 ) -> Result<Index, SqlError> {
     let topology = connections.services.topology();
-    let placement = place(connections, state, &topology, shard, access, hints)?;
+    let placement = place(connections, state, &topology, aim)?;
     drop(topology);
-    let error = match connections.attach(client, placement, database, wants_insert_id).await {
+    let error = match connections.attach(client, placement, database, aim.wants_insert_id).await {
         Ok(index) => return Ok(index),
         Err(error) => error,
     };
     let is = |entry: catalog::Entry| error.id == Some(entry.id);
     let may_be_elsewhere = is(catalog::NOT_SENT)
-        || access != Access::Write && (is(catalog::SERVER_UNREACHABLE) || is(catalog::SERVER_GONE));
+        || aim.access != Access::Write
+            && (is(catalog::SERVER_UNREACHABLE) || is(catalog::SERVER_GONE));
     if !may_be_elsewhere {
         return Err(error);
     }
     // The servers may have been seen in another state since.
     let topology = connections.services.topology().clone();
-    match place_except(connections, state, &topology, shard, access, hints, Some(placement)) {
+    match place_except(connections, state, &topology, aim, Some(placement)) {
         Ok(other) if other != placement => {
-            connections.attach(client, other, database, wants_insert_id).await
+            connections.attach(client, other, database, aim.wants_insert_id).await
         }
         _ => Err(error),
     }

@@ -25,10 +25,11 @@ use super::attached::Index;
 use super::connections::Connections;
 use super::exchange;
 use super::prepared::Prepared;
-use super::query::{Request, kill_on_server};
 use super::reply;
+use super::request::Source;
 use super::run::malformed;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
+use crate::executor::interrupt::kill_on_server;
 
 /// The open cursor of a client's prepared statement.
 #[derive(Debug)]
@@ -82,6 +83,7 @@ pub(super) async fn fetch(
     id: u32,
     rows: u32,
 ) -> Ran {
+    let id = prepared.named_by(id);
     let Some(statement) = prepared.get_mut(id) else {
         let error = catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"COM_STMT_FETCH"]);
         return Err(error.into());
@@ -118,7 +120,7 @@ async fn fetch_from_server(
         return Err(malformed("COM_STMT_FETCH"));
     }
     let outcome =
-        exchange::exchange(client, connections, index, &Request::Packet(packet), Expect::Fetch)
+        exchange::exchange(client, connections, index, &Source::Packet(packet), Expect::Fetch)
             .await?;
     let server = cursor.server;
     if outcome.status.contains(StatusFlags::LAST_ROW_SENT) {

@@ -15,9 +15,9 @@ use super::answer::{Answer, Way, Went};
 use super::connections::Connections;
 use super::copies;
 use super::definition;
-use super::query::Request;
+use super::request::Request;
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// ER_DB_DROP_EXISTS.
 const NO_SUCH_DATABASE: u16 = 1008;

@@ -14,9 +14,10 @@ use super::job::Job;
 use super::planned;
 use super::planned::Piece;
 use super::scatter;
+use super::scatter_write;
 use super::state::State;
 use super::total::Total;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// How long a definition statement waits until what it defined is known.
 const DEFINITION_WAIT: Duration = Duration::from_secs(3);
@@ -103,8 +104,15 @@ async fn run_ddl_piece(
     let placement = planned::place_piece(connections, state, job, piece.shard)?;
     scatter::send_piece(client, connections, job, placement, piece).await?;
     let mut first_error = None;
-    scatter::collect(connections, state, &mut vec![], placement.server(), total, &mut first_error)
-        .await;
+    scatter_write::collect(
+        connections,
+        state,
+        &mut vec![],
+        placement.server(),
+        total,
+        &mut first_error,
+    )
+    .await;
     first_error.map_or(Ok(()), Err)
 }
 

@@ -23,10 +23,10 @@ use super::character_sets::CharacterSets;
 use super::connections::Connections;
 use super::consistency;
 use super::inspect;
-use super::query::Request;
 use super::reply::{Cell, CellText, Column, Kind};
+use super::request::Request;
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// A connection that a statement of the session ran on.
 #[derive(Clone, Copy, Debug)]
@@ -247,6 +247,25 @@ impl Connections {
             self.diagnosed.warnings = Warnings::Noted(rows);
         }
     }
+}
+
+/// Goes to the connection that remembers the warnings, if a statement asks for them.
+pub(super) fn recall(
+    connections: &mut Connections,
+    kind: StatementKind,
+    features: Features,
+    text: &[u8],
+) {
+    let asks = features.contains(Features::SYSTEM_VARIABLE) && asks_for_warnings(text);
+    if asks || kind == StatementKind::Diagnostics {
+        connections.go_to_warnings();
+    }
+}
+
+/// Whether a text with system variables may have one about the last statement's warnings.
+fn asks_for_warnings(text: &[u8]) -> bool {
+    let is = |name: &'static [u8]| move |part: &[u8]| part.eq_ignore_ascii_case(name);
+    text.windows(13).any(is(b"warning_count")) || text.windows(11).any(is(b"error_count"))
 }
 
 /// Goes to the connection whose diagnostics GET DIAGNOSTICS reads.

@@ -4,8 +4,7 @@
 use crate::backend::{Stake, first_answer_sequence};
 use crate::error::{SqlError, catalog};
 use crate::executor::relay::{AnswerEnd, Fit, Forwarded, RelayError, relay};
-use crate::geo::{Access, Placement};
-use crate::topology::ShardId;
+use crate::geo::Placement;
 use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{CURSOR_NONE, encode_execute};
@@ -14,12 +13,13 @@ use super::answer::{End, Stop};
 use super::attached::{Attached, Index};
 use super::connections::Connections;
 use super::consistency;
-use super::consistency::ReadOptions;
+use super::consistency::Aim;
 use super::execute;
-use super::query::{Execution, Request, kill_for};
+use super::request::{Execution, Source};
 use super::state::State;
 use super::transaction::Transaction;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
+use crate::executor::interrupt::kill_for;
 
 /// How an exchange with a server ended.
 #[derive(Debug)]
@@ -90,10 +90,10 @@ pub(super) async fn exchange(
     client: &mut Client,
     connections: &mut Connections,
     index: Index,
-    request: &Request,
+    source: &Source,
     expect: Expect,
 ) -> Result<Outcome, Stop> {
-    exchange_to(client, connections, index, request, expect, AnswerEnd::Forwarded).await
+    exchange_to(client, connections, index, source, expect, AnswerEnd::Forwarded).await
 }
 
 /// Exchanges a statement that changes something for other sessions too: the client sees the end
@@ -102,20 +102,20 @@ pub(super) async fn exchange_keeping_end(
     client: &mut Client,
     connections: &mut Connections,
     index: Index,
-    request: &Request,
+    source: &Source,
 ) -> Result<Outcome, Stop> {
-    exchange_to(client, connections, index, request, Expect::Query, AnswerEnd::Kept).await
+    exchange_to(client, connections, index, source, Expect::Query, AnswerEnd::Kept).await
 }
 
 async fn exchange_to(
     client: &mut Client,
     connections: &mut Connections,
     index: Index,
-    request: &Request,
+    source: &Source,
     expect: Expect,
     end: AnswerEnd,
 ) -> Result<Outcome, Stop> {
-    match exchange_once(client, connections, index, request, expect, end).await? {
+    match exchange_once(client, connections, index, source, expect, end).await? {
         Exchanged::Outcome(outcome) => Ok(outcome),
         Exchanged::Lost(lost) => Err(lost.error.into()),
     }
@@ -127,17 +127,17 @@ pub(super) async fn exchange_once(
     client: &mut Client,
     connections: &mut Connections,
     index: Index,
-    request: &Request,
+    source: &Source,
     expect: Expect,
     end: AnswerEnd,
 ) -> Result<Exchanged, Stop> {
-    let kept = match request {
-        Request::Packet(packet) => packet.len <= KEPT_MAX && connections.may_run_again(index),
-        Request::Payload(_) | Request::Execution(_) => connections.may_run_again(index),
+    let kept = match source {
+        Source::Packet(packet) => packet.len <= KEPT_MAX && connections.may_run_again(index),
+        Source::Payload(_) | Source::Execution(_) => connections.may_run_again(index),
     };
     let lease = &mut connections.attached[index].lease;
-    let sent = match request {
-        Request::Execution(Execution { text, need }) => {
+    let sent = match source {
+        Source::Execution(Execution { text, need }) => {
             match lease.prepare(text, need, text).await {
                 Ok(statement) => {
                     let mut payload = Vec::new();
@@ -150,15 +150,15 @@ pub(super) async fn exchange_once(
                 }
             }
         }
-        Request::Packet(packet) if packet.len < MAX_PAYLOAD => {
+        Source::Packet(packet) if packet.len < MAX_PAYLOAD => {
             let framed = client.framed.framed(*packet);
             lease.send(framed).await.map(|()| packet.len)
         }
-        Request::Packet(packet) => {
+        Source::Packet(packet) => {
             let payload = client.framed.payload(*packet);
             lease.send_payload(payload).await.map(|()| packet.len)
         }
-        Request::Payload(payload) => lease.send_statement(payload, &client.attributes).await,
+        Source::Payload(payload) => lease.send_statement(payload, &client.attributes).await,
     };
     if !kept {
         client.drop_command();
@@ -208,7 +208,7 @@ pub(super) async fn relay_once(
     };
     let attached = &mut connections.attached[index];
     let relayed = relay(client, &mut attached.lease, &connections.control, fit, |connection| {
-        kill_for(connection, Some(&connections.control))
+        kill_for(connection, Some(&connections.control));
     })
     .await;
     match relayed {
@@ -248,14 +248,12 @@ pub(super) async fn relay_once(
 pub(super) fn runs_again(
     connections: &mut Connections,
     state: &mut State,
-    shard: ShardId,
-    access: Access,
-    hints: Option<&ReadOptions>,
+    aim: &Aim<'_>,
     lost: &LostRead,
 ) -> bool {
     let topology = connections.services.topology.load_full();
     connections.lost_at = Some(lost.placement.server());
-    let other = consistency::place(connections, state, &topology, shard, access, hints);
+    let other = consistency::place(connections, state, &topology, aim);
     other.is_ok_and(|other| {
         (other.server(), other.term()) != (lost.placement.server(), lost.placement.term())
     })

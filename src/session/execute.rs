@@ -1,6 +1,7 @@
 //! An execution of a prepared statement on one server: the connection, the server's statement, and
 //! the command.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::backend::{
@@ -12,6 +13,7 @@ use crate::executor::relay::AnswerEnd;
 use crate::geo;
 use crate::net::Packet;
 use crate::sql::features::Features;
+use crate::topology::ShardId;
 use crate::wire::command::code;
 use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
@@ -20,18 +22,19 @@ use crate::wire::statement::{CURSOR_MASK, Execute, TypesCarried, patch_statement
 use super::Services;
 use super::answer::Stop;
 use super::attached::Index;
+use super::cached::OneShard;
 use super::connections::Connections;
 use super::consistency;
+use super::consistency::{Aim, ReadOptions};
 use super::diagnostics;
 use super::exchange;
-use super::exchange::{Exchanged, KEPT_MAX, LostRead};
+use super::exchange::{Exchanged, KEPT_MAX};
 use super::fill_in;
 use super::mirror::Mirror;
-use super::planned::OneShard;
 use super::prepared::Prepared;
 use super::remembered::{Found, ReadingNow};
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// Errors that only rows can cause, so that the server has taken the parameters before: keys that
 /// are there already, and foreign keys.
@@ -79,6 +82,73 @@ pub(super) fn need_of(
     Some(prepared.get_mut(id)?.remembered.need(found))
 }
 
+/// One execution of a client's prepared statement.
+#[derive(Debug)]
+pub(super) struct Executing {
+    /// The statement's number.
+    pub(super) id: u32,
+    /// The command.
+    pub(super) packet: Packet,
+    pub(super) execute: Execute,
+}
+
+impl Executing {
+    /// Whether the client wants a cursor.
+    pub(super) fn wants_cursor(&self) -> bool {
+        self.execute.header.flags & CURSOR_MASK != 0
+    }
+}
+
+/// Where an execution runs.
+#[derive(Debug)]
+pub(super) struct Goal<'a> {
+    shard: ShardId,
+    access: geo::Access,
+    hints: Option<ReadOptions>,
+    wants_insert_id: bool,
+    /// The schema on the server, if it is not the session's database.
+    database: Option<Cow<'a, [u8]>>,
+}
+
+impl Goal<'_> {
+    pub(super) fn aim(&self) -> Aim<'_> {
+        Aim {
+            shard: self.shard,
+            access: self.access,
+            hints: self.hints.as_ref(),
+            wants_insert_id: self.wants_insert_id,
+        }
+    }
+}
+
+/// Where the execution of a statement runs: on the shard that was found, else on the only server.
+pub(super) fn goal_of<'a>(
+    connections: &Connections,
+    state: &State,
+    prepared: &Prepared,
+    id: u32,
+    found: Option<&'a OneShard>,
+) -> Result<Goal<'a>, SqlError> {
+    let Some(statement) = prepared.get(id) else {
+        return Err(catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]));
+    };
+    let wants_insert_id = statement.features.contains(Features::LAST_INSERT_ID);
+    if let Some(OneShard { shard, access, topology }) = found {
+        let database = topology.keyspace(shard.keyspace()).database.as_bytes();
+        let (shard, access, database) = (*shard, *access, Some(Cow::Borrowed(database)));
+        return Ok(Goal { shard, access, hints: None, wants_insert_id, database });
+    }
+    let only = connections.mode.only();
+    let unserved = || catalog::UNSUPPORTED.with(&[&"prepared statements over several servers"]);
+    Ok(Goal {
+        shard: only.ok_or_else(unserved)?,
+        access: geo::access(statement.kind, statement.features),
+        hints: consistency::hints(connections, state, &statement.text(), statement.features)?,
+        wants_insert_id,
+        database: statement.under.other_database(&state.database).map(Cow::Owned),
+    })
+}
+
 /// A connection on which the statement is prepared, and its number there.
 pub(super) async fn attach_for_execute(
     client: &mut Client,
@@ -86,15 +156,13 @@ pub(super) async fn attach_for_execute(
     state: &mut State,
     prepared: &mut Prepared,
     id: u32,
-    found: Option<&OneShard>,
+    goal: &Goal<'_>,
     wants_cursor: bool,
 ) -> Result<(Index, Handle), SqlError> {
     let Some(statement) = prepared.get(id) else {
         return Err(catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]));
     };
-    let text = statement.text();
-    let (kind, features) = (statement.kind, statement.features);
-    let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
+    let (text, features) = (statement.text(), statement.features);
     if features.contains(Features::USER_VARIABLE) {
         connections.learn_all_user_variables().await;
     }
@@ -103,70 +171,27 @@ pub(super) async fn attach_for_execute(
         go_to_remembered(client, connections, prepared, id).await;
     }
     let text = fill_in::filled_text(connections, state, &text, features).await.unwrap_or(text);
-    let (attached, database) = if let Some(OneShard { shard, access, topology }) = found {
-        let database = topology.keyspace(shard.keyspace()).database.as_bytes();
-        let (shard, access) = (*shard, *access);
-        let attached = consistency::attach_placed(
-            client,
-            connections,
-            state,
-            shard,
-            access,
-            None,
-            database,
-            wants_insert_id,
-        )
-        .await;
-        (attached, wanted.then.is_some().then(|| database.to_vec()))
-    } else {
-        let shard = connections.mode.only().ok_or_else(|| {
-            catalog::UNSUPPORTED.with(&[&"prepared statements over several servers"])
-        })?;
-        let under = prepared.get(id).map(|statement| &statement.under);
-        let then = under.and_then(|under| under.other_database(&state.database));
-        let hints =
-            consistency::hints(&connections.services, &connections.mirror, state, &text, features)?;
-        let access = geo::access(kind, features);
-        let hints = hints.as_ref();
-        if let Some(database) = then {
-            let attached = consistency::attach_placed(
-                client,
-                connections,
-                state,
-                shard,
-                access,
-                hints,
-                &database,
-                wants_insert_id,
-            )
-            .await;
-            (attached, Some(database))
-        } else {
-            let database = std::mem::take(&mut state.database);
-            let attached = consistency::attach_placed(
-                client,
-                connections,
-                state,
-                shard,
-                access,
-                hints,
-                &database,
-                wants_insert_id,
-            )
-            .await;
-            state.database = database;
-            (attached, wanted.then.is_some().then(|| state.database.clone()))
+    let attached = match &goal.database {
+        Some(database) => {
+            consistency::attach_placed(client, connections, state, &goal.aim(), database).await
+        }
+        None => {
+            let own = std::mem::take(&mut state.database);
+            let attached =
+                consistency::attach_placed(client, connections, state, &goal.aim(), &own).await;
+            state.database = own;
+            attached
         }
     };
     let index = attached?;
-    let database = database.unwrap_or_default();
     if wanted.then.is_none()
         && !wants_cursor
         && let Some(known) = connections.attached[index].lease.known(&text, &wanted.need, &text)
     {
         return Ok((index, Handle::Shared(known)));
     }
-    match server_statement(connections, index, &text, &text, &wanted, &database, wants_cursor).await
+    let database = goal.database.as_deref().unwrap_or(&state.database);
+    match server_statement(connections, index, &text, &text, &wanted, database, wants_cursor).await
     {
         Ok(handle) => Ok((index, handle)),
         Err(error) => Err(fail_prepare(connections, index, error).await),
@@ -269,16 +294,14 @@ pub(super) async fn exchange_execute(
     connections: &mut Connections,
     prepared: &mut Prepared,
     index: Index,
-    id: u32,
+    executing: &Executing,
     server_id: u32,
-    packet: Packet,
-    execute: &Execute,
 ) -> Result<Exchanged, Stop> {
-    let kept = packet.len <= KEPT_MAX && connections.may_run_again(index);
-    let sent =
-        send_execute(client, connections, prepared, index, id, server_id, packet, execute).await;
+    let kept = executing.packet.len <= KEPT_MAX && connections.may_run_again(index);
+    let lease = &mut connections.attached[index].lease;
+    let sent = send_execute(client, lease, prepared, executing, server_id).await;
     if !kept {
-        prepared.clear_long_data(id);
+        prepared.clear_long_data(executing.id);
         client.drop_command();
     }
     let first_sequence = match sent {
@@ -290,56 +313,23 @@ pub(super) async fn exchange_execute(
     let exchanged =
         exchange::relay_once(client, connections, index, first_sequence, kept, end).await?;
     if kept && !matches!(exchanged, Exchanged::Lost(_)) {
-        prepared.clear_long_data(id);
+        prepared.clear_long_data(executing.id);
         client.drop_command();
     }
     Ok(exchanged)
-}
-
-/// Whether an execution that was lost is run again.
-pub(super) fn execution_runs_again(
-    connections: &mut Connections,
-    state: &mut State,
-    prepared: &Prepared,
-    id: u32,
-    found: Option<&OneShard>,
-    lost: &LostRead,
-) -> bool {
-    if let Some(OneShard { shard, access, .. }) = found {
-        return exchange::runs_again(connections, state, *shard, *access, None, lost);
-    }
-    let Some(shard) = connections.mode.only() else { return false };
-    let Some(statement) = prepared.get(id) else { return false };
-    let (text, kind, features) = (statement.text(), statement.kind, statement.features);
-    let Ok(hints) =
-        consistency::hints(&connections.services, &connections.mirror, state, &text, features)
-    else {
-        return false;
-    };
-    exchange::runs_again(
-        connections,
-        state,
-        shard,
-        geo::access(kind, features),
-        hints.as_ref(),
-        lost,
-    )
 }
 
 /// Sends pending long data and the execution. Gives the sequence id that the answer begins
 /// with.
 async fn send_execute(
     client: &mut Client,
-    connections: &mut Connections,
+    lease: &mut Lease,
     prepared: &Prepared,
-    index: Index,
-    id: u32,
+    executing: &Executing,
     server_id: u32,
-    packet: Packet,
-    execute: &Execute,
 ) -> Result<u8, Failure> {
-    let lease = &mut connections.attached[index].lease;
-    let Some(statement) = prepared.get(id) else { return Ok(1) };
+    let Executing { id, packet, execute } = executing;
+    let Some(statement) = prepared.get(*id) else { return Ok(1) };
     for (param, data) in &statement.long_data {
         let mut argument = server_id.to_le_bytes().to_vec();
         argument.extend_from_slice(&param.to_le_bytes());
@@ -347,12 +337,12 @@ async fn send_execute(
         lease.send_command(code::STMT_SEND_LONG_DATA, &argument).await?;
     }
     let attributes = client.sends_attributes().then_some(&client.attributes);
-    let payload = client.framed.payload_mut(packet);
+    let payload = client.framed.payload_mut(*packet);
     let mut sent = packet.len;
     if execute.types == TypesCarried::Yes {
         patch_statement_id(payload, server_id)?;
         if packet.len < MAX_PAYLOAD {
-            lease.send(client.framed.framed(packet)).await?;
+            lease.send(client.framed.framed(*packet)).await?;
         } else {
             lease.send_payload(payload).await?;
         }
@@ -363,8 +353,7 @@ async fn send_execute(
         sent = changed.len();
     }
     let first_sequence = crate::backend::first_answer_sequence(sent);
-    let wants_cursor = execute.header.flags & CURSOR_MASK != 0;
-    let expect = if wants_cursor { Expect::Cursor } else { Expect::Query };
+    let expect = if executing.wants_cursor() { Expect::Cursor } else { Expect::Query };
     lease.expect(expect, first_sequence);
     Ok(first_sequence)
 }

@@ -13,9 +13,9 @@ use crate::wire::column_count::Definitions;
 
 use super::Services;
 use super::connections::Connections;
-use super::query::Request;
+use super::request::Request;
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// Features of statements in which something may have to be filled in.
 const OF_SESSION: Features = Features::FOUND_ROWS
@@ -62,18 +62,37 @@ pub(super) async fn filled_request(
     connections: &mut Connections,
     state: &State,
     request: Request,
-    features: Features,
 ) -> Request {
-    if !asks_session(features) {
+    let text = request.text(client).to_vec();
+    match filled(connections, state, &text, request.features).await {
+        Some(text) => {
+            client.drop_command();
+            request.with_text(&text)
+        }
+        None => request,
+    }
+}
+
+/// KILL and SET with the session's values in them: they are not passed on as they are.
+pub(super) async fn filled_head(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    request: Request,
+) -> Request {
+    if !matches!(request.kind, StatementKind::Kill | StatementKind::Set)
+        || !asks_session(request.features)
+    {
         return request;
     }
     let text = request.text(client).to_vec();
-    match filled(connections, state, &text, features).await {
-        Some(text) => {
-            client.drop_command();
-            Request::Payload([b"\x03", &text[..]].concat())
-        }
-        None => request,
+    let Some(filled) = filled(connections, state, &text, request.features).await else {
+        return request;
+    };
+    client.drop_command();
+    match state.scan.run(&filled, connections.mirror.lex_mode) {
+        Ok(()) => request.with_text(&filled),
+        Err(_) => request.with_text(&text),
     }
 }
 
@@ -117,9 +136,33 @@ pub(super) async fn filled(
     if has(b"@@") && (has(b"insert_id") || has(b"identity")) {
         connections.learn_insert_id().await;
     }
-    let by_server_id = BY_SERVER_ID.iter().any(|name| has(name));
-    let kill = scan.kind() == StatementKind::Kill;
-    let as_server = is_as_server_knows_it(&connections.services, state);
+    let statement = Statement {
+        held,
+        several,
+        by_server_id: BY_SERVER_ID.iter().any(|name| has(name)),
+        kill: scan.kind() == StatementKind::Kill,
+    };
+    fill(text, mode, &scan, |what| value(connections, state, &statement, what))
+}
+
+/// What decides how a statement is filled in.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any mixture")]
+struct Statement {
+    /// The connection that remembers the counts is in the session's hands.
+    held: bool,
+    several: bool,
+    /// It has tables that know connections by the server's numbers.
+    by_server_id: bool,
+    kill: bool,
+}
+
+/// What is written for something that only the session knows; `None` leaves it to the server.
+fn value(
+    connections: &Connections,
+    state: &State,
+    statement: &Statement,
+    what: Filled,
+) -> Option<Vec<u8>> {
     let product = connections.services.product();
     // To MySQL a signed and an unsigned number together are a decimal one.
     let unsigned = |number: &str| match product {
@@ -127,26 +170,23 @@ pub(super) async fn filled(
         Product::MariaDb => number.to_owned(),
     };
     let warnings = |errors_only: bool| {
-        connections
-            .diagnosed
-            .warnings
-            .count(errors_only, &connections.mirror.character_sets)
-            .to_string()
+        let sets = &connections.mirror.character_sets;
+        connections.diagnosed.warnings.count(errors_only, sets).to_string()
     };
-    fill(text, mode, &scan, |what| match what {
+    match what {
         Filled::Socket => {
             let path = Some(&connections.services.socket).filter(|path| is_plain(path));
             let path = path.map_or("", String::as_str);
             Some(typed(&format!("CONVERT('{path}' USING utf8)"), "@@socket"))
         }
         Filled::ResultsetMetadata => {
-            metadata_if(several, connections.mirror.settings.definitions())
+            metadata_if(statement.several, connections.mirror.settings.definitions())
         }
-        _ if several => None,
-        Filled::ConnectionId if by_server_id => None,
-        Filled::ConnectionId if kill => Some(connections.control.id.to_string().into()),
+        _ if statement.several => None,
+        Filled::ConnectionId if statement.by_server_id => None,
+        Filled::ConnectionId if statement.kill => Some(connections.control.id.to_string().into()),
         Filled::FoundRows | Filled::RowCount | Filled::WarningCount | Filled::ErrorCount
-            if held =>
+            if statement.held =>
         {
             None
         }
@@ -162,12 +202,12 @@ pub(super) async fn filled(
             let id = format!("CAST({} AS UNSIGNED)", connections.mirror.last_insert_id);
             Some(typed(&id, "@@session.last_insert_id"))
         }
-        Filled::User if as_server => None,
+        Filled::User if is_as_server_knows_it(&connections.services, state) => None,
         Filled::User => {
             let user = format!("{}@{}", state.login.user, state.login.host);
             is_plain(&user).then(|| typed(&format!("CONVERT('{user}' USING utf8)"), "USER()"))
         }
-    })
+    }
 }
 
 /// Whether a text can stand between quotes as it is, whatever the session's settings.

@@ -114,7 +114,7 @@ pub(super) fn note_pending(
     read: Option<Read<'_>>,
 ) {
     connections.pending = None;
-    if may_leave(kind, features) {
+    if read.is_none() || may_leave(kind, features) {
         let effects = read.map_or_else(
             || vec![Effect::Unknown("a statement that cannot be read")],
             |read| effects(read.text, read.mode, read.scan),

@@ -21,16 +21,16 @@ use crate::wire::scanner::Expect;
 
 use super::answer::{Answer, Ran, Way, Went};
 use super::connections::Connections;
-use super::consistency;
+use super::consistency::{self, Aim};
 use super::exchange;
+use super::forward;
 use super::mirror::Mirror;
 use super::planned;
 use super::planned::Statement;
-use super::query;
-use super::query::Request;
 use super::reply::{Column, Kind};
+use super::request::{Request, Source};
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// A SHOW that servers answer.
 pub(super) async fn show_on_server(
@@ -214,24 +214,14 @@ async fn ask_shard(
     topology: &Arc<Topology>,
 ) -> Ran {
     let database = Arc::clone(&topology.keyspace(shard.keyspace()).database);
-    let access = Access::Describe;
-    let attached = consistency::attach_placed(
-        client,
-        connections,
-        state,
-        shard,
-        access,
-        None,
-        database.as_bytes(),
-        false,
-    )
-    .await;
-    let index = attached?;
+    let aim = Aim { shard, access: Access::Describe, hints: None, wants_insert_id: false };
+    let database = database.as_bytes();
+    let index = consistency::attach_placed(client, connections, state, &aim, database).await?;
     let payload = [&[code::QUERY], &text[..]].concat();
     let outcome =
-        exchange::exchange(client, connections, index, &Request::Payload(payload), Expect::Query)
+        exchange::exchange(client, connections, index, &Source::Payload(payload), Expect::Query)
             .await?;
-    query::after_statement(
+    forward::after_statement(
         connections,
         state,
         index,

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::engine::plan::Primitive;
 use crate::geo;
-use crate::topology::{KeyspaceIndex, Topology};
+use crate::topology::{KeyspaceIndex, ShardId, Topology};
 
+use super::consistency::Aim;
 use super::planned::Statement;
 use super::total::WrittenRows;
 
@@ -22,6 +23,18 @@ pub(super) struct Job<'a> {
     pub(super) insert_id: InsertId,
     /// How the rows that several shards have written are counted.
     pub(super) rows: WrittenRows,
+}
+
+impl<'a> Job<'a> {
+    /// Where its piece for a shard is to run.
+    pub(super) fn aim(&self, shard: ShardId) -> Aim<'a> {
+        Aim {
+            shard,
+            access: self.access,
+            hints: self.statement.hints.as_ref(),
+            wants_insert_id: self.statement.wants_insert_id(),
+        }
+    }
 }
 
 /// Where the insert id in the answer to an INSERT comes from.

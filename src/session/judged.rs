@@ -23,7 +23,7 @@ use super::planned;
 use super::prepared::is_about_transactions;
 use super::remembered::Remembered;
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// What a server made of a text that a client prepares.
 #[derive(Debug)]

@@ -19,9 +19,9 @@ use super::connections::Connections;
 use super::consistency;
 use super::consistency::Judges;
 use super::hold;
-use super::query::Request;
+use super::request::Request;
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// KILL.
 pub(super) async fn kill_statement(

@@ -16,7 +16,7 @@ use super::diagnostics;
 use super::diagnostics::Home;
 use super::hold::Read;
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// Which connection knows the last numbers of which sequences.
 #[derive(Debug, Default)]

@@ -18,7 +18,7 @@ use super::consistency;
 use super::consistency::Judges;
 use super::mirror::Mirror;
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// Numbers below are the same collations in MySQL and MariaDB, but for [`OF_ONE_PRODUCT`].
 const SHARED_BELOW: u16 = 248;

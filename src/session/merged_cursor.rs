@@ -33,7 +33,7 @@ use super::piece;
 use super::planned;
 use super::planned::Piece;
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// What a shard answered.
 struct Answered {
@@ -220,7 +220,7 @@ async fn collect_opened(
         }
         Err(StreamError::Broken(failure)) => Err(connections.lose(index, &failure)),
         Err(StreamError::Interrupted) => {
-            super::query::kill_on_server(&mut connections.attached[index].lease);
+            crate::executor::interrupt::kill_on_server(&mut connections.attached[index].lease);
             let _ = connections.lose(index, &"interrupted");
             connections.control.clear_query();
             Err(catalog::KILLED.error())

@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use crate::backend::Owner;
 use crate::error::SqlError;
-use crate::sql::control::prepare::{Source, Using};
+use crate::sql::control::prepare::{Source as TextSource, Using};
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
-use crate::wire::command::code;
 use crate::wire::scanner::Expect;
 
 use super::answer::{Answer, Ran};
@@ -22,14 +21,14 @@ use super::consistency;
 use super::consistency::Judges;
 use super::diagnostics;
 use super::exchange;
+use super::forward;
 use super::hold::Hold;
+use super::named::{self, Named, bytes};
 use super::prepared::Prepared;
-use super::query;
-use super::query::Request;
+use super::request::Source;
 use super::state::State;
 use super::text_prepared;
-use super::text_prepared::{Named, bytes};
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// What PREPARE and DEALLOCATE PREPARE are for the session: they change what it knows of.
 const KNOWN: StatementKind = StatementKind::Use;
@@ -42,57 +41,55 @@ pub(super) async fn prepare_at_server(
     prepared: &mut Prepared,
     command: Vec<u8>,
     name: String,
-    source: Source,
+    source: TextSource,
 ) -> Ran {
     prepared.has_room()?;
-    let index = attach_for_names(client, connections, state, prepared).await?;
+    let index = attach_for_names(client, connections, state).await?;
     connections.forget_warnings();
-    let request = Request::Payload([&[code::QUERY], &command[..]].concat());
+    let request = Source::query(&command);
     let outcome = exchange::exchange(client, connections, index, &request, Expect::Query).await?;
     if outcome.is_error() {
         connections.attached[index].lease.named.drop(&name);
     } else {
         connections.attached[index].lease.named.note(&name);
-        learn_named(client, connections, state, prepared, index, &command, name, source).await;
+        let named = learn_named(client, connections, state, index, &command, source).await;
+        if let Some(named) = named {
+            prepared.by_name.insert(name, Arc::new(named));
+        }
     }
-    query::after_statement(connections, state, index, KNOWN, Features::NONE, &outcome).await;
+    forward::after_statement(connections, state, index, KNOWN, Features::NONE, &outcome).await;
     Ok(Answer::Sent)
 }
 
-/// Remembers what was prepared.
+/// What was prepared; `None` if it cannot be read, so that only its connection knows.
 async fn learn_named(
     client: &mut Client,
     connections: &mut Connections,
     state: &State,
-    prepared: &mut Prepared,
     index: Index,
     command: &[u8],
-    name: String,
-    source: Source,
-) {
+    source: TextSource,
+) -> Option<Named> {
     let home = connections.attached[index].home();
     let text: Owner = match source {
-        Source::Text(text) => text.into(),
-        Source::Expression(span) => {
+        TextSource::Text(text) => text.into(),
+        TextSource::Expression(span) => {
             // It has warnings of its own to be asked for later.
             connections.attached[index].held = true;
             match text_prepared::value_of(client, connections, state, bytes(command, span)).await {
                 Ok(text) => text.into(),
-                Err(_) => return hold_home(connections, home, "PREPARE"),
+                Err(_) => {
+                    hold_home(connections, home, "PREPARE");
+                    return None;
+                }
             }
         }
     };
     let at_home = connections.attached.iter().find(|attached| attached.home() == home);
     let kind = at_home.map(|attached| attached.lease.kind().clone());
-    let mut named = text_prepared::read_named(
-        &connections.services,
-        &connections.mirror,
-        state,
-        text,
-        kind.as_ref(),
-    );
+    let mut named = named::read_named(connections, state, text, kind.as_ref());
     named.home = Some(home);
-    prepared.by_name.insert(name, Arc::new(named));
+    Some(named)
 }
 
 /// Keeps the connection, if it is there, because only it has what was prepared.
@@ -107,9 +104,7 @@ async fn attach_for_names(
     client: &mut Client,
     connections: &mut Connections,
     state: &State,
-    prepared: &Prepared,
 ) -> Result<Index, SqlError> {
-    go_to_names(connections, prepared, StatementKind::Prepare);
     let topology = connections.services.topology().clone();
     let (placement, database) =
         consistency::any_server(connections, state, &topology, Judges::Primary)?;
@@ -158,36 +153,27 @@ pub(super) async fn execute_at_server(
     client: &mut Client,
     connections: &mut Connections,
     state: &mut State,
-    prepared: &Prepared,
     index: Index,
     command: Vec<u8>,
     named: &Named,
     using: &Using,
 ) -> Ran {
     if using.len() != named.params {
-        return run_at_server(
-            client,
-            connections,
-            state,
-            prepared,
-            command,
-            StatementKind::Execute,
-        )
-        .await;
+        return run_at_server(client, connections, state, command, StatementKind::Execute).await;
     }
     let parameters: Vec<&[u8]> = using.iter().map(|span| bytes(&command, *span)).collect();
-    text_prepared::note_named(connections, state, named, &parameters);
+    named::note_named(connections, state, named, &parameters);
     let placement = connections.attached[index].placement;
     let wants_insert_id = named.features.contains(Features::LAST_INSERT_ID);
     let index =
         attached::attach_here(client, connections, state, placement, wants_insert_id).await?;
     let home = connections.attached[index].home();
-    let request = Request::Payload([&[code::QUERY], &command[..]].concat());
+    let request = Source::query(&command);
     let outcome = exchange::exchange(client, connections, index, &request, Expect::Query).await?;
     named.note_executed(home, &outcome);
     // A SET with parameters has not been read: whatever it set stays with this session.
     let kind = if named.kind == StatementKind::Set { StatementKind::Other } else { named.kind };
-    query::after_statement(connections, state, index, kind, named.features, &outcome).await;
+    forward::after_statement(connections, state, index, kind, named.features, &outcome).await;
     Ok(Answer::Sent)
 }
 
@@ -196,30 +182,21 @@ pub(super) async fn deallocate_at_server(
     client: &mut Client,
     connections: &mut Connections,
     state: &mut State,
-    prepared: &Prepared,
     command: Vec<u8>,
     name: &str,
     known: Option<&Named>,
 ) -> Ran {
     let Some(known) = known else {
-        return run_at_server(
-            client,
-            connections,
-            state,
-            prepared,
-            command,
-            StatementKind::Deallocate,
-        )
-        .await;
+        return run_at_server(client, connections, state, command, StatementKind::Deallocate).await;
     };
     let session = connections.control.id;
     let at_home = known.home.and_then(|home| connections.go_home(home));
     let index = at_home.filter(|at| connections.attached[*at].lease.named.has(session, name));
     let Some(index) = index else { return Ok(Answer::ok(0)) };
-    let request = Request::Payload([&[code::QUERY], &command[..]].concat());
+    let request = Source::query(&command);
     connections.attached[index].lease.named.drop(name);
     let outcome = exchange::exchange(client, connections, index, &request, Expect::Query).await?;
-    query::after_statement(connections, state, index, KNOWN, Features::NONE, &outcome).await;
+    forward::after_statement(connections, state, index, KNOWN, Features::NONE, &outcome).await;
     Ok(Answer::Sent)
 }
 
@@ -228,17 +205,16 @@ pub(super) async fn run_at_server(
     client: &mut Client,
     connections: &mut Connections,
     state: &mut State,
-    prepared: &Prepared,
     command: Vec<u8>,
     kind: StatementKind,
 ) -> Ran {
-    let index = attach_for_names(client, connections, state, prepared).await?;
-    let request = Request::Payload([&[code::QUERY], &command[..]].concat());
+    let index = attach_for_names(client, connections, state).await?;
+    let request = Source::query(&command);
     let outcome = exchange::exchange(client, connections, index, &request, Expect::Query).await?;
     if kind == StatementKind::Execute && !outcome.is_error() {
         connections.hold(index, Hold::Unwipeable("EXECUTE of what a procedure has prepared"));
     }
-    query::after_statement(connections, state, index, kind, Features::NONE, &outcome).await;
+    forward::after_statement(connections, state, index, kind, Features::NONE, &outcome).await;
     Ok(Answer::Sent)
 }
 

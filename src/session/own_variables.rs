@@ -15,6 +15,7 @@ use crate::sql::value::Value;
 
 use super::Services;
 use super::answer::{Answer, Leaves};
+use super::connections::Connections;
 use super::consistency::Reading;
 use super::mirror::Mirror;
 use super::reply::{Column, Kind};
@@ -99,8 +100,7 @@ fn set_own(
 
 /// The answer to `SELECT @@own [AS alias], ..`, if all of it are own variables.
 pub(super) fn select_own_variables(
-    services: &Services,
-    mirror: &Mirror,
+    connections: &Connections,
     state: &State,
     text: &[u8],
     features: Features,
@@ -108,14 +108,14 @@ pub(super) fn select_own_variables(
     if !features.contains(Features::SYSTEM_VARIABLE) || state.scan.kind() != StatementKind::Select {
         return None;
     }
-    if !mirror.character_sets.names_are_utf8() && !text.is_ascii() {
+    if !connections.mirror.character_sets.names_are_utf8() && !text.is_ascii() {
         return None;
     }
     let text = std::str::from_utf8(text).ok()?.trim().trim_end_matches(';').trim_end();
     let (mut columns, mut values) = (Vec::new(), Vec::new());
     for (title, name) in selected(text.get(6..)?)? {
         columns.push(Column::new(title, Kind::Text(64)));
-        values.push(own_variable(services, mirror, state, &name));
+        values.push(own_variable(&connections.services, &connections.mirror, state, &name));
     }
     Some(Answer::text(columns, vec![values]).leaving(Leaves::Nothing))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::backend::{Product, ServerKind, Settings};
 use crate::error::{SqlError, catalog};
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 use super::Services;
 use super::connections::Connections;

@@ -11,7 +11,7 @@ use super::execute;
 use super::execute::{Handle, Wanted};
 use super::mirror::Mirror;
 use super::planned::{Form, Piece, Statement};
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// The command that runs a piece on a connection, where it is prepared first if need be.
 pub(super) async fn piece_payload(

@@ -17,7 +17,6 @@ use crate::engine::template::Rendered;
 use crate::error::{SqlError, catalog};
 use crate::executor::relay::AnswerEnd;
 use crate::geo::{self, Placement};
-use crate::net::Packet;
 use crate::planner::cache::PlanKeyRef;
 use crate::planner::input::PlanInput;
 use crate::planner::{self};
@@ -43,18 +42,18 @@ use super::exchange;
 use super::exchange::{Exchanged, Tries};
 use super::execute;
 use super::execute::Wanted;
+use super::forward;
 use super::job::{InsertId, Job};
 use super::mirror::Mirror;
 use super::piece;
-use super::prepared::Prepared;
-use super::query;
-use super::query::Request;
+use super::request::Source;
 use super::scatter;
+use super::scatter_write;
 use super::sequence;
 use super::state::State;
 use super::tally;
 use super::total;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// A statement in the form that it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,15 +80,7 @@ pub(super) struct Statement {
     pub(super) wanted: Wanted,
     session_values: Vec<(SessionValue, Vec<u8>)>,
     /// What its hints ask of the servers.
-    hints: Option<ReadOptions>,
-}
-
-/// Where a statement of the hot path goes.
-#[derive(Debug)]
-pub(super) struct OneShard {
-    pub(super) shard: ShardId,
-    pub(super) access: geo::Access,
-    pub(super) topology: Arc<Topology>,
+    pub(super) hints: Option<ReadOptions>,
 }
 
 /// What one shard gets.
@@ -115,7 +106,7 @@ impl Mirror {
     }
 
     /// Whether the names in a statement can be compared with those of the VSchema, which are UTF-8.
-    fn can_read_names(&self, scan: &Scan) -> bool {
+    pub(super) fn can_read_names(&self, scan: &Scan) -> bool {
         self.character_sets.names_are_utf8() || scan.skeleton().is_ascii()
     }
 
@@ -160,13 +151,7 @@ pub(super) async fn run_planned(
     }
     let plan = plan(connections, state, &statement)?;
     let mut statement = statement;
-    statement.hints = consistency::hints(
-        &connections.services,
-        &connections.mirror,
-        state,
-        &statement.text,
-        statement.features,
-    )?;
+    statement.hints = consistency::hints(connections, state, &statement.text, statement.features)?;
     statement.session_values = session_values(connections, state, statement.features);
     copies::check_copies(connections, state, &plan, statement.hints.as_ref())?;
     let result = run_primitive(client, connections, state, &plan, &plan.root, &statement).await;
@@ -242,45 +227,24 @@ async fn run_primitive(
         }
     };
     let topology = connections.services.topology.load_full();
-    let Some(keyspace) = topology.find_keyspace(&route.keyspace) else {
-        let error = catalog::UNKNOWN_KEYSPACE.with(&[&route.keyspace]);
-        return Err(error.into());
-    };
+    let keyspace = topology
+        .find_keyspace(&route.keyspace)
+        .ok_or_else(|| catalog::UNKNOWN_KEYSPACE.with(&[&route.keyspace]))?;
     tally::tally_route(state, route.routing.opcode(), keyspace);
     let (generated, insert_id) = generated(connections, route, statement).await?;
-    let map = topology.keyspace(keyspace).shard_map();
-    let parts: SmallVec<[ShardPart; 1]> = {
-        let bindings = connections.mirror.bindings(statement);
-        match route.routing.resolve(&bindings, map, &generated) {
-            Resolution::Shards(parts) => parts,
-            Resolution::AnyShard => {
-                let shard =
-                    any_shard(connections, state, &topology, keyspace, statement.hints.as_ref());
-                smallvec::smallvec![ShardPart::whole(shard)]
-            }
-            Resolution::AllShards => (0..map.len()).map(ShardPart::whole).collect(),
-            Resolution::Unusable(error) => {
-                if let Some(otherwise) = &plan.otherwise
-                    && !std::ptr::eq(&raw const **otherwise, primitive)
-                {
-                    return Box::pin(run_primitive(
-                        client,
-                        connections,
-                        state,
-                        plan,
-                        otherwise,
-                        statement,
-                    ))
-                    .await;
-                }
-                return Err(error.into());
-            }
+    let parts = parts(connections, state, &topology, keyspace, route, statement, &generated);
+    let parts = match (parts, &plan.otherwise) {
+        (Ok(parts), _) => parts,
+        (Err(_), Some(otherwise)) if !std::ptr::eq(&raw const **otherwise, primitive) => {
+            let ran = run_primitive(client, connections, state, plan, otherwise, statement);
+            return Box::pin(ran).await;
         }
+        (Err(error), _) => return Err(error.into()),
     };
-    let pieces = connections.mirror.render(route, statement, &topology, &parts, &generated);
-    let pieces =
-        pieces.and_then(|own| connections.mirror.with_copies(route, statement, &topology, own));
-    let pieces = pieces.and_then(|all| check_fan_out(&connections.services, all))?;
+    let mirror = &connections.mirror;
+    let pieces = mirror.render(route, statement, &topology, &parts, &generated)?;
+    let pieces = mirror.with_copies(route, statement, &topology, pieces)?;
+    let pieces = check_fan_out(&connections.services, pieces)?;
     if pieces.len() > 1 {
         connections.services.metrics.record_scatter(connections.worker);
     }
@@ -300,9 +264,33 @@ async fn run_primitive(
             definition::run_ddl(client, connections, state, &job, pieces).await
         }
         _ if plan.access == Access::Write => {
-            scatter::run_write(client, connections, state, &job, pieces).await
+            scatter_write::run_write(client, connections, state, &job, pieces).await
         }
         _ => scatter::run_described(client, connections, state, &job, pieces, None).await,
+    }
+}
+
+/// The shards of a route, and which of its rows each of them gets.
+fn parts(
+    connections: &Connections,
+    state: &State,
+    topology: &Topology,
+    keyspace: KeyspaceIndex,
+    route: &Route,
+    statement: &Statement,
+    generated: &[u64],
+) -> Result<SmallVec<[ShardPart; 1]>, SqlError> {
+    let map = topology.keyspace(keyspace).shard_map();
+    let bindings = connections.mirror.bindings(statement);
+    match route.routing.resolve(&bindings, map, generated) {
+        Resolution::Shards(parts) => Ok(parts),
+        Resolution::AnyShard => {
+            let hints = statement.hints.as_ref();
+            let shard = any_shard(connections, state, topology, keyspace, hints);
+            Ok(smallvec::smallvec![ShardPart::whole(shard)])
+        }
+        Resolution::AllShards => Ok((0..map.len()).map(ShardPart::whole).collect()),
+        Resolution::Unusable(error) => Err(error),
     }
 }
 
@@ -369,107 +357,6 @@ pub(super) fn sample_piece(
     Ok((shard, pieces.into_iter().next().map_or(Vec::new(), |piece| piece.text)))
 }
 
-/// The hot path: a statement in the client's buffer whose plan is in the cache, leaves the text
-/// as it is and leads to one shard. Nothing is copied or allocated to find that out.
-pub(super) fn cached_route(
-    client: &mut Client,
-    connections: &Connections,
-    state: &mut State,
-    packet: Packet,
-) -> Option<OneShard> {
-    state.generation.hold(&connections.services.serving).ok()?;
-    let plan = cached_plan(&connections.mirror, state, &state.scan)?;
-    let text = client.text(packet);
-    let found = one_shard(connections, state, &plan, text, &state.scan, &[])?;
-    note_route(connections, state, &plan, &found);
-    Some(found)
-}
-
-/// The same for an execution of a prepared statement with these parameters.
-pub(super) fn cached_execution(
-    client: &Client,
-    connections: &Connections,
-    state: &mut State,
-    prepared: &Prepared,
-    id: u32,
-    packet: Packet,
-) -> Option<OneShard> {
-    state.generation.hold(&connections.services.serving).ok()?;
-    let (text, scan) = prepared.scanned(id, connections.mirror.lex_mode)?;
-    let plan = cached_plan(&connections.mirror, state, scan)?;
-    let payload = client.framed.payload(packet);
-    let parameters = prepared.parameters(id, payload)?;
-    let found = one_shard(connections, state, &plan, text, scan, &parameters);
-    drop(parameters);
-    let found = found?;
-    note_route(connections, state, &plan, &found);
-    Some(found)
-}
-
-/// The plan of a scanned statement, if the generation that is held has it.
-fn cached_plan(mirror: &Mirror, state: &State, scan: &Scan) -> Option<Arc<Plan>> {
-    if !mirror.can_read_names(scan) {
-        return None;
-    }
-    let key = PlanKeyRef {
-        skeleton: scan.skeleton(),
-        target: &state.target,
-        lex_mode: mirror.lex_mode,
-        strictness: Strictness::Strict,
-    };
-    state.generation.held()?.plans().find(&key)
-}
-
-/// The one shard of a plan whose text is the client's own.
-fn one_shard(
-    connections: &Connections,
-    state: &State,
-    plan: &Plan,
-    text: &[u8],
-    scan: &Scan,
-    parameters: &[Value<'_>],
-) -> Option<OneShard> {
-    let Primitive::Route(route) = &plan.root else { return None };
-    if !route.query.is_verbatim()
-        || route.generate.is_some()
-        || plan.kind == PlanKind::Ddl
-        || !route.copies.is_empty()
-        || plan.joins_copies
-        || scan.features().contains(Features::DIRECTIVE)
-    {
-        return None;
-    }
-    let topology = connections.services.topology.load_full();
-    let keyspace = topology.find_keyspace(&route.keyspace)?;
-    let bindings = BoundStatement {
-        text,
-        scan,
-        mode: connections.mirror.lex_mode,
-        charset: connections.mirror.character_sets.literals(),
-        parameters,
-        session: &[],
-    };
-    let map = topology.keyspace(keyspace).shard_map();
-    let shard = match route.routing.resolve(&bindings, map, &[]) {
-        Resolution::Shards(parts) if parts.len() == 1 => parts[0].shard,
-        Resolution::AnyShard => any_shard(connections, state, &topology, keyspace, None),
-        Resolution::AllShards if map.len() == 1 => 0,
-        _ => return None,
-    };
-    let access = geo_access(plan, scan.kind(), scan.features());
-    Some(OneShard { shard: topology.shard(keyspace, shard), access, topology })
-}
-
-/// Counts a statement that took the hot path.
-fn note_route(connections: &Connections, state: &mut State, plan: &Plan, found: &OneShard) {
-    let Primitive::Route(route) = &plan.root else { return };
-    let side =
-        state.generation.held().map(|generation| tally::side_of(&connections.services, generation));
-    state.tally.query.side = side.unwrap_or_default();
-    tally::tally_route(state, route.routing.opcode(), found.shard.keyspace());
-    connections.services.metrics.record_plan_hit(connections.worker);
-}
-
 fn session_values(
     connections: &Connections,
     state: &State,
@@ -503,7 +390,7 @@ fn session_values(
 
 /// A shard whose server is attached already, else one that is near if that is allowed to
 /// answer, else the first.
-fn any_shard(
+pub(super) fn any_shard(
     connections: &Connections,
     state: &State,
     topology: &Topology,
@@ -527,14 +414,7 @@ pub(super) fn place_piece(
     job: &Job<'_>,
     shard: ShardId,
 ) -> Result<Placement, SqlError> {
-    consistency::place(
-        connections,
-        state,
-        job.topology,
-        shard,
-        job.access,
-        job.statement.hints.as_ref(),
-    )
+    consistency::place(connections, state, job.topology, &job.aim(shard))
 }
 
 /// One shard: its answer is relayed as it comes.
@@ -546,34 +426,17 @@ async fn run_on_one(
     piece: &Piece,
 ) -> Ran {
     let statement = job.statement;
-    let shard = piece.shard;
-    let database = job.topology.keyspace(shard.keyspace()).database.as_bytes();
-    let (hints, wants_insert_id) = (statement.hints.as_ref(), statement.wants_insert_id());
+    let database = job.topology.keyspace(piece.shard.keyspace()).database.as_bytes();
+    let aim = job.aim(piece.shard);
+    // Others plan with the new columns from the answer on.
+    let end = if defines(statement.kind) { AnswerEnd::Kept } else { AnswerEnd::Forwarded };
     let mut tries = Tries::default();
     loop {
-        let attached = consistency::attach_placed(
-            client,
-            connections,
-            state,
-            shard,
-            job.access,
-            hints,
-            database,
-            wants_insert_id,
-        )
-        .await;
-        let index = attached?;
-        let payload = match piece::piece_payload(
-            client,
-            connections,
-            index,
-            piece,
-            statement,
-            database,
-        )
-        .await
-        {
-            Ok(payload) => payload,
+        let index = consistency::attach_placed(client, connections, state, &aim, database).await?;
+        let payload =
+            piece::piece_payload(client, connections, index, piece, statement, database).await;
+        let source = match payload {
+            Ok(payload) => Source::Payload(payload),
             Err(error) => {
                 let error = execute::fail_prepare(connections, index, error).await;
                 if tries.again(&error) {
@@ -582,27 +445,21 @@ async fn run_on_one(
                 return Err(error.into());
             }
         };
-        let request = Request::Payload(payload);
-        // Others plan with the new columns from the answer on.
-        let defines = defines(statement.kind);
-        let end = if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded };
-        match exchange::exchange_once(client, connections, index, &request, Expect::Query, end)
-            .await?
-        {
+        let expect = Expect::Query;
+        match exchange::exchange_once(client, connections, index, &source, expect, end).await? {
             Exchanged::Outcome(outcome) => {
                 let (kind, features) = (statement.kind, statement.features);
-                query::after_statement(connections, state, index, kind, features, &outcome).await;
+                forward::after_statement(connections, state, index, kind, features, &outcome).await;
                 return Ok(Answer::Buffered);
             }
-            Exchanged::Lost(lost)
-                if exchange::runs_again(connections, state, shard, job.access, hints, &lost) => {}
+            Exchanged::Lost(lost) if exchange::runs_again(connections, state, &aim, &lost) => {}
             Exchanged::Lost(lost) => return Err(lost.error.into()),
         }
     }
 }
 
 /// What a planned statement does to the rows. The planner knows whether WITH begins a write.
-fn geo_access(plan: &Plan, kind: StatementKind, features: Features) -> geo::Access {
+pub(super) fn geo_access(plan: &Plan, kind: StatementKind, features: Features) -> geo::Access {
     match (plan.access, kind) {
         (Access::Write | Access::LockingRead, _) => geo::Access::Write,
         (Access::Read, StatementKind::With) => geo::access(StatementKind::Select, features),

@@ -29,7 +29,7 @@ use super::prepared::Prepared;
 use super::state::State;
 use super::tally;
 use super::transaction::Transaction;
-use crate::executor::relay::{Client, Rows};
+use crate::executor::client::{Client, Rows};
 
 /// A column of an answer that Geogate makes.
 #[derive(Clone, Debug)]

@@ -6,32 +6,27 @@ use std::task::Poll;
 
 use crate::backend::Names;
 use crate::error::catalog;
+use crate::executor::client::StateMarks;
 use crate::executor::registry::Interrupt;
-use crate::executor::relay::Rows;
-use crate::executor::relay::StateMarks;
 use crate::net::{Packet, ReadError};
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::capability::Capabilities;
 use crate::wire::command::{Command, MultiStatements, code};
-use crate::wire::scanner::Expect;
 
 use super::answer::{Answer, End, Ran, Stop};
 use super::attached;
 use super::bulk;
 use super::connections::Connections;
-use super::consistency;
-use super::consistency::Judges;
 use super::consistency::Reading;
 use super::cursors;
-use super::exchange;
+use super::execution::{self, Executed};
 use super::kill;
 use super::login_collation;
 use super::mirror::Mirror;
 use super::patience;
 use super::prepared;
-use super::prepared::Executed;
-use super::query::Request;
 use super::reply;
+use super::request::{Source, Understood};
 use super::server_commands;
 use super::state::State;
 use super::stream;
@@ -39,7 +34,8 @@ use super::stream::Front;
 use super::use_database;
 use super::use_database::init_db;
 use super::{Services, Session};
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
+use crate::sql::control::kill::KillTarget;
 
 /// COM_PROCESS_INFO, which old clients send for SHOW PROCESSLIST.
 const PROCESS_INFO: u8 = 0x0a;
@@ -85,6 +81,7 @@ impl Session {
                         &mut self.client,
                         &mut self.connections,
                         &mut self.state,
+                        &self.prepared,
                         kind,
                     )
                     .await
@@ -234,164 +231,82 @@ impl Session {
 
     /// Does one command.
     async fn command(&mut self, packet: Packet) -> Ran {
-        self.client.command = Some(packet);
-        self.client.sequence = crate::backend::first_answer_sequence(packet.len);
-        self.client.rows = Rows::Text;
-        self.client.attributes.clear();
-        let command = match Command::parse(self.client.framed.payload(packet)) {
-            Ok(command) => command,
-            Err(error) => return Err(malformed(&error.to_string())),
-        };
+        self.client.begin_command(packet);
+        let command = Command::parse(self.client.framed.payload(packet))
+            .map_err(|error| malformed(&error.to_string()))?;
         self.state.statement_counts.command(&command);
+        let data = match command {
+            Command::InitDb(data) | Command::StmtSendLongData { data, .. } => data.to_vec(),
+            _ => Vec::new(),
+        };
+        let command = command.detached();
+        let Self { client, connections, state, prepared, .. } = self;
         match command {
             Command::Query(_) => self.query(packet).await,
-            Command::StmtExecute(_) => match prepared::execute(
-                &mut self.client,
-                &mut self.connections,
-                &mut self.state,
-                &mut self.prepared,
-                packet,
-            )
-            .await?
-            {
-                Executed::Answered(answer) => Ok(answer),
-                Executed::AsText(request) => self.text_statement(request).await,
-            },
+            Command::StmtExecute(_) => {
+                let ran = execution::execute(client, connections, state, prepared, packet);
+                match ran.await? {
+                    Executed::Answered(answer) => Ok(answer),
+                    Executed::AsText(source) => self.text_statement(source).await,
+                }
+            }
             Command::StmtPrepare(_) => {
-                prepared::prepare(
-                    &mut self.client,
-                    &mut self.connections,
-                    &mut self.state,
-                    &mut self.prepared,
-                    packet,
-                )
-                .await
+                prepared::prepare(client, connections, state, prepared, packet).await
             }
             Command::Quit => Err(End::Quit.into()),
-            Command::StmtClose(id) => {
-                let id = self.prepared.named_by(id);
-                self.client.drop_command();
-                self.state.statement_counts.close += u64::from(self.prepared.get(id).is_some());
-                prepared::close_statement(&mut self.connections, &mut self.prepared, id).await;
-                Ok(Answer::Sent)
-            }
-            Command::StmtSendLongData { id, param, data } => {
-                let data = data.to_vec();
-                self.client.drop_command();
-                let id = self.prepared.named_by(id);
-                prepared::long_data(
-                    &self.connections.services,
-                    &mut self.prepared,
-                    id,
-                    param,
-                    &data,
-                );
-                Ok(Answer::Sent)
-            }
-            Command::InitDb(name) => {
-                let name = name.to_vec();
-                self.client.drop_command();
-                use_database::use_database(
-                    &mut self.client,
-                    &mut self.connections,
-                    &mut self.state,
-                    &name,
-                    init_db(&name),
-                )
-                .await
+            Command::InitDb(_) => {
+                client.drop_command();
+                use_database::use_database(client, connections, state, &data, init_db(&data)).await
             }
             Command::ChangeUser(_) => self.change_user(packet).await,
-            Command::FieldList { .. } => {
-                forward(
-                    &mut self.client,
-                    &mut self.connections,
-                    &self.state,
-                    packet,
-                    Expect::FieldList,
-                )
-                .await
-            }
-            Command::Ping => Ok(reply::alive(&self.connections)),
             Command::ResetConnection => {
                 self.reset_keeping_database().await;
                 Ok(Answer::ok(0))
             }
-            Command::SetOption(option) => {
-                Ok(set_option(&mut self.client, &self.connections, option))
-            }
-            Command::Statistics => Ok(server_commands::statistics(
-                &mut self.client,
-                &mut self.connections,
-                &self.state,
-            )
-            .await),
             Command::StmtBulkExecute(_) => {
-                bulk::bulk_execute(
-                    &mut self.client,
-                    &mut self.connections,
-                    &mut self.state,
-                    &mut self.prepared,
-                    packet,
-                )
-                .await
-            }
-            Command::StmtReset(id) => {
-                let id = self.prepared.named_by(id);
-                self.client.drop_command();
-                prepared::reset_statement(&mut self.connections, &mut self.prepared, id).await
-            }
-            Command::ProcessKill(id) => {
-                self.client.drop_command();
-                let target = crate::sql::control::kill::KillTarget::Connection;
-                kill::kill(&self.connections, &self.state, target, u64::from(id)).await
-            }
-            Command::StmtFetch { id, rows } => {
-                let id = self.prepared.named_by(id);
-                cursors::fetch(
-                    &mut self.client,
-                    &mut self.connections,
-                    &mut self.prepared,
-                    packet,
-                    id,
-                    rows,
-                )
-                .await
-            }
-            Command::Debug => {
-                forward(
-                    &mut self.client,
-                    &mut self.connections,
-                    &self.state,
-                    packet,
-                    Expect::OkOrErr,
-                )
-                .await
-            }
-            Command::Unknown(code::REFRESH) => {
-                server_commands::refresh_command(
-                    &mut self.client,
-                    &mut self.connections,
-                    &self.state,
-                    packet,
-                )
-                .await
+                bulk::bulk_execute(client, connections, state, prepared, packet).await
             }
             Command::Unknown(PROCESS_INFO) => {
-                self.client.drop_command();
-                let text = [b"\x03".as_slice(), b"SHOW PROCESSLIST"].concat();
-                self.text_statement(Request::Payload(text)).await
+                client.drop_command();
+                self.text_statement(Source::query(b"SHOW PROCESSLIST")).await
+            }
+            Command::StmtClose(id) => {
+                prepared::close_statement(connections, state, prepared, id).await;
+                Ok(Answer::Sent)
+            }
+            Command::StmtSendLongData { id, param, .. } => {
+                prepared::long_data(&connections.services, prepared, id, param, &data);
+                Ok(Answer::Sent)
+            }
+            Command::StmtReset(id) => prepared::reset_statement(connections, prepared, id).await,
+            Command::StmtFetch { id, rows } => {
+                cursors::fetch(client, connections, prepared, packet, id, rows).await
+            }
+            Command::ProcessKill(id) => {
+                kill::kill(connections, state, KillTarget::Connection, u64::from(id)).await
+            }
+            Command::Ping => Ok(reply::alive(connections)),
+            Command::SetOption(option) => Ok(set_option(client, connections, option)),
+            Command::Statistics => {
+                Ok(server_commands::statistics(client, connections, state).await)
+            }
+            Command::FieldList { .. } => {
+                server_commands::list_fields(client, connections, state, packet).await
+            }
+            Command::Debug => server_commands::debug(client, connections, state, packet).await,
+            Command::Unknown(code::REFRESH) => {
+                server_commands::refresh_command(client, connections, state, packet).await
             }
             Command::Unknown(code) => Err(unknown_command(code)),
         }
     }
 
-    /// Runs a statement of Geogate's own text.
-    async fn text_statement(&mut self, request: Request) -> Ran {
-        let mut scan = std::mem::take(&mut self.state.scan);
-        let understood =
-            scan.run(request.text(&self.client), self.connections.mirror.lex_mode).is_ok();
-        self.state.scan = scan;
-        self.statement(request, understood).await
+    /// Runs a text that no COM_QUERY brought.
+    async fn text_statement(&mut self, source: Source) -> Ran {
+        let text = source.text(&self.client);
+        let scanned = self.state.scan.run(text, self.connections.mirror.lex_mode);
+        let understood = Understood::of(&scanned);
+        self.statement(source, understood).await
     }
 
     /// Puts the session into the state after login, but for the database: as servers do.
@@ -437,35 +352,6 @@ fn set_option(client: &mut Client, connections: &Connections, option: MultiState
     }
     reply::write_end(client, connections);
     Answer::Buffered
-}
-
-/// Forwards a command that is not a statement.
-async fn forward(
-    client: &mut Client,
-    connections: &mut Connections,
-    state: &State,
-    packet: Packet,
-    expect: Expect,
-) -> Ran {
-    forward_to(client, connections, state, packet, expect, Judges::Any).await
-}
-
-pub(super) async fn forward_to(
-    client: &mut Client,
-    connections: &mut Connections,
-    state: &State,
-    packet: Packet,
-    expect: Expect,
-    judges: Judges,
-) -> Ran {
-    let request = Request::Packet(packet);
-    consistency::begin_stake(connections);
-    let topology = connections.services.topology().clone();
-    let (placement, database) = consistency::any_server(connections, state, &topology, judges)?;
-    let index = connections.attach(client, placement, &database, false).await?;
-    let outcome = exchange::exchange(client, connections, index, &request, expect).await?;
-    connections.settle(index, &outcome).await;
-    Ok(Answer::Sent)
 }
 
 /// Begins with a character set.

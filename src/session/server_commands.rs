@@ -10,9 +10,49 @@ use super::answer::{Answer, Ran};
 use super::connections::Connections;
 use super::consistency;
 use super::consistency::Judges;
-use super::run;
+use super::exchange;
+use super::request::Source;
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
+
+/// COM_FIELD_LIST.
+pub(super) async fn list_fields(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    packet: Packet,
+) -> Ran {
+    forward_to(client, connections, state, packet, Expect::FieldList, Judges::Any).await
+}
+
+/// COM_DEBUG.
+pub(super) async fn debug(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    packet: Packet,
+) -> Ran {
+    forward_to(client, connections, state, packet, Expect::OkOrErr, Judges::Any).await
+}
+
+/// Forwards a command that is not a statement.
+async fn forward_to(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    packet: Packet,
+    expect: Expect,
+    judges: Judges,
+) -> Ran {
+    let request = Source::Packet(packet);
+    connections.begin_stake();
+    let topology = connections.services.topology().clone();
+    let (placement, database) = consistency::any_server(connections, state, &topology, judges)?;
+    let index = connections.attach(client, placement, &database, false).await?;
+    let outcome = exchange::exchange(client, connections, index, &request, expect).await?;
+    connections.settle(index, &outcome).await;
+    Ok(Answer::Sent)
+}
 
 /// COM_REFRESH, which is FLUSH and RESET.
 pub(super) async fn refresh_command(
@@ -26,7 +66,7 @@ pub(super) async fn refresh_command(
             .advising(&[&"COM_REFRESH over several servers"], "send it to each of them");
         return Err(error.into());
     }
-    run::forward_to(client, connections, state, packet, Expect::OkOrErr, Judges::Primary).await
+    forward_to(client, connections, state, packet, Expect::OkOrErr, Judges::Primary).await
 }
 
 /// COM_STATISTICS: one line of text, in the form that servers give it. The only server tells

@@ -8,16 +8,15 @@
 use crate::error::catalog;
 use crate::executor::near::QUOTED_MAX;
 use crate::net::Packet;
-use crate::sql::features::Features;
 use crate::sql::scan::Scan;
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::capability::Capabilities;
 
 use super::Session;
 use super::answer::{Answer, Ran};
+use super::forward;
 use super::mirror::Mirror;
-use super::query;
-use super::query::Request;
+use super::request::{self, Coming, Source, Understood};
 use super::tally;
 
 /// What a text is, as far as its first statement tells.
@@ -56,30 +55,32 @@ fn trimmed(text: &[u8]) -> &[u8] {
 impl Session {
     /// Runs a command of several statements.
     pub(super) async fn several_statements(&mut self, packet: Packet, split: Split) -> Ran {
-        let request = Request::Packet(packet);
-        if let Split::First { end } = split
-            && self.connections.mirror.ends_in_comments(&request.text(&self.client)[end + 1..])
-            && !self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS)
-        {
-            return self.statement(request, true).await;
-        }
+        let source = Source::Packet(packet);
         let asked_for = self.client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
-        if !asked_for || split == Split::Nothing || self.connections.mirror.oracle_mode {
-            return self.one_for_the_server(request).await;
+        let mirror = &self.connections.mirror;
+        if let Split::First { end } = split
+            && mirror.ends_in_comments(&source.text(&self.client)[end + 1..])
+            && !asked_for
+        {
+            return self.statement(source, Understood::Yes).await;
         }
-        let text = trimmed(request.text(&self.client)).to_vec();
+        if !asked_for || split == Split::Nothing || mirror.oracle_mode {
+            return self.unsplit(source).await;
+        }
+        let text = trimmed(source.text(&self.client)).to_vec();
         self.client.drop_command();
         let mut rest = &text[..];
         loop {
-            let understood = self.state.scan.run(rest, self.connections.mirror.lex_mode).is_ok();
-            let split = if understood { self::split(rest, &self.state.scan) } else { Split::Only };
+            let scanned = self.state.scan.run(rest, self.connections.mirror.lex_mode);
+            let understood = Understood::of(&scanned);
+            let split = match understood {
+                Understood::Yes => self::split(rest, &self.state.scan),
+                Understood::No => Split::Only,
+            };
             self.client.more_follows = matches!(split, Split::First { .. });
             self.client.failed = false;
             let (statement, next) = match split {
-                Split::First { end } => {
-                    let next = rest[end + 1..].trim_ascii_start();
-                    (&rest[..end], Some(next))
-                }
+                Split::First { end } => (&rest[..end], Some(rest[end + 1..].trim_ascii_start())),
                 Split::Only | Split::Nothing => (rest, None),
             };
             self.client.rest.clear();
@@ -87,12 +88,10 @@ impl Session {
                 let rest = &rest[statement.trim_ascii_end().len()..];
                 self.client.rest.extend_from_slice(&rest[..rest.len().min(QUOTED_MAX)]);
             }
-            let payload = [b"\x03", statement].concat();
-            let request = Request::Payload(payload);
-            let ran = if split == Split::Nothing {
-                self.one_for_the_server(request).await
-            } else {
-                self.statement(request, understood).await
+            let source = Source::query(statement);
+            let ran = match split {
+                Split::Nothing => self.unsplit(source).await,
+                Split::Only | Split::First { .. } => self.statement(source, understood).await,
             };
             self.tell(ran).await?;
             match next {
@@ -106,30 +105,27 @@ impl Session {
         Ok(Answer::Sent)
     }
 
-    /// A text that a server takes for one statement, or for an error of syntax that it words
-    /// itself.
-    async fn one_for_the_server(&mut self, request: Request) -> Ran {
-        if self.connections.mode.is_several() {
-            let end = self.state.scan.end() as usize;
-            let near =
-                String::from_utf8_lossy(request.text(&self.client).get(end..).unwrap_or_default());
-            let what = format!("more than one statement near '{near}'");
+    /// A text that a server takes for one statement, or takes apart itself, or finds an error of
+    /// syntax in that it words itself.
+    async fn unsplit(&mut self, source: Source) -> Ran {
+        let Self { client, connections, state, prepared, .. } = self;
+        if connections.mode.is_several() {
+            let end = state.scan.end() as usize;
+            let near = source.text(client).get(end..).unwrap_or_default();
+            let what = format!("more than one statement near '{}'", String::from_utf8_lossy(near));
             return Err(catalog::SYNTAX.with(&[&what]).into());
         }
-        let kind = StatementKind::Other;
-        tally::begin_tally(&mut self.connections, &mut self.state, kind);
-        self.connections.drop_held().await;
-        let result = query::run_statement(
-            &mut self.client,
-            &mut self.connections,
-            &mut self.state,
-            request,
-            kind,
-            Features::NONE,
-        )
-        .await;
-        tally::end_tally(&self.connections, &mut self.state);
-        result
+        tally::begin_tally(state, StatementKind::Other);
+        let coming = Coming::Unread(&source);
+        let ran = match request::admit(client, connections, state, prepared, coming).await {
+            Ok(admitted) => {
+                let request = admitted.with(source);
+                forward::run_statement(client, connections, state, request).await
+            }
+            Err(stop) => Err(stop),
+        };
+        tally::end_tally(connections, state);
+        ran
     }
 }
 

@@ -19,10 +19,10 @@ use super::connections::Connections;
 use super::consistency;
 use super::consistency::Judges;
 use super::hold;
-use super::query::Request;
 use super::reply;
+use super::request::Request;
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// A row of text; `None` is NULL.
 type Row = Vec<Option<Vec<u8>>>;

@@ -22,10 +22,10 @@ use crate::wire::capability::Capabilities;
 use super::connections::Connections;
 use super::diagnostics::Warnings;
 use super::lock_turns::LockTurns;
-use super::query::kill_on_server;
 use super::state::State;
 use super::table_locks;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
+use crate::executor::interrupt::kill_on_server;
 
 /// A server that takes part, and the schemas on it.
 struct Part {

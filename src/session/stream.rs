@@ -28,15 +28,17 @@ use super::answer::{Answer, End, Ran, Stop};
 use super::attached;
 use super::attached::Index;
 use super::connections::Connections;
-use super::consistency;
+use super::consistency::{self, Aim};
 use super::exchange;
+use super::forward;
 use super::hold::{ascii, first_cell};
 use super::mirror::Mirror;
-use super::query;
+use super::prepared::Prepared;
+use super::request::{self, Admitted, Coming};
 use super::state::State;
 use super::tally;
 use super::transaction::Transaction;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// Shorter commands are held, which costs one write instead of many.
 const STREAM_FROM: usize = 1 << 20;
@@ -132,11 +134,16 @@ pub(super) async fn stream_statement(
     client: &mut Client,
     connections: &mut Connections,
     state: &mut State,
+    prepared: &Prepared,
     kind: StatementKind,
 ) -> Ran {
-    tally::begin_tally(connections, state, kind);
+    tally::begin_tally(state, kind);
     state.tally.query.route = Route::PassThrough;
-    let result = stream(client, connections, state, kind).await;
+    let coming = Coming::Stream(kind);
+    let result = match request::admit(client, connections, state, prepared, coming).await {
+        Ok(admitted) => stream(client, connections, state, admitted).await,
+        Err(stop) => Err(stop),
+    };
     tally::end_tally(connections, state);
     result
 }
@@ -145,10 +152,8 @@ async fn stream(
     client: &mut Client,
     connections: &mut Connections,
     state: &mut State,
-    kind: StatementKind,
+    admitted: Admitted,
 ) -> Ran {
-    let features = state.scan.features();
-    connections.drop_held().await;
     let attached = match place_for_stream(connections, state) {
         Ok(placement) => attached::attach_here(client, connections, state, placement, true)
             .await
@@ -191,8 +196,8 @@ async fn stream(
     }
     connections
         .hold(index, super::hold::Hold::Unwipeable("a statement that was not read to its end"));
-    let features = features | Features::LAST_INSERT_ID;
-    query::after_statement(connections, state, index, kind, features, &outcome).await;
+    let (kind, features) = (admitted.kind(), admitted.features() | Features::LAST_INSERT_ID);
+    forward::after_statement(connections, state, index, kind, features, &outcome).await;
     Ok(Answer::Sent)
 }
 
@@ -203,7 +208,8 @@ fn place_for_stream(
 ) -> Result<geo::Placement, SqlError> {
     let topology = connections.services.topology.load_full();
     let shard = connections.mode.only().ok_or_else(|| catalog::NO_KEYSPACE.error())?;
-    consistency::place(connections, state, &topology, shard, geo::Access::Write, None)
+    let aim = Aim { shard, access: geo::Access::Write, hints: None, wants_insert_id: true };
+    consistency::place(connections, state, &topology, &aim)
 }
 
 /// Passes the packets of one command on, or reads them only if there is no server to take them.

@@ -28,9 +28,10 @@ use super::attached::Index;
 use super::connections::Connections;
 use super::hold::Hold;
 use super::lock_turns::LockTurns;
-use super::query::{Request, kill_on_server};
+use super::request::Request;
 use super::state::State;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
+use crate::executor::interrupt::kill_on_server;
 
 /// What one server is told to lock.
 struct Order {

@@ -9,9 +9,9 @@ use crate::planner::generation::Generation;
 use crate::sql::statement_kind::StatementKind;
 use crate::topology::KeyspaceIndex;
 
+use super::Services;
 use super::connections::Connections;
 use super::state::State;
-use super::{Services, consistency};
 
 /// The statement that runs.
 #[derive(Debug)]
@@ -28,8 +28,7 @@ impl Tally {
 }
 
 /// Begins a statement. Until somebody says more it counts as answered by the proxy.
-pub(super) fn begin_tally(connections: &mut Connections, state: &mut State, kind: StatementKind) {
-    consistency::begin_stake(connections);
+pub(super) fn begin_tally(state: &mut State, kind: StatementKind) {
     let keyspace = state.keyspace;
     let (kind, route) = (counted_as(kind), Route::Proxy);
     state.tally.query = Query { kind, keyspace, route, ..Query::default() };

@@ -11,108 +11,35 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::backend::{
-    Aligned, Arrival, BoundTypes, Fresh, Need, Owner, Product, ServerKind, ValueKind, VariableKinds,
-};
+use crate::backend::{Aligned, Fresh, Need, Owner, Product, ValueKind};
 use crate::error::{Origin, SqlError, catalog};
 use crate::geo;
-use crate::sql::ast::Span;
-use crate::sql::control::prepare::{Prepared as NamedStatement, Source, Using};
-use crate::sql::effects::Effect;
+use crate::sql::control::prepare::{Prepared as NamedStatement, Source as TextSource, Using};
 use crate::sql::features::Features;
 use crate::sql::lexer::Lexer;
 use crate::sql::mode::{Backslash, CharsetClass, LexMode};
-use crate::sql::own_account::changes_own_account;
-use crate::sql::scan::{HoleKind, Scan};
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::token::TokenKind;
-use crate::wire::command::code;
-use crate::wire::scanner::{Expect, Outcome};
+use crate::wire::scanner::Expect;
 
-use super::Services;
 use super::answer::{Answer, Instead, Ran, Way, Went};
 use super::connections::Connections;
-use super::consistency;
 use super::consistency::Judges;
-use super::diagnostics::Home;
+use super::consistency::{self, Aim};
 use super::exchange;
-use super::hold;
-use super::hold::Read;
+use super::forward;
 use super::judged;
 use super::last_values;
-use super::mirror::Mirror;
+use super::named::{Named, bytes, note_named, read_named, variable_name};
 use super::named_at_server;
-use super::prepared::{Prepared, kind_of};
-use super::prepared_under::PreparedUnder;
-use super::query;
-use super::query::Request;
-use super::remembered::{Found, ReadingNow, Remembered};
+use super::prepared::Prepared;
+use super::remembered::{Found, ReadingNow};
+use super::request::{Request, Source};
 use super::state::State;
-use crate::executor::relay::Client;
-
-/// A statement that was prepared under a name.
-#[derive(Debug)]
-pub(super) struct Named {
-    pub(super) text: Owner,
-    scan: Scan,
-    pub(super) kind: StatementKind,
-    pub(super) features: Features,
-    pub(super) params: usize,
-    /// Where a server has it under its name.
-    pub(super) home: Option<Home>,
-    /// How the text was split at PREPARE.
-    mode: LexMode,
-    under: PreparedUnder,
-    /// What servers remember with it.
-    remembered: Mutex<Remembered>,
-}
+use crate::executor::client::Client;
 
 /// The name of a statement that lives for one execution on a connection.
 const ONCE: &str = "`_geogate`";
-
-impl Mirror {
-    /// The text with the parameters written where the placeholders are.
-    fn with_parameters(
-        &self,
-        command: &[u8],
-        named: &Named,
-        using: &Using,
-    ) -> Result<Vec<u8>, SqlError> {
-        let mut scan = Scan::new();
-        let scanned = scan.run(&named.text, self.lex_mode);
-        scanned.map_err(|error| catalog::SYNTAX.with(&[&error]))?;
-        let holes = scan.holes().iter().filter(|hole| hole.kind == HoleKind::Placeholder);
-        let mut text = Vec::with_capacity(named.text.len() + 16 * using.len());
-        let mut done = 0;
-        for (hole, span) in holes.zip(using) {
-            let literal = self.literal_of(bytes(command, *span))?;
-            text.extend_from_slice(&named.text[done..hole.cut.start as usize]);
-            text.extend_from_slice(&literal);
-            done = hole.cut.end as usize;
-        }
-        text.extend_from_slice(&named.text[done..]);
-        Ok(text)
-    }
-
-    /// A parameter as a literal: a user variable's value, or a literal as it was written.
-    fn literal_of(&self, parameter: &[u8]) -> Result<Vec<u8>, SqlError> {
-        let Some(name) = variable_name(parameter) else {
-            let mut scan = Scan::new();
-            let literal = scan.run(parameter, self.lex_mode).is_ok()
-                && matches!(scan.holes(), [hole] if hole.cut.start == 0
-                    && hole.cut.end as usize == parameter.len());
-            let what = "EXECUTE .. USING an expression over several servers";
-            return if literal {
-                Ok(parameter.to_vec())
-            } else {
-                Err(catalog::UNSUPPORTED
-                    .advising(&[&what], "SET a user variable to it and use that"))
-            };
-        };
-        let known = self.settings.get(&format!("@{name}"));
-        Ok(known.map_or_else(|| b"NULL".to_vec(), <[u8]>::to_vec))
-    }
-}
 
 /// PREPARE, EXECUTE, EXECUTE IMMEDIATE and DEALLOCATE PREPARE.
 pub(super) async fn text_prepared(
@@ -127,12 +54,7 @@ pub(super) async fn text_prepared(
     client.drop_command();
     // What an EXECUTE leaves behind is told by the text that it runs.
     connections.pending = None;
-    let is_known = match &statement {
-        NamedStatement::Prepare { name, .. }
-        | NamedStatement::Execute { name, .. }
-        | NamedStatement::Deallocate(name) => prepared.by_name.contains_key(&name.to_lowercase()),
-        NamedStatement::Immediate { .. } => false,
-    };
+    let is_known = named_by(&statement).is_some_and(|name| prepared.by_name.contains_key(&name));
     state.statement_counts.text(&statement, is_known);
     match statement {
         NamedStatement::Prepare { name, source } => {
@@ -143,25 +65,9 @@ pub(super) async fn text_prepared(
         }
         NamedStatement::Deallocate(name) => {
             let name = name.to_lowercase();
-            let known = prepared.by_name.remove(&name);
-            if connections.mode.is_single() {
-                let known = known.as_deref();
-                return Ok(named_at_server::deallocate_at_server(
-                    client,
-                    connections,
-                    state,
-                    prepared,
-                    command,
-                    &name,
-                    known,
-                )
-                .await?
-                .into());
-            }
-            match known {
-                Some(_) => Ok(Answer::ok(0).into()),
-                None => Err(unknown_handler(&name, "DEALLOCATE PREPARE").into()),
-            }
+            deallocate(client, connections, state, prepared, command, &name)
+                .await
+                .map(Way::Answered)
         }
         NamedStatement::Execute { name, using } => {
             let name = name.to_lowercase();
@@ -170,35 +76,61 @@ pub(super) async fn text_prepared(
                     Err(catalog::OWN_ACCOUNT.error().into())
                 }
                 Some(named) => {
-                    execute_name(
-                        client,
-                        connections,
-                        state,
-                        prepared,
-                        command,
-                        &name,
-                        &named,
-                        &using,
-                    )
-                    .await
+                    execute_name(client, connections, state, command, &name, &named, &using).await
                 }
                 // A stored procedure may have prepared it.
-                None if connections.mode.is_single() => Ok(named_at_server::run_at_server(
-                    client,
-                    connections,
-                    state,
-                    prepared,
-                    command,
-                    StatementKind::Execute,
-                )
-                .await?
-                .into()),
+                None if connections.mode.is_single() => {
+                    as_it_came(client, connections, state, command).await
+                }
                 None => Err(unknown_handler(&name, "EXECUTE").into()),
             }
         }
         NamedStatement::Immediate { source, using } => {
             execute_immediate(client, connections, state, prepared, command, source, &using).await
         }
+    }
+}
+
+/// The name that a statement is about.
+fn named_by(statement: &NamedStatement) -> Option<String> {
+    match statement {
+        NamedStatement::Prepare { name, .. }
+        | NamedStatement::Execute { name, .. }
+        | NamedStatement::Deallocate(name) => Some(name.to_lowercase()),
+        NamedStatement::Immediate { .. } => None,
+    }
+}
+
+/// Passes the statement on to the only server.
+async fn as_it_came(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    command: Vec<u8>,
+) -> Went {
+    let kind = StatementKind::Execute;
+    let ran = named_at_server::run_at_server(client, connections, state, command, kind);
+    ran.await.map(Way::Answered)
+}
+
+async fn deallocate(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    command: Vec<u8>,
+    name: &str,
+) -> Ran {
+    let known = prepared.by_name.remove(name);
+    if connections.mode.is_single() {
+        let known = known.as_deref();
+        let ran =
+            named_at_server::deallocate_at_server(client, connections, state, command, name, known);
+        return ran.await;
+    }
+    match known {
+        Some(_) => Ok(Answer::ok(0)),
+        None => Err(unknown_handler(name, "DEALLOCATE PREPARE").into()),
     }
 }
 
@@ -209,7 +141,7 @@ async fn prepare_name(
     prepared: &mut Prepared,
     command: Vec<u8>,
     name: String,
-    source: Source,
+    source: TextSource,
 ) -> Ran {
     // As servers do: the old one is gone even if the new one fails.
     prepared.by_name.remove(&name);
@@ -235,7 +167,6 @@ async fn execute_name(
     client: &mut Client,
     connections: &mut Connections,
     state: &mut State,
-    prepared: &Prepared,
     command: Vec<u8>,
     name: &str,
     named: &Named,
@@ -254,7 +185,6 @@ async fn execute_name(
             client,
             connections,
             state,
-            prepared,
             index,
             command,
             named,
@@ -272,57 +202,30 @@ async fn execute_immediate(
     state: &mut State,
     prepared: &Prepared,
     command: Vec<u8>,
-    source: Source,
+    source: TextSource,
     using: &Using,
 ) -> Went {
     let single = connections.mode.is_single();
     if connections.services.product() == Product::MySql {
         if single {
-            return Ok(named_at_server::run_at_server(
-                client,
-                connections,
-                state,
-                prepared,
-                command,
-                StatementKind::Execute,
-            )
-            .await?
-            .into());
+            return as_it_came(client, connections, state, command).await;
         }
         let what = "EXECUTE IMMEDIATE, which is MariaDB's";
         return Err(catalog::SYNTAX.with(&[&what]).into());
     }
     // Servers refuse subqueries there, each in its own words.
     if single
-        && let Source::Expression(span) = &source
+        && let TextSource::Expression(span) = &source
         && has_subquery(bytes(&command, *span), connections.mirror.lex_mode)
     {
-        return Ok(named_at_server::run_at_server(
-            client,
-            connections,
-            state,
-            prepared,
-            command,
-            StatementKind::Execute,
-        )
-        .await?
-        .into());
+        return as_it_came(client, connections, state, command).await;
     }
     match named(client, connections, state, prepared, &command, source).await {
         Ok(named) if named.changes_own_account() => Err(catalog::OWN_ACCOUNT.error().into()),
         Ok(named) => execute_named(client, connections, state, &command, &named, using).await,
         // The server has the same to say about it, in its own words.
         Err(error) if single && error.origin == Origin::Server => {
-            Ok(named_at_server::run_at_server(
-                client,
-                connections,
-                state,
-                prepared,
-                command,
-                StatementKind::Execute,
-            )
-            .await?
-            .into())
+            as_it_came(client, connections, state, command).await
         }
         Err(error) => Err(error.into()),
     }
@@ -335,16 +238,16 @@ async fn named(
     state: &mut State,
     prepared: &Prepared,
     command: &[u8],
-    source: Source,
+    source: TextSource,
 ) -> Result<Named, SqlError> {
     prepared.has_room()?;
     let text: Owner = match source {
-        Source::Text(text) => text.into(),
-        Source::Expression(span) => {
+        TextSource::Text(text) => text.into(),
+        TextSource::Expression(span) => {
             value_of(client, connections, state, bytes(command, span)).await?.into()
         }
     };
-    let mut named = read_named(&connections.services, &connections.mirror, state, text, None);
+    let mut named = read_named(connections, state, text, None);
     connections.forget_warnings();
     // Over several servers no one of them can judge what is about the session.
     if connections.mode.is_single() || !named.is_about_session() {
@@ -356,31 +259,6 @@ async fn named(
         named.remembered = Mutex::new(judged.remembered);
     }
     Ok(named)
-}
-
-/// A text that is to be known by a name, on a server of this kind if it is known.
-pub(super) fn read_named(
-    services: &Services,
-    mirror: &Mirror,
-    state: &State,
-    text: Owner,
-    server: Option<&ServerKind>,
-) -> Named {
-    let scan = mirror.scan_of(&text);
-    let (kind, features) = kind_of(scan.as_ref());
-    let scan = scan.unwrap_or_default();
-    let under = PreparedUnder::of(&mirror.settings, state);
-    let mode = mirror.lex_mode;
-    let params = scan.holes().iter().filter(|hole| hole.kind == HoleKind::Placeholder).count();
-    let product = ServerKind::parse(services.server_version.as_bytes());
-    let server = server.unwrap_or(&product);
-    let types = BoundTypes::new(server, None);
-    let variables = match server.product {
-        Product::MySql => VariableKinds::of_text(&text, mode, &mirror.settings),
-        Product::MariaDb => None,
-    };
-    let remembered = Mutex::new(Remembered::new(types, variables, services.definitions(), None));
-    Named { text, scan, kind, features, params, home: None, mode, under, remembered }
 }
 
 /// What the execution of a statement with a name needs of a server.
@@ -492,32 +370,13 @@ async fn execute_once(
     };
     note_named(connections, state, named, &parameters);
     let home = connections.attached[index].home();
-    let request = Request::Payload([&[code::QUERY], &sql[..]].concat());
+    let request = Source::query(&sql);
     let outcome = exchange::exchange(client, connections, index, &request, Expect::Query).await?;
     named.note_executed(home, &outcome);
     // A SET with parameters has not been read: whatever it set stays with this session.
     let kind = if named.kind == StatementKind::Set { StatementKind::Other } else { named.kind };
-    query::after_statement(connections, state, index, kind, named.features, &outcome).await;
+    forward::after_statement(connections, state, index, kind, named.features, &outcome).await;
     Ok(Answer::Sent)
-}
-
-/// Reads what an execution may leave behind.
-pub(super) fn note_named(
-    connections: &mut Connections,
-    state: &State,
-    named: &Named,
-    parameters: &[&[u8]],
-) {
-    let read = Read { text: &named.text, mode: named.mode, scan: &named.scan };
-    let (kind, features) = (named.kind, named.features);
-    hold::note_pending(connections, &state.database, kind, features, Some(read));
-    if named.kind == StatementKind::Call
-        && let Some(pending) = &mut connections.pending
-    {
-        // OUT parameters are given to the user variables.
-        let names = parameters.iter().filter_map(|parameter| variable_name(parameter));
-        pending.effects.extend(names.map(Effect::UserVariable));
-    }
 }
 
 async fn attach_for_named(
@@ -532,27 +391,15 @@ async fn attach_for_named(
     if named.features.contains(Features::LAST_VALUE) {
         last_values::go_to_last_values(client, connections, state, &named.text).await?;
     }
-    let hints = consistency::hints(
-        &connections.services,
-        &connections.mirror,
-        state,
-        &named.text,
-        named.features,
-    )?;
-    let access = geo::access(named.kind, named.features);
-    let wants_insert_id = named.features.contains(Features::LAST_INSERT_ID);
-    let database = named.under.database(&state.database);
-    consistency::attach_placed(
-        client,
-        connections,
-        state,
+    let hints = consistency::hints(connections, state, &named.text, named.features)?;
+    let aim = Aim {
         shard,
-        access,
-        hints.as_ref(),
-        &database,
-        wants_insert_id,
-    )
-    .await
+        access: geo::access(named.kind, named.features),
+        hints: hints.as_ref(),
+        wants_insert_id: named.features.contains(Features::LAST_INSERT_ID),
+    };
+    let database = named.under.database(&state.database);
+    consistency::attach_placed(client, connections, state, &aim, &database).await
 }
 
 /// Prepares a text under a name on a connection, as it was read at PREPARE.
@@ -586,43 +433,6 @@ async fn prepare_once(
     }
 }
 
-impl Named {
-    /// Notes what servers remember of an execution.
-    pub(super) fn note_executed(&self, home: Home, outcome: &Outcome) {
-        let mut remembered = self.remembered.lock();
-        if outcome.is_error() {
-            remembered.note_failed(home, Arrival::Moved, None);
-        } else {
-            remembered.note_executed(home, None);
-        }
-    }
-
-    /// Whether it changes the account that it runs as.
-    fn changes_own_account(&self) -> bool {
-        changes_own_account(&self.text, self.mode, &self.scan)
-    }
-
-    /// Whether the session answers it, or must know what it does.
-    pub(super) fn is_about_session(&self) -> bool {
-        use StatementKind as Kind;
-        self.features.intersects(super::builtin::OF_SESSION)
-            || matches!(
-                self.kind,
-                Kind::Begin
-                    | Kind::StartTransaction
-                    | Kind::Commit
-                    | Kind::Rollback
-                    | Kind::Savepoint
-                    | Kind::Release
-                    | Kind::Set
-                    | Kind::Show
-                    | Kind::Kill
-                    | Kind::Explain
-                    | Kind::VExplain
-            )
-    }
-}
-
 /// The bytes that pairs of hexadecimal digits say.
 fn unhex(digits: &[u8]) -> Vec<u8> {
     let value = |digit: u8| (digit as char).to_digit(16).unwrap_or_default() as u8;
@@ -645,17 +455,6 @@ fn has_subquery(expression: &[u8], mode: LexMode) -> bool {
 fn unknown_handler(name: &str, to: &str) -> SqlError {
     let text = format!("Unknown prepared statement handler ({name}) given to {to}");
     SqlError::from_server(1243, *b"HY000", text)
-}
-
-/// The name of the user variable that a parameter is.
-fn variable_name(parameter: &[u8]) -> Option<String> {
-    let name = parameter.strip_prefix(b"@").filter(|name| !name.starts_with(b"@"))?;
-    let name = String::from_utf8_lossy(name).to_lowercase();
-    Some(name.trim_matches(['`', '\'', '"']).to_owned())
-}
-
-pub(super) fn bytes(command: &[u8], span: Span) -> &[u8] {
-    command.get(span.start as usize..span.end as usize).unwrap_or_default()
 }
 
 /// A text as a string literal.

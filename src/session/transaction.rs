@@ -14,16 +14,17 @@ use crate::sql::control::transaction::{self as control, Choice, Completion};
 use crate::topology::Role;
 use crate::wire::scanner::Expect;
 
-use super::answer::{Answer, Ran, Stop};
+use super::answer::{Answer, Ran, Stop, Went};
 use super::assignment::is_on;
 use super::attached::Index;
 use super::connections::Connections;
 use super::hold::Hold;
 use super::mirror::Mirror;
+use super::request::Request;
 use super::snapshot;
 use super::state::State;
 use super::tracking;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// The transaction of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -430,25 +431,36 @@ pub(super) async fn transaction_statement(
     client: &mut Client,
     connections: &mut Connections,
     state: &State,
-    statement: control::Transaction,
-) -> Ran {
+    request: &Request,
+    mut statement: control::Transaction,
+) -> Went {
     use control::Transaction as Statement;
-    let result = match statement {
+    if let Some(savepoint) = statement.savepoint_mut() {
+        connections.mirror.character_sets.read_savepoint(savepoint, request.text(client))?;
+    }
+    client.drop_command();
+    let answer = match statement {
         Statement::Begin { access, consistent_snapshot } => {
             let begun = begin(client, connections, state, access, consistent_snapshot).await;
             tracking::track_begun_transaction(connections);
-            return Ok(Answer::completed(begun?));
+            Answer::completed(begun?)
         }
-        Statement::Commit(completion) => return connections.complete(b"COMMIT", completion).await,
-        Statement::Rollback(completion) => {
-            return connections.complete(b"ROLLBACK", completion).await;
+        Statement::Commit(completion) => connections.complete(b"COMMIT", completion).await?,
+        Statement::Rollback(completion) => connections.complete(b"ROLLBACK", completion).await?,
+        Statement::Savepoint(name) => {
+            connections.savepoint(&name.text).await?;
+            Answer::ok(0)
         }
-        Statement::Savepoint(name) => connections.savepoint(&name.text).await,
-        Statement::RollbackTo(name) => connections.rollback_to(&name.text).await,
-        Statement::Release(name) => connections.release_savepoint(&name.text).await,
+        Statement::RollbackTo(name) => {
+            connections.rollback_to(&name.text).await?;
+            Answer::ok(0)
+        }
+        Statement::Release(name) => {
+            connections.release_savepoint(&name.text).await?;
+            Answer::ok(0)
+        }
     };
-    result?;
-    Ok(Answer::ok(0))
+    Ok(answer.into())
 }
 
 /// BEGIN; gives the number of warnings.

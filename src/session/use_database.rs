@@ -4,25 +4,26 @@ use std::sync::Arc;
 
 use crate::backend::Product;
 use crate::planner::input::Target;
+use crate::sql::control::use_target;
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
-use crate::topology::KeyspaceIndex;
+use crate::topology::{KeyspaceIndex, ShardId};
 use crate::wire::command::code;
 use crate::wire::scanner::Expect;
 
-use super::answer::{Answer, Ran, Stop};
+use super::answer::{Answer, Ran, Stop, Way, Went};
 use super::attached;
 use super::attached::Index;
-use super::connections::Connections;
+use super::connections::{Connections, Mode};
 use super::consistency;
 use super::exchange;
+use super::forward;
 use super::hold::{ascii, first_cell};
-use super::query;
-use super::query::Request;
+use super::request::{Request, Source};
 use super::state::State;
 use super::target;
 use super::tracking;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// A statement on a connection has defined databases or dropped some. Servers do not tell in
 /// every case that the session's own is gone.
@@ -49,6 +50,20 @@ pub(super) async fn databases_changed(
     }
 }
 
+/// USE.
+pub(super) async fn statement(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    request: &Request,
+) -> Went {
+    let text = request.text(client).to_vec();
+    client.drop_command();
+    let name = use_target::argument(&text, connections.mirror.lex_mode, &state.scan);
+    let command = [&[code::QUERY], &text[..]].concat();
+    use_database(client, connections, state, &name, command).await.map(Way::Answered)
+}
+
 /// USE and COM_INIT_DB; `command` is the packet as it came. `name` may end in a role:
 /// `keyspace@replica`.
 pub(super) async fn use_database(
@@ -58,26 +73,43 @@ pub(super) async fn use_database(
     name: &[u8],
     command: Vec<u8>,
 ) -> Ran {
+    match connections.mode {
+        Mode::Single(shard) => {
+            use_at_server(client, connections, state, shard, name, command).await
+        }
+        Mode::Several => use_keyspace(connections, state, name).map(|()| Answer::ok(0)),
+    }
+}
+
+/// USE of a keyspace. Which there are is known here; no server has to be asked.
+fn use_keyspace(connections: &mut Connections, state: &mut State, name: &[u8]) -> Result<(), Stop> {
     let topology = connections.services.topology.load_full();
-    let Some(shard) = connections.mode.only() else {
-        // Which keyspaces there are is known here; no server has to be asked.
-        let name = match connections.mirror.character_sets.name(name) {
-            Some(name) => name.into_owned().into_bytes(),
-            None => name.to_vec(),
-        };
-        let name = &name[..];
-        let result = target::parse(name, &state.target, &topology).map(|target| {
-            let keyspace = target.keyspace.as_deref();
-            let keyspace = keyspace.and_then(|name| topology.find_keyspace(name));
-            state.keyspace = keyspace.map(KeyspaceIndex::index);
-            state.reading.target = target::role(name);
-            state.target = target;
-            connections.control.set_database(name);
-            state.database = name.to_vec();
-            tracking::track_schema(connections, name);
-        });
-        return result.map(|()| Answer::ok(0)).map_err(Stop::from);
+    let name = match connections.mirror.character_sets.name(name) {
+        Some(name) => name.into_owned().into_bytes(),
+        None => name.to_vec(),
     };
+    let target = target::parse(&name, &state.target, &topology)?;
+    let keyspace = target.keyspace.as_deref();
+    let keyspace = keyspace.and_then(|name| topology.find_keyspace(name));
+    state.keyspace = keyspace.map(KeyspaceIndex::index);
+    state.reading.target = target::role(&name);
+    state.target = target;
+    connections.control.set_database(&name);
+    tracking::track_schema(connections, &name);
+    state.database = name;
+    Ok(())
+}
+
+/// USE of a database of the only server.
+async fn use_at_server(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    shard: ShardId,
+    name: &[u8],
+    command: Vec<u8>,
+) -> Ran {
+    let topology = connections.services.topology.load_full();
     let (name, role) = target::split_role(name);
     if name.is_empty() && role.is_some() {
         state.reading.target = role;
@@ -105,7 +137,7 @@ pub(super) async fn use_database(
         command.first() == Some(&code::INIT_DB) && connections.services.product() == Product::MySql;
     let kind = if keeps { StatementKind::Diagnostics } else { StatementKind::Use };
     let outcome =
-        exchange::exchange(client, connections, index, &Request::Payload(command), Expect::OkOrErr)
+        exchange::exchange(client, connections, index, &Source::Payload(command), Expect::OkOrErr)
             .await?;
     if !outcome.is_error() {
         connections.attached[index].lease.note_database(name);
@@ -120,7 +152,7 @@ pub(super) async fn use_database(
             ..Target::default()
         };
     }
-    query::after_statement(connections, state, index, kind, Features::NONE, &outcome).await;
+    forward::after_statement(connections, state, index, kind, Features::NONE, &outcome).await;
     Ok(Answer::Sent)
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use crate::backend::{Failure, Names, Settings};
 use crate::error::{SqlError, catalog};
-use crate::executor::relay::StateMarks;
+use crate::executor::client::StateMarks;
 use crate::geo::Placement;
 use crate::sql::ast::Span;
 use crate::sql::control::set::{Access, Isolation, Scope, Set, SetItem, SetValue};
@@ -19,7 +19,7 @@ use crate::sql::statement_kind::StatementKind;
 use crate::sql::system_variable::{self, Keeping};
 
 use super::Services;
-use super::answer::{Answer, Ran};
+use super::answer::{Answer, Ran, Way, Went};
 use super::assignment::{
     Change, charset_variables, is_on, isolation_words, next_transaction, other_change,
     plain_literal, reads_tables, session_transaction, system_change, value_literal,
@@ -31,15 +31,15 @@ use super::consistency;
 use super::consistency::Judges;
 use super::diagnostics::Warnings;
 use super::exchange;
+use super::forward;
 use super::hold::{Hold, ascii};
 use super::mirror::Mirror;
 use super::own_variables;
-use super::query;
-use super::query::Request;
+use super::request::Request;
 use super::state::State;
 use super::tracking;
 use super::transaction::Transaction;
-use crate::executor::relay::Client;
+use crate::executor::client::Client;
 
 /// ER_UNSUPPORTED_PS: no statement of this kind can be prepared.
 const NOT_PREPARED: u16 = 1295;
@@ -61,17 +61,17 @@ pub(super) async fn set(
     state: &mut State,
     request: &Request,
     set: &Set,
-) -> Ran {
+) -> Went {
     let text = request.text(client).to_vec();
     if let Some(result) = set_here(connections, state, set) {
         result?;
-        return Ok(Answer::ok(0));
+        return Ok(Answer::ok(0).into());
     }
     let mut changes = Vec::new();
     for item in &set.items {
         changes.extend(changes_of(&connections.services, item, &text)?);
     }
-    set_on_server(client, connections, state, request, &text, changes).await
+    set_on_server(client, connections, state, request, &text, changes).await.map(Way::Answered)
 }
 
 /// A SET that no server has to judge.
@@ -143,7 +143,8 @@ async fn set_on_server(
     let marks_before = client.state_marks;
     client.state_marks = state_marks(&changes).unwrap_or(marks_before);
     // Sessions that begin after the answer to a SET GLOBAL have the new value.
-    let exchanged = exchange::exchange_keeping_end(client, connections, index, request).await;
+    let exchanged =
+        exchange::exchange_keeping_end(client, connections, index, &request.source).await;
     if !exchanged.as_ref().is_ok_and(|outcome| !outcome.is_error()) {
         client.state_marks = marks_before;
     }
@@ -159,7 +160,8 @@ async fn set_on_server(
     let asked = outcome.warnings > 0 && !connections.attached[index].has_warnings;
     let learned = asked.then(|| std::mem::take(&mut connections.diagnosed.warnings));
     let features = state.scan.features();
-    query::after_statement(connections, state, index, StatementKind::Set, features, &outcome).await;
+    forward::after_statement(connections, state, index, StatementKind::Set, features, &outcome)
+        .await;
     if let Some(Warnings::Noted(rows)) = learned {
         connections.forget_warnings();
         connections.diagnosed.warnings = Warnings::Noted(rows);

@@ -40,6 +40,19 @@ struct Significant {
     hole: Option<HoleId>,
 }
 
+/// Whether a token is neither a comment nor the frame of one.
+fn is_significant(kind: TokenKind) -> bool {
+    !matches!(
+        kind,
+        TokenKind::Comment
+            | TokenKind::OptimizerHint
+            | TokenKind::Directive
+            | TokenKind::VersionOpen
+            | TokenKind::ServerSpecificOpen
+            | TokenKind::VersionClose
+    )
+}
+
 impl<'a> Cursor<'a> {
     /// At the first token of the statement that `scan` found in `text`.
     pub(crate) fn new(text: &'a [u8], mode: LexMode, scan: &Scan) -> Result<Self, LexError> {
@@ -55,14 +68,8 @@ impl<'a> Cursor<'a> {
         let mut holes = scan.holes().iter().enumerate().peekable();
         loop {
             let token = lexer.token()?;
-            match token.kind {
-                TokenKind::Comment
-                | TokenKind::OptimizerHint
-                | TokenKind::Directive
-                | TokenKind::VersionOpen
-                | TokenKind::ServerSpecificOpen
-                | TokenKind::VersionClose => continue,
-                _ => {}
+            if !is_significant(token.kind) {
+                continue;
             }
             let hole = holes.next_if(|(_, hole)| hole.cut.start == token.start);
             let hole = hole.map(|(number, _)| number as HoleId);
@@ -73,6 +80,28 @@ impl<'a> Cursor<'a> {
                 return Ok(Self { text, mode, tokens, holes, at: 0, parentheses });
             }
         }
+    }
+
+    /// At the first token of a text, whatever statements are in it, up to its first mistake.
+    pub(crate) fn whole(text: &'a [u8], mode: LexMode) -> Self {
+        let mut lexer = Lexer::new(text, mode);
+        let mut tokens = SmallVec::new();
+        let end = loop {
+            match lexer.token() {
+                Ok(token) if token.kind == TokenKind::End => break token,
+                Ok(token) if is_significant(token.kind) => {
+                    tokens.push(Significant { token, hole: None });
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let at = error.offset;
+                    break Token { kind: TokenKind::End, start: at, end: at };
+                }
+            }
+        };
+        tokens.push(Significant { token: end, hole: None });
+        let parentheses = OnceCell::new();
+        Self { text, mode, tokens, holes: SmallVec::new(), at: 0, parentheses }
     }
 
     /// The current token.

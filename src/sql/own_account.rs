@@ -29,13 +29,24 @@ pub fn changes_own_account(text: &[u8], mode: LexMode, scan: &Scan) -> bool {
             }
         }
     }
+    if scan.kind() != Kind::Compound {
+        return begins_change(&mut cursor, names_itself, &mut 0);
+    }
+    any_changes(&mut cursor, names_itself)
+}
+
+/// The same for a text of which it is not known where its statements end: whether any of them does.
+/// What stands behind a mistake is not looked at: no server runs it.
+pub fn may_change_own_account(text: &[u8], mode: LexMode) -> bool {
+    any_changes(&mut Cursor::whole(text, mode), true)
+}
+
+/// Whether any of the statements from here on does.
+fn any_changes(cursor: &mut Cursor<'_>, names_itself: bool) -> bool {
     let (mut begins, mut read) = (true, 0);
     while !cursor.at_end() {
         if begins && cursor.look(|cursor| begins_change(cursor, names_itself, &mut read)) {
             return true;
-        }
-        if scan.kind() != Kind::Compound {
-            return false;
         }
         begins = cursor.at_any_word(BEFORE_STATEMENTS)
             || cursor.at_symbol(";")
@@ -126,6 +137,21 @@ mod tests {
         let mut scan = Scan::new();
         scan.run(sql.as_bytes(), LexMode::default()).expect("tokens");
         changes_own_account(sql.as_bytes(), LexMode::default(), &scan)
+    }
+
+    #[test]
+    fn any_of_several_statements_counts() {
+        let may = |sql: &str| may_change_own_account(sql.as_bytes(), LexMode::default());
+        for own in [
+            "SELECT 1; SET PASSWORD = PASSWORD('x')",
+            "BEGIN SELECT 1; END; ALTER USER CURRENT_USER() IDENTIFIED BY 'x'",
+            "SELECT ';'; -- ;\n SET DEFAULT ROLE NONE; SELECT 'open",
+        ] {
+            assert!(may(own), "{own}");
+        }
+        for other in ["SELECT 1; SELECT 'SET PASSWORD'", "SELECT 1; SET @password = 1", ""] {
+            assert!(!may(other), "{other}");
+        }
     }
 
     #[test]

@@ -132,6 +132,35 @@ pub enum Answered {
     No,
 }
 
+impl Command<'_> {
+    /// The command without the bytes that it carries, so that these can be dropped.
+    pub fn detached(&self) -> Command<'static> {
+        match *self {
+            Self::Quit => Command::Quit,
+            Self::InitDb(_) => Command::InitDb(b""),
+            Self::Query(_) => Command::Query(b""),
+            Self::FieldList { .. } => Command::FieldList { table: b"", pattern: b"" },
+            Self::Statistics => Command::Statistics,
+            Self::ProcessKill(id) => Command::ProcessKill(id),
+            Self::Debug => Command::Debug,
+            Self::Ping => Command::Ping,
+            Self::ChangeUser(_) => Command::ChangeUser(b""),
+            Self::ResetConnection => Command::ResetConnection,
+            Self::SetOption(option) => Command::SetOption(option),
+            Self::StmtPrepare(_) => Command::StmtPrepare(b""),
+            Self::StmtExecute(_) => Command::StmtExecute(b""),
+            Self::StmtSendLongData { id, param, .. } => {
+                Command::StmtSendLongData { id, param, data: b"" }
+            }
+            Self::StmtClose(id) => Command::StmtClose(id),
+            Self::StmtReset(id) => Command::StmtReset(id),
+            Self::StmtFetch { id, rows } => Command::StmtFetch { id, rows },
+            Self::StmtBulkExecute(_) => Command::StmtBulkExecute(b""),
+            Self::Unknown(code) => Command::Unknown(code),
+        }
+    }
+}
+
 impl<'a> Command<'a> {
     /// Reads a command's payload.
     pub fn parse(payload: &'a [u8]) -> Result<Self, Malformed> {

@@ -1,0 +1,249 @@
+//! Runs a statement on the servers: the only one as it came, or where its plan leads.
+
+use crate::backend::{Failure, Several};
+use crate::error::catalog;
+use crate::executor::client::Client;
+use crate::executor::relay::AnswerEnd;
+use crate::geo;
+use crate::observe::Route;
+use crate::sql::features::Features;
+use crate::sql::statement_kind::StatementKind;
+use crate::topology::ShardId;
+use crate::wire::capability::Capabilities;
+use crate::wire::scanner::{Expect, Outcome};
+use crate::wire::session_track::SessionChange;
+
+use super::answer::{Answer, Ran, Stop};
+use super::attached::Index;
+use super::cached;
+use super::cached::OneShard;
+use super::connections::{Connections, Mode};
+use super::consistency::Aim;
+use super::exchange::Exchanged;
+use super::fill_in::asks_session;
+use super::hold::StateChanged;
+use super::planned::Statement;
+use super::request::{Request, Source};
+use super::state::State;
+use super::{
+    consistency, definition, exchange, fill_in, hold, last_values, planned, tally, use_database,
+};
+
+/// ER_OPTION_PREVENTS_STATEMENT (`read_only`) and ER_READ_ONLY_MODE.
+const READ_ONLY_SERVER: &[u16] = &[1290, 1836];
+
+/// Runs a statement on the servers.
+pub(super) async fn run_statement(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    request: Request,
+) -> Ran {
+    match connections.mode {
+        Mode::Single(shard) => {
+            let fills = asks_session(request.features);
+            let request = if fills {
+                fill_in::filled_request(client, connections, state, request).await
+            } else {
+                request
+            };
+            pass_through(client, connections, state, request, shard).await
+        }
+        Mode::Several => {
+            let fills = request.features.contains(Features::SYSTEM_VARIABLE);
+            let request = if fills {
+                fill_in::filled_request(client, connections, state, request).await
+            } else {
+                request
+            };
+            route_statement(client, connections, state, request).await
+        }
+    }
+}
+
+/// Runs a statement on the only server.
+async fn pass_through(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    request: Request,
+    shard: ShardId,
+) -> Ran {
+    let (kind, features) = (request.kind, request.features);
+    state.tally.query.route = Route::PassThrough;
+    let hints = consistency::hints(connections, state, request.text(client), features)?;
+    let defines = definition::defines_stored(&connections.services, kind, features);
+    let aim = Aim {
+        shard,
+        access: geo::access(kind, features),
+        hints: hints.as_ref(),
+        wants_insert_id: features.contains(Features::LAST_INSERT_ID),
+    };
+    let end = if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded };
+    let (index, outcome) = loop {
+        let database = std::mem::take(&mut state.database);
+        let attached =
+            consistency::attach_placed(client, connections, state, &aim, &database).await;
+        state.database = database;
+        let index = attached?;
+        if let Err(failure) = allow_several(client, connections, state, index, &request).await {
+            return Err(connections.fail(index, failure).await.into());
+        }
+        match exchange_at(client, connections, state, index, &request, &aim, end).await? {
+            Some(outcome) => break (index, outcome),
+            None => {}
+        }
+    };
+    // What came after a stored program in the same command is not known.
+    let ran_more = outcome.results > 1 && kind != StatementKind::Call;
+    let kind = if ran_more { StatementKind::Other } else { kind };
+    after_statement(connections, state, index, kind, features, &outcome).await;
+    Ok(Answer::Buffered)
+}
+
+/// Exchanges a statement on the connection that it was placed on. `None`: it was a read that was
+/// lost before the client saw anything of it, and is to be placed again.
+async fn exchange_at(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    index: Index,
+    request: &Request,
+    aim: &Aim<'_>,
+    end: AnswerEnd,
+) -> Result<Option<Outcome>, Stop> {
+    let (source, expect) = (&request.source, Expect::Query);
+    match exchange::exchange_once(client, connections, index, source, expect, end).await? {
+        Exchanged::Outcome(outcome) => Ok(Some(outcome)),
+        Exchanged::Lost(lost) if exchange::runs_again(connections, state, aim, &lost) => Ok(None),
+        Exchanged::Lost(lost) => Err(lost.error.into()),
+    }
+}
+
+/// Lets the server find the end of a stored program and the statements after it, if the client
+/// may send several.
+async fn allow_several(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    index: Index,
+    request: &Request,
+) -> Result<(), Failure> {
+    if !client.capabilities.contains(Capabilities::MULTI_STATEMENTS)
+        || !(state.scan.is_program() || connections.mirror.oracle_mode)
+        || !request.text(client).contains(&b';')
+    {
+        // All other commands have been taken apart.
+        return Ok(());
+    }
+    connections.attached[index].lease.set_several(Several::Taken).await
+}
+
+/// Runs a statement where there are several servers.
+async fn route_statement(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    request: Request,
+) -> Ran {
+    if let Source::Packet(packet) = request.source
+        && let Some(OneShard { shard, access, topology }) =
+            cached::cached_route(client, connections, state, packet)
+    {
+        let database = topology.keyspace(shard.keyspace()).database.as_bytes();
+        let wants_insert_id = request.features.contains(Features::LAST_INSERT_ID);
+        let (aim, end) =
+            (Aim { shard, access, hints: None, wants_insert_id }, AnswerEnd::Forwarded);
+        loop {
+            let index =
+                consistency::attach_placed(client, connections, state, &aim, database).await?;
+            let exchanged =
+                exchange_at(client, connections, state, index, &request, &aim, end).await?;
+            let Some(outcome) = exchanged else { continue };
+            let (kind, features) = (request.kind, request.features);
+            after_statement(connections, state, index, kind, features, &outcome).await;
+            return Ok(Answer::Sent);
+        }
+    }
+    let text = request.text(client).to_vec();
+    client.drop_command();
+    let mut scan = std::mem::take(&mut state.scan);
+    // Prepared statements come with a scan of their own; this one is of this text.
+    if let Err(error) = scan.run(&text, connections.mirror.lex_mode) {
+        return Err(catalog::SYNTAX.with(&[&error]).into());
+    }
+    planned::run_planned(client, connections, state, Statement::text(text, scan)).await
+}
+
+/// What an answer means for the session.
+pub(super) async fn after_statement(
+    connections: &mut Connections,
+    state: &mut State,
+    index: Index,
+    kind: StatementKind,
+    features: Features,
+    outcome: &Outcome,
+) {
+    if outcome.is_error() {
+        state.row_count = -1;
+    } else if outcome.columns > 0 {
+        state.row_count = -1;
+        state.found_rows = outcome.rows;
+        state.tally.query.rows = outcome.rows;
+    } else {
+        state.row_count = outcome.affected_rows as i64;
+    }
+    connections.note_diagnostics(index, kind, features, outcome);
+    last_values::note_last_values(connections, index, kind, features);
+    let attached = &mut connections.attached[index];
+    let mut state_changed = StateChanged::No;
+    let mut schema = None;
+    for change in attached.lease.session_changes() {
+        match change {
+            Ok(SessionChange::Schema(name)) => schema = Some(name.to_vec()),
+            Ok(SessionChange::State(b"1")) => state_changed = StateChanged::Yes,
+            _ => {}
+        }
+    }
+    if let Some(schema) = schema {
+        attached.lease.note_database(&schema);
+        connections.control.set_database(&schema);
+        state.database = schema;
+    }
+    attached.held = features.contains(Features::CALC_FOUND_ROWS);
+    attached.insert_id_unknown |= may_hide_insert_id(kind, features, outcome);
+    let keeps_state = !attached.holds.is_empty();
+    if outcome.is_error() {
+        let error = connections.attached[index].lease.last_error();
+        tally::count_error(&connections.services, state, &error);
+        if READ_ONLY_SERVER.contains(&error.errno) {
+            // It was demoted since the monitor has looked.
+            connections.services.monitor.recheck_all();
+        }
+    }
+    if features.contains(Features::DATABASE_DEFINITION) && !outcome.is_error() {
+        use_database::databases_changed(connections, state, index, kind).await;
+    }
+    if connections.pending.is_some() || state_changed == StateChanged::Yes || keeps_state {
+        hold::leave_behind(connections, state, index, kind, state_changed, outcome).await;
+    }
+    connections.settle(index, outcome).await;
+    if !outcome.is_error() && definition::defines_stored(&connections.services, kind, features) {
+        definition::stored_programs_changed(&connections.services).await;
+    }
+    definition::columns_may_have_changed(connections, state, kind).await;
+}
+
+/// Whether a statement may have changed LAST_INSERT_ID() without its answer telling so.
+fn may_hide_insert_id(kind: StatementKind, features: Features, outcome: &Outcome) -> bool {
+    let writes = matches!(kind, StatementKind::Insert | StatementKind::Replace);
+    features.contains(Features::LAST_INSERT_ID)
+        || matches!(
+            kind,
+            StatementKind::Call
+                | StatementKind::Execute
+                | StatementKind::Compound
+                | StatementKind::Other
+        )
+        || writes && outcome.is_error()
+}
