@@ -252,7 +252,7 @@ catalog! {
     COMMIT_REFUSED = "GG15007", 1105, b"HY000", Network,
         "the transaction was rolled back, because shard {} does not take it: {}", "run the transaction again when the shard takes writes; SHOW SERVERS tells the servers' states";
     PARTIAL_COMMIT = "GG15002", 1105, b"HY000", Network,
-        "the transaction was committed on {} but not, or not surely, on {}: {}", "it is not atomic over several shards; compare the rows before trying again";
+        "the transaction over several shards was committed on {}; not committed on {}; not known on {}: {}", "it is not atomic over several shards; compare the rows before trying again";
 }
 
 #[cfg(test)]

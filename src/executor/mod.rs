@@ -13,4 +13,5 @@ pub mod relay;
 pub mod scatter;
 pub mod sequence;
 pub mod stream;
+pub mod together;
 pub mod watch;

@@ -88,6 +88,13 @@ impl Attached {
         self.enrolled || self.in_transaction || self.unfinished
     }
 
+    /// Its part of the transaction is over.
+    pub(super) fn end_transaction(&mut self) {
+        self.enrolled = false;
+        self.in_transaction = false;
+        self.unfinished = false;
+    }
+
     /// Whether there is anything that only the present session may see.
     fn is_dirty(&self) -> bool {
         self.takes_part()
@@ -322,9 +329,11 @@ impl Connections {
                 return;
             }
         } else {
+            let was_in_transaction = attached.in_transaction;
             attached.in_transaction = outcome.status.contains(StatusFlags::IN_TRANS);
             attached.unfinished |= !self.mirror.autocommit && outcome.affected_rows > 0;
-            if attached.enrolled && !attached.in_transaction {
+            let may_end = was_in_transaction || self.transaction.is_shown();
+            if attached.enrolled && !attached.in_transaction && may_end {
                 // An implicit commit ended the transaction.
                 attached.enrolled = false;
                 self.transaction = Transaction::None { next: None };

@@ -89,9 +89,10 @@ async fn pass_through(
         if let Err(failure) = allow_several(client, connections, state, index, &request).await {
             return Err(connections.fail(index, failure).await.into());
         }
-        match exchange_at(client, connections, state, index, &request, &aim, end).await? {
-            Some(outcome) => break (index, outcome),
-            None => {}
+        if let Some(outcome) =
+            exchange_at(client, connections, state, index, &request, &aim, end).await?
+        {
+            break (index, outcome);
         }
     };
     // What came after a stored program in the same command is not known.

@@ -18,6 +18,7 @@ mod cached;
 mod canary_statement;
 mod change_user;
 mod character_sets;
+mod commit;
 mod connections;
 mod consistency;
 mod copies;

@@ -188,7 +188,9 @@ pub(super) fn status(client: &Client, connections: &Connections) -> StatusFlags 
     if connections.mirror.autocommit {
         status.insert(StatusFlags::AUTOCOMMIT);
     }
-    if connections.in_transaction() {
+    if connections.transaction.is_shown()
+        || connections.attached.iter().any(|attached| attached.in_transaction)
+    {
         status.insert(StatusFlags::IN_TRANS);
     }
     if matches!(&connections.transaction, Transaction::Open(open) if open.is_read_only()) {

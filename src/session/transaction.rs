@@ -7,16 +7,12 @@
 use std::fmt::Write as _;
 
 use crate::error::{SqlError, catalog};
-use crate::geo;
-use crate::observe::{Outcome, TransactionMode};
 use crate::sql::control::set::Access;
-use crate::sql::control::transaction::{self as control, Choice, Completion};
-use crate::topology::Role;
-use crate::wire::scanner::Expect;
+use crate::sql::control::transaction::{self as control};
 
-use super::answer::{Answer, Ran, Stop, Went};
+use super::answer::{Answer, Went};
 use super::assignment::is_on;
-use super::attached::Index;
+use super::commit::Verb;
 use super::connections::Connections;
 use super::hold::Hold;
 use super::mirror::Mirror;
@@ -54,6 +50,17 @@ pub(super) struct Open {
     access: Access,
     /// Savepoints in order, as they were written (quotes included).
     savepoints: Vec<Vec<u8>>,
+    /// Whether the client is told that it is open.
+    shown: Shown,
+}
+
+/// Whether a client is told that a transaction is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Yes,
+    /// A savepoint without autocommit has opened it: servers tell of it with the first statement
+    /// that does something.
+    WhenUsed,
 }
 
 impl Transaction {
@@ -69,7 +76,44 @@ impl Transaction {
             begin: b"START TRANSACTION".to_vec(),
             access: Access::ReadWrite,
             savepoints: Vec::new(),
+            shown: Shown::Yes,
         })
+    }
+
+    /// The transaction that follows on this one, which ends now. `access`: what it may do, if this
+    /// one was not begun.
+    pub(super) fn chained(&self, access: Access) -> Self {
+        match self {
+            Self::Open(open) => {
+                let begin = match open.access {
+                    Access::ReadOnly => b"START TRANSACTION READ ONLY".to_vec(),
+                    Access::ReadWrite => b"START TRANSACTION".to_vec(),
+                };
+                let (savepoints, shown) = (Vec::new(), Shown::Yes);
+                Self::Open(Open { begin, savepoints, shown, ..open.clone() })
+            }
+            other => match Self::begun(other.clone()) {
+                Self::Open(open) => Self::Open(Open { access, ..open }),
+                other => other,
+            },
+        }
+    }
+
+    /// What SET TRANSACTION asked for the next one.
+    pub(super) fn asked_for(&self) -> &[Vec<u8>] {
+        match self {
+            Self::None { next: Some(next) } => next,
+            _ => &[],
+        }
+    }
+
+    /// Whether the client is told that it is open, although no server says so.
+    pub(super) fn is_shown(&self) -> bool {
+        match self {
+            Self::None { .. } => false,
+            Self::Open(open) => open.shown == Shown::Yes,
+            Self::Broken { .. } => true,
+        }
     }
 
     /// The statements that would begin it, as session tracking tells them.
@@ -96,7 +140,10 @@ impl Open {
     pub(super) fn opening(&self) -> Vec<Vec<u8>> {
         let savepoint = |name: &Vec<u8>| [b"SAVEPOINT ".as_slice(), name].concat();
         let mut statements = self.characteristics.clone();
-        statements.push(self.begin.clone());
+        // Without autocommit the next statement that does something begins it.
+        if self.shown == Shown::Yes {
+            statements.push(self.begin.clone());
+        }
         statements.extend(self.savepoints.iter().map(savepoint));
         statements
     }
@@ -125,15 +172,6 @@ fn quoted(name: &str) -> Vec<u8> {
     quoted.into_bytes()
 }
 
-/// What a client is told of a COMMIT that did not succeed everywhere.
-fn failed_commit(error: SqlError, committed: &[String], failed: &[String]) -> SqlError {
-    if committed.is_empty() {
-        return error;
-    }
-    let why = String::from_utf8_lossy(&error.message);
-    catalog::PARTIAL_COMMIT.with(&[&committed.join(", "), &failed.join(", "), &why])
-}
-
 impl Connections {
     /// Ends LOCK TABLES where it is held.
     pub(super) async fn unlock_tables(&mut self) -> Result<(), SqlError> {
@@ -150,183 +188,6 @@ impl Connections {
         Ok(())
     }
 
-    /// COMMIT and ROLLBACK.
-    async fn complete(&mut self, verb: &[u8], completion: Completion) -> Ran {
-        let was_open = self.in_transaction();
-        let was_begun = matches!(self.transaction, Transaction::Open(_));
-        let chain = completion.chain == Some(Choice::Yes);
-        let again = match &self.transaction {
-            Transaction::Open(open) if chain => {
-                Some(Open { savepoints: Vec::new(), ..open.clone() })
-            }
-            _ => None,
-        };
-        let result = if verb == b"COMMIT" {
-            match self.transaction {
-                Transaction::Broken { ref shard } => {
-                    let error = catalog::TRANSACTION_LOST.with(&[shard]);
-                    self.rollback_all().await;
-                    Err(error)
-                }
-                _ => self.commit_all().await,
-            }
-        } else {
-            Ok(self.rollback_all().await)
-        };
-        if let (Some(open), Ok(_)) = (again, &result) {
-            self.transaction = Transaction::Open(open);
-        }
-        if was_begun {
-            tracking::track_begun_transaction(self);
-        } else if was_open {
-            tracking::track_transaction(self);
-        }
-        let answer = Answer::completed(result?);
-        match completion.release {
-            Some(Choice::Yes) => Err(Stop::Left(Box::new(answer))),
-            _ => Ok(answer),
-        }
-    }
-
-    /// Commits on every server that takes part, one after the other, in the order they joined.
-    /// Gives the number of warnings.
-    pub(super) async fn commit_all(&mut self) -> Result<u16, SqlError> {
-        if let Transaction::Broken { shard } = &self.transaction {
-            return Err(catalog::TRANSACTION_LOST.with(&[shard]));
-        }
-        if let Err(error) = self.may_commit() {
-            self.rollback_all().await;
-            return Err(error);
-        }
-        let mut committed: Vec<String> = Vec::new();
-        let mut failed: Vec<String> = Vec::new();
-        let mut first_error = None;
-        let mut warnings = 0u16;
-        let mut index = 0;
-        while index < self.attached.len() {
-            let attached = &mut self.attached[index];
-            if !attached.takes_part() {
-                index += 1;
-                continue;
-            }
-            let shard = self.services.topology().shard_name(attached.placement.shard());
-            if first_error.is_some() && !committed.is_empty() {
-                // Others have committed: go on, so that as much as possible is kept together.
-                tracing::warn!(%shard, "committing after another shard failed");
-            }
-            let commits = first_error.is_none() || !committed.is_empty();
-            let result = if commits {
-                attached.lease.commit(b"COMMIT").await
-            } else {
-                attached.lease.execute(b"ROLLBACK").await
-            };
-            attached.enrolled = false;
-            attached.in_transaction = false;
-            attached.unfinished = false;
-            match result {
-                Ok(outcome) => {
-                    warnings = warnings.saturating_add(outcome.warnings);
-                    self.note_completion(index, &outcome);
-                    if commits {
-                        committed.push(shard);
-                        tracking::collect_tracked(self, index);
-                    } else {
-                        failed.push(shard);
-                    }
-                }
-                Err(failure) => {
-                    failed.push(shard);
-                    let before = self.attached.len();
-                    let error = self.fail(index, failure).await;
-                    first_error.get_or_insert(error);
-                    if self.attached.len() < before {
-                        continue;
-                    }
-                }
-            }
-            index += 1;
-        }
-        self.transaction = Transaction::None { next: None };
-        self.let_go_of_unneeded().await;
-        let outcome = match (&first_error, committed.is_empty()) {
-            (None, _) => Outcome::Commit,
-            (Some(_), true) => Outcome::Lost,
-            (Some(_), false) => Outcome::Partial,
-        };
-        self.count_transaction(committed.len() + failed.len(), outcome);
-        match first_error {
-            None => Ok(warnings),
-            Some(error) => Err(failed_commit(error, &committed, &failed)),
-        }
-    }
-
-    /// Whether every server where rows were written is still the one that takes its shard's
-    /// writes. Asked before the first COMMIT, while all of it can be undone.
-    fn may_commit(&self) -> Result<(), SqlError> {
-        let topology = self.services.topology();
-        for attached in self.attached.iter().filter(|attached| attached.takes_part()) {
-            let shard = attached.placement.shard();
-            let name = || topology.shard_name(shard);
-            if !attached.lease.is_current() {
-                return Err(catalog::TRANSACTION_LOST.with(&[&name()]));
-            }
-            let is_primary = attached.placement.role() == Role::Primary;
-            if attached.may_have_written && is_primary && topology.holders(shard).len() > 1 {
-                let why = match geo::writable_primary(&topology, shard) {
-                    Ok(primary) if primary.server() == attached.placement.server() => continue,
-                    Ok(_) => "another server is its primary now".to_owned(),
-                    Err(_) => topology.primary_problem(shard).unwrap_or_default(),
-                };
-                return Err(catalog::COMMIT_REFUSED.with(&[&name(), &why]));
-            }
-        }
-        Ok(())
-    }
-
-    /// Rolls back on every server that takes part. A connection that fails is closed, which rolls
-    /// back too. Gives the number of warnings, which tell of tables that cannot roll back.
-    pub(super) async fn rollback_all(&mut self) -> u16 {
-        let (mut servers, mut warnings) = (0, 0u16);
-        for index in (0..self.attached.len()).rev() {
-            let attached = &mut self.attached[index];
-            if !attached.takes_part() {
-                continue;
-            }
-            servers += 1;
-            attached.enrolled = false;
-            attached.in_transaction = false;
-            attached.unfinished = false;
-            match attached.lease.execute(b"ROLLBACK").await {
-                Ok(outcome) => {
-                    warnings = warnings.saturating_add(outcome.warnings);
-                    self.note_completion(index, &outcome);
-                }
-                Err(_) => {
-                    self.attached.swap_remove(index);
-                }
-            }
-        }
-        self.transaction = Transaction::None { next: None };
-        self.let_go_of_unneeded().await;
-        self.count_transaction(servers, Outcome::Rollback);
-        warnings
-    }
-
-    /// Counts a transaction in which so many servers took part.
-    fn count_transaction(&self, servers: usize, outcome: Outcome) {
-        let mode = match servers {
-            0 => return,
-            1 => TransactionMode::Single,
-            _ => TransactionMode::Multi,
-        };
-        self.services.metrics.record_transaction(self.worker, mode, outcome);
-    }
-
-    async fn let_go_of_unneeded(&mut self) {
-        // The same rule as after a statement: what is neither pinned nor held goes back.
-        self.drop_held().await;
-    }
-
     /// Without autocommit a savepoint belongs to the transaction that the next statement opens, so
     /// it opens one itself: a server that joins later is told about both.
     fn open_without_autocommit(&mut self) {
@@ -334,7 +195,11 @@ impl Connections {
             return;
         }
         let before = std::mem::replace(&mut self.transaction, Transaction::None { next: None });
-        self.transaction = Transaction::begun(before);
+        let mut begun = Transaction::begun(before);
+        if let Transaction::Open(open) = &mut begun {
+            open.shown = Shown::WhenUsed;
+        }
+        self.transaction = begun;
         for attached in &mut self.attached {
             attached.enrolled |= attached.in_transaction;
         }
@@ -381,28 +246,6 @@ impl Connections {
         self.on_participants(&[b"RELEASE SAVEPOINT ".as_slice(), &quoted(name)].concat()).await
     }
 
-    /// Runs a statement on every server that takes part in the transaction.
-    async fn on_participants(&mut self, statement: &[u8]) -> Result<(), SqlError> {
-        let mut index: Index = 0;
-        let mut first_error = None;
-        while index < self.attached.len() {
-            let attached = &mut self.attached[index];
-            if attached.enrolled || attached.in_transaction {
-                let result = attached.lease.command(0x03, statement, Expect::Query).await;
-                if let Err(failure) = result {
-                    let before = self.attached.len();
-                    let error = self.fail(index, failure).await;
-                    first_error.get_or_insert(error);
-                    if self.attached.len() < before {
-                        continue;
-                    }
-                }
-            }
-            index += 1;
-        }
-        first_error.map_or(Ok(()), Err)
-    }
-
     /// Whether the client has a transaction open.
     pub(super) fn in_transaction(&self) -> bool {
         !matches!(self.transaction, Transaction::None { .. })
@@ -412,7 +255,7 @@ impl Connections {
 
 impl Mirror {
     /// Whether a transaction may write that BEGIN says nothing about.
-    fn access_by_default(&self, characteristics: &[Vec<u8>]) -> Access {
+    pub(super) fn access_by_default(&self, characteristics: &[Vec<u8>]) -> Access {
         for statement in characteristics.iter().rev() {
             if statement.ends_with(b"READ ONLY") {
                 return Access::ReadOnly;
@@ -445,8 +288,8 @@ pub(super) async fn transaction_statement(
             tracking::track_begun_transaction(connections);
             Answer::completed(begun?)
         }
-        Statement::Commit(completion) => connections.complete(b"COMMIT", completion).await?,
-        Statement::Rollback(completion) => connections.complete(b"ROLLBACK", completion).await?,
+        Statement::Commit(completion) => connections.complete(Verb::Commit, completion).await?,
+        Statement::Rollback(completion) => connections.complete(Verb::Rollback, completion).await?,
         Statement::Savepoint(name) => {
             connections.savepoint(&name.text).await?;
             Answer::ok(0)
@@ -493,7 +336,13 @@ async fn begin(
         begin.push(b' ');
         begin.extend(parts.join(", ").as_bytes());
     }
-    let open = Open { characteristics, begin, access: effective, savepoints: Vec::new() };
+    let open = Open {
+        characteristics,
+        begin,
+        access: effective,
+        savepoints: Vec::new(),
+        shown: Shown::Yes,
+    };
     connections.transaction = Transaction::Open(open);
     if consistent_snapshot {
         // The snapshot is taken now, so the servers must take part now.

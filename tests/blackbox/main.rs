@@ -75,4 +75,5 @@ mod statements;
 mod stored_programs;
 mod table_locks;
 mod text_prepared;
+mod transaction_ends;
 mod transparency;
