@@ -13,13 +13,14 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 
 use super::account::AccountTrouble;
-use super::connection::{Connection, Established, Failure};
+use super::connection::{Connection, Established};
 use super::defaults::Defaults;
+use super::exchange::Failure;
 use super::passed::PassedAttributes;
 use super::presence::Presence;
 use super::profile::Profile;
 use super::server_kind::ServerKind;
-use super::settings::{Names, Settings};
+use super::settings::Names;
 use super::term::Term;
 use crate::clock::{self, Instant};
 use crate::config::{Address, Secret, ServerCompression};
@@ -374,7 +375,6 @@ impl Dial {
             framed = framed.compress(algorithm, Arc::clone(&self.settings.codecs), Side::Client);
         }
 
-        let settings = Arc::new(Settings::new(Names::utf8mb4()));
         self.set_up(Connection::new(Established {
             framed,
             capabilities,
@@ -382,7 +382,7 @@ impl Dial {
             kind,
             thread_id,
             dial: self.clone(),
-            settings,
+            names: Names::utf8mb4(),
             statements_max: self.settings.statements_max,
             entered,
         }))

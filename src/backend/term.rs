@@ -166,6 +166,14 @@ pub(super) struct Entered {
     number: u64,
 }
 
+impl Entered {
+    /// The term of its server.
+    #[inline]
+    pub(super) fn term(&self) -> &Term {
+        &self.term
+    }
+}
+
 impl Drop for Entered {
     fn drop(&mut self) {
         self.term.sockets.lock().remove(&self.number);
