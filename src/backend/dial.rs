@@ -252,7 +252,7 @@ impl Dial {
 
     /// What the server can do, as it said last; nothing before it was reached.
     pub fn offered(&self) -> Capabilities {
-        Capabilities::from_bits(self.offered.load(Ordering::Relaxed))
+        Capabilities::from_bits_retain(self.offered.load(Ordering::Relaxed))
     }
 
     /// The account that it uses.
@@ -406,7 +406,7 @@ impl Dial {
 
     /// The capabilities to ask for, if the server has all that is needed.
     fn agree(&self, offered: Capabilities, profile: Profile) -> Result<Capabilities, Reason> {
-        let wished = Capabilities::from_bits(offered.bits() & Capabilities::CONNECT_ATTRS.bits());
+        let wished = offered.intersection(Capabilities::CONNECT_ATTRS);
         let mut capabilities = needed().union(wished).union(profile.capabilities());
         if self.settings.tls.is_some() {
             capabilities.insert(Capabilities::SSL);
@@ -432,7 +432,7 @@ impl Dial {
         if offered.contains(capabilities) {
             return Ok(capabilities);
         }
-        let missing = capabilities.without(offered);
+        let missing = capabilities.difference(offered);
         Err(Reason::Unsuitable(format!("the server cannot do {missing:?}")))
     }
 
