@@ -89,7 +89,7 @@ impl Session {
             return Err(End::Abort);
         }
         self.refused_changes += 1;
-        tokio::time::sleep(REFUSED_WAIT).await;
+        crate::clock::sleep(REFUSED_WAIT).await;
         self.reset_keeping_database().await;
         self.reply_error(error).await
     }
