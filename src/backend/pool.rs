@@ -241,6 +241,10 @@ impl Pool {
                     return Err(CheckoutError::Dial(error));
                 }
                 if self.line.begin_asking() {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "one at a time, and it ends with the timeout of a login"
+                    )]
                     tokio::spawn(Arc::clone(self).ask_again(worker, kind.profile()));
                 }
                 self.line.wait(&first).await;

@@ -140,6 +140,10 @@ impl Frontend {
 
 impl Seat {
     /// Begins to serve a client here; to be called on the worker's own thread.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the worker's runtime owns it: the drain waits for the registry, then drops the rest"
+    )]
     fn take(self, arrival: Arrival) {
         tokio::spawn(async move { self.frontend.client(arrival, self.worker).await });
     }
