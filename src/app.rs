@@ -12,6 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::ClientConfig;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::backend::{
     Dial, DialError, DialSettings, PassedAttributes, Pool, PoolLimits, Product, Profile, ServerKind,
@@ -382,7 +383,7 @@ fn ask_server(pools: &[Arc<Pool>]) -> ServerFacts {
 
 /// Asks the servers that were not reached yet what they can do: clients are offered what all can.
 async fn learn_offers(pools: &[Arc<Pool>]) {
-    let mut asked = tokio::task::JoinSet::new();
+    let mut asked = JoinSet::new();
     for pool in pools.iter().filter(|pool| pool.dialer().offered() == Capabilities::EMPTY) {
         let pool = Arc::clone(pool);
         asked.spawn(async move {
@@ -411,7 +412,9 @@ impl Worker {
     }
 
     async fn serve(mut self, listeners: Vec<Listener>, inbox: Inbox) {
-        let housekeeping = tokio::spawn(housekeeping(Arc::clone(&self.services), self.number));
+        // Dropped after the drain, which ends it.
+        let mut chores = JoinSet::new();
+        chores.spawn(housekeeping(Arc::clone(&self.services), self.number));
         let mut stopped = self.stopped.clone();
         let stop = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
@@ -426,7 +429,6 @@ impl Worker {
         while self.services.registry.count() > 0 && clock::now() < deadline {
             clock::sleep(Duration::from_millis(20)).await;
         }
-        housekeeping.abort();
     }
 }
 
@@ -477,15 +479,16 @@ impl Control {
         runtime.block_on(async move {
             let mut stopped = self.state.stopped.clone();
             let steward = Arc::clone(&self.state.services.steward);
-            tokio::spawn(async move { control::watch::run(steward, &self.vschema).await });
+            let mut tasks = JoinSet::new();
+            tasks.spawn(async move { control::watch::run(steward, &self.vschema).await });
             if let Some(socket) = self.socket {
-                tokio::spawn(async move {
+                tasks.spawn(async move {
                     if let Err(error) = control::serve(socket, self.state).await {
                         tracing::error!(%error, "the control API failed");
                     }
                 });
             }
-            // Ends with the proxy; what still runs here is dropped with the runtime.
+            // The tasks end with the proxy, which drops them.
             let _ = stopped.wait_for(|stopped| *stopped).await;
         });
     }
@@ -494,8 +497,10 @@ impl Control {
 /// Once a second: expire idle connections of this worker, and idle clients of all.
 async fn housekeeping(services: Arc<Services>, worker: usize) {
     let start = clock::now();
+    let mut asking = JoinSet::new();
     loop {
         clock::sleep(Duration::from_secs(1)).await;
+        while asking.try_join_next().is_some() {}
         for pool in &services.pools {
             pool.sweep(worker);
         }
@@ -504,7 +509,7 @@ async fn housekeeping(services: Arc<Services>, worker: usize) {
             services.registry.tick(seconds);
             if seconds.is_multiple_of(OFFERS_EVERY) {
                 let services = Arc::clone(&services);
-                tokio::spawn(async move { learn_offers(&services.pools).await });
+                asking.spawn(async move { learn_offers(&services.pools).await });
             }
         }
     }

@@ -6,16 +6,19 @@
 pub use tokio::time::Instant;
 
 /// The present, on the runtime's clock (which tests can stop and advance).
+#[expect(clippy::disallowed_methods, reason = "all others ask here")]
 pub fn now() -> Instant {
     Instant::now()
 }
 
 /// Waits. Only loops of the outermost layer wait for time itself.
+#[expect(clippy::disallowed_methods, reason = "all others wait here")]
 pub async fn sleep(duration: std::time::Duration) {
     tokio::time::sleep(duration).await;
 }
 
 /// The present as seconds since 1970, for people and files; it may jump.
+#[expect(clippy::disallowed_methods, reason = "all others ask here")]
 pub fn unix_seconds() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())

@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code, reason = "a global allocator cannot be written without it")]
 #![allow(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::print_stdout, reason = "it tells what it has counted")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

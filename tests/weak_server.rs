@@ -4,6 +4,7 @@
 //! changes of a session at the server would go unnoticed.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::disallowed_methods, reason = "the server's tasks end with the test's runtime")]
 
 use std::io;
 use std::path::Path;

@@ -13,13 +13,14 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 
 use super::account::AccountTrouble;
-use super::connection::{Connection, Established, Failure};
+use super::connection::{Connection, Established};
 use super::defaults::Defaults;
+use super::exchange::Failure;
 use super::passed::PassedAttributes;
 use super::presence::Presence;
 use super::profile::Profile;
 use super::server_kind::ServerKind;
-use super::settings::{Names, Settings};
+use super::settings::Names;
 use super::term::Term;
 use crate::clock::{self, Instant};
 use crate::config::{Address, Secret, ServerCompression};
@@ -251,7 +252,7 @@ impl Dial {
 
     /// What the server can do, as it said last; nothing before it was reached.
     pub fn offered(&self) -> Capabilities {
-        Capabilities::from_bits(self.offered.load(Ordering::Relaxed))
+        Capabilities::from_bits_retain(self.offered.load(Ordering::Relaxed))
     }
 
     /// The account that it uses.
@@ -374,7 +375,6 @@ impl Dial {
             framed = framed.compress(algorithm, Arc::clone(&self.settings.codecs), Side::Client);
         }
 
-        let settings = Arc::new(Settings::new(Names::utf8mb4()));
         self.set_up(Connection::new(Established {
             framed,
             capabilities,
@@ -382,7 +382,7 @@ impl Dial {
             kind,
             thread_id,
             dial: self.clone(),
-            settings,
+            names: Names::utf8mb4(),
             statements_max: self.settings.statements_max,
             entered,
         }))
@@ -406,7 +406,7 @@ impl Dial {
 
     /// The capabilities to ask for, if the server has all that is needed.
     fn agree(&self, offered: Capabilities, profile: Profile) -> Result<Capabilities, Reason> {
-        let wished = Capabilities::from_bits(offered.bits() & Capabilities::CONNECT_ATTRS.bits());
+        let wished = offered.intersection(Capabilities::CONNECT_ATTRS);
         let mut capabilities = needed().union(wished).union(profile.capabilities());
         if self.settings.tls.is_some() {
             capabilities.insert(Capabilities::SSL);
@@ -432,7 +432,7 @@ impl Dial {
         if offered.contains(capabilities) {
             return Ok(capabilities);
         }
-        let missing = capabilities.without(offered);
+        let missing = capabilities.difference(offered);
         Err(Reason::Unsuitable(format!("the server cannot do {missing:?}")))
     }
 

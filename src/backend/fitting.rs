@@ -1,6 +1,7 @@
 //! Which idle connections serve as well as a new one.
 
-use super::connection::{Aligned, Connection};
+use super::connection::Connection;
+use super::mirror::Aligned;
 use super::profile::Profile;
 
 /// What a connection must be.
@@ -18,7 +19,7 @@ impl Fitting {
 
     /// One that is in no database: a connection cannot leave the one that it is in.
     pub(super) fn in_no_database(profile: Profile) -> Self {
-        Self { profile, fits: |connection| connection.is_in(b"") }
+        Self { profile, fits: |connection| connection.mirror().is_in(b"") }
     }
 
     /// What a new one must be able to do.
@@ -47,10 +48,11 @@ pub(super) enum Fit {
 
 impl Fit {
     pub(super) fn of(connection: &Connection, wanted: &Aligned<'_>) -> Self {
-        let in_database = connection.is_in(wanted.database);
+        let mirror = connection.mirror();
+        let in_database = mirror.is_in(wanted.database);
         if !in_database && wanted.database.is_empty() {
             Self::Replace
-        } else if !connection.has_settings(wanted.settings) {
+        } else if !mirror.has_settings(wanted.settings) {
             Self::Settings
         } else if in_database {
             Self::Equal

@@ -7,14 +7,15 @@
 //! This module does not know VSchemas, plans or clients.
 
 mod account;
-mod ask;
 mod bound_types;
 mod connection;
 mod defaults;
 mod dial;
+mod exchange;
 mod fitting;
 mod full;
 mod last_use;
+mod mirror;
 mod named;
 mod passed;
 mod pool;
@@ -28,14 +29,15 @@ mod term;
 mod variable_kinds;
 
 pub use account::AccountTrouble;
-pub use ask::{Answered, AnsweredColumn, Packets};
 pub use bound_types::{BoundTypes, Fresh, Need, ValueKind, ValueKinds, Variant};
-pub use connection::{
-    Aligned, Connection, Failure, PrepareError, Stake, first_answer_sequence, reading_key,
-};
+pub use connection::{Connection, PrepareError};
 pub use defaults::Defaults;
 pub use dial::{Dial, DialError, DialSettings, TOO_MANY, account_refused};
+pub use exchange::{
+    Answered, AnsweredColumn, Exchange, Failure, Packets, Stake, first_answer_sequence,
+};
 pub use last_use::{FORGET_WARNINGS, LastUse};
+pub use mirror::{Aligned, reading_key};
 pub use named::NamedStatements;
 pub use passed::{AttributeSet, PassedAttributes};
 pub use pool::{CheckoutError, Lease, Pool, PoolLimits, PoolUse};

@@ -3,7 +3,7 @@
 //! They are of use to that session only, and only until another one prepares names there or the
 //! connection is reset. So they keep no connection; who finds them gone prepares them again.
 
-use super::connection::{Connection, Failure};
+use super::exchange::{Exchange, Failure};
 
 /// The names on one connection; all are of one session.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ impl NamedStatements {
         self.session == session && self.names.iter().any(|known| known == name)
     }
 
-    /// Notes a PREPARE of the session to which [`Connection::own_names`] has given the names.
+    /// Notes a PREPARE of the session that has [its own names](super::Connection::own_names) here.
     pub fn note(&mut self, name: &str) {
         if !self.names.iter().any(|known| known == name) {
             self.names.push(name.to_owned());
@@ -34,21 +34,23 @@ impl NamedStatements {
     pub fn drop(&mut self, name: &str) {
         self.names.retain(|known| known != name);
     }
-}
 
-impl Connection {
     /// Makes the names the session's: those of another one are dropped.
-    pub async fn own_names(&mut self, session: u32) -> Result<(), Failure> {
-        if self.named.session != session {
-            while let Some(name) = self.named.names.last() {
+    pub(super) async fn give_to(
+        &mut self,
+        session: u32,
+        exchange: &mut Exchange,
+    ) -> Result<(), Failure> {
+        if self.session != session {
+            while let Some(name) = self.names.last() {
                 let sql = format!("DEALLOCATE PREPARE `{}`", name.replace('`', "``"));
-                match self.execute(sql.as_bytes()).await {
+                match exchange.execute(sql.as_bytes()).await {
                     // A stored procedure may have dropped it.
-                    Ok(_) | Err(Failure::Server(_)) => self.named.names.pop(),
+                    Ok(_) | Err(Failure::Server(_)) => self.names.pop(),
                     Err(failure) => return Err(failure),
                 };
             }
-            self.named.session = session;
+            self.session = session;
         }
         Ok(())
     }

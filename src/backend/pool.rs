@@ -16,10 +16,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::connection::{Aligned, Connection, Failure};
+use super::connection::Connection;
 use super::dial::{Dial, DialError};
+use super::exchange::Failure;
 use super::fitting::{Fit, Fitting};
 use super::full::{First, Line};
+use super::mirror::Aligned;
 use super::profile::Profile;
 use crate::clock::{self, Instant};
 
@@ -239,6 +241,10 @@ impl Pool {
                     return Err(CheckoutError::Dial(error));
                 }
                 if self.line.begin_asking() {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "one at a time, and it ends with the timeout of a login"
+                    )]
                     tokio::spawn(Arc::clone(self).ask_again(worker, kind.profile()));
                 }
                 self.line.wait(&first).await;
@@ -466,7 +472,7 @@ impl Lease {
 
     /// Makes the connection agree with the session: settings, database, last insert id.
     pub async fn align(&mut self, wanted: &Aligned<'_>) -> Result<(), Failure> {
-        if wanted.database.is_empty() && !self.is_in(b"") {
+        if wanted.database.is_empty() && !self.mirror().is_in(b"") {
             self.redial().await?;
         }
         Connection::align(self, wanted).await

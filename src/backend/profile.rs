@@ -28,7 +28,7 @@ impl Profile {
 
     /// What matters of a client's capabilities.
     pub fn of(client: Capabilities) -> Self {
-        let capabilities = Capabilities::from_bits(client.bits() & Self::MIRRORED.bits());
+        let capabilities = client.intersection(Self::MIRRORED);
         Self { capabilities, globals: 0, attributes: AttributeSet::default() }
     }
 

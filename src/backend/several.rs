@@ -3,7 +3,7 @@
 //! Geogate takes such commands apart, so connections do not; but where a stored program ends is not
 //! seen by its tokens, so what may follow one is left to the server.
 
-use super::connection::{Connection, Failure};
+use super::exchange::{Exchange, Failure};
 use crate::wire::command::code;
 use crate::wire::scanner::Expect;
 
@@ -17,13 +17,17 @@ pub enum Several {
     Taken,
 }
 
-impl Connection {
-    /// Tells the server to take one statement in a command or many, if it does not already.
-    pub async fn set_several(&mut self, several: Several) -> Result<(), Failure> {
-        if self.several != several {
-            let option = u16::from(several == Several::Refused);
-            self.command(code::SET_OPTION, &option.to_le_bytes(), Expect::OkOrErr).await?;
-            self.several = several;
+impl Several {
+    /// Tells the server, unless it is like that already.
+    pub(super) async fn change(
+        &mut self,
+        wanted: Self,
+        exchange: &mut Exchange,
+    ) -> Result<(), Failure> {
+        if *self != wanted {
+            let option = u16::from(wanted == Self::Refused);
+            exchange.command(code::SET_OPTION, &option.to_le_bytes(), Expect::OkOrErr).await?;
+            *self = wanted;
         }
         Ok(())
     }

@@ -99,7 +99,7 @@ pub enum Run {
 pub struct Statements {
     product: Product,
     readings: Vec<Reading>,
-    /// Place of the reading that the connection is in; `None` after a change.
+    /// Place of the reading that was entered last.
     current: Option<usize>,
     len: usize,
     capacity: usize,
@@ -143,16 +143,6 @@ impl Statements {
     pub fn new(product: Product, capacity: usize) -> Self {
         let (readings, capacity) = (Vec::new(), capacity.max(1));
         Self { product, readings, current: None, len: 0, capacity, clock: 0 }
-    }
-
-    /// Whether the reading must be entered anew.
-    pub fn is_lost(&self) -> bool {
-        self.current.is_none()
-    }
-
-    /// Notes that the connection's database or settings have changed.
-    pub fn leave(&mut self) {
-        self.current = None;
     }
 
     /// Enters the reading that `key` describes completely.
@@ -512,8 +502,6 @@ mod tests {
         let mut statements = Statements::new(Product::MariaDb, 2);
         statements.enter(b"a".to_vec());
         assert_eq!(statements.insert(b"t", 1, Variant::AsPrepared, &owner, None).1, None);
-        statements.leave();
-        assert_eq!(id(statements.find(b"t", &Need::AS_PREPARED, &owner)), None);
         statements.enter(b"b".to_vec());
         assert_eq!(id(statements.find(b"t", &Need::AS_PREPARED, &owner)), None);
         assert_eq!(statements.insert(b"t", 2, Variant::AsPrepared, &owner, None).1, None);

@@ -84,27 +84,27 @@ impl Term {
     /// Whether the monitor has heard of the server lately enough.
     pub(super) fn is_heard(&self) -> Result<(), Outdated> {
         let silence_max = self.silence_max.load(Ordering::Relaxed);
-        if silence_max == u64::MAX {
-            return Ok(());
-        }
-        let silence = self.now().saturating_sub(self.heard.load(Ordering::Relaxed));
+        if silence_max == u64::MAX { Ok(()) } else { self.is_heard_at(clock::now(), silence_max) }
+    }
+
+    fn is_heard_at(&self, now: Instant, silence_max: u64) -> Result<(), Outdated> {
+        let silence = self.millis(now).saturating_sub(self.heard.load(Ordering::Relaxed));
         if silence <= silence_max { Ok(()) } else { Err(Outdated::Silent) }
     }
 
     /// Notes that the server has answered a question that was asked at `asked`.
     pub fn note_heard(&self, asked: Instant) {
-        let asked = asked.saturating_duration_since(self.origin);
-        self.heard.store(asked.as_millis() as u64, Ordering::Relaxed);
+        self.heard.store(self.millis(asked), Ordering::Relaxed);
     }
 
     /// Limits the silence after which answers do not count.
     pub fn limit_silence(&self, limit: Duration) {
-        self.heard.store(self.now(), Ordering::Relaxed);
+        self.heard.store(self.millis(clock::now()), Ordering::Relaxed);
         self.silence_max.store(limit.as_millis() as u64, Ordering::Relaxed);
     }
 
-    fn now(&self) -> u64 {
-        clock::now().saturating_duration_since(self.origin).as_millis() as u64
+    fn millis(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.origin).as_millis() as u64
     }
 
     /// Notes who the server is.
@@ -166,6 +166,14 @@ pub(super) struct Entered {
     number: u64,
 }
 
+impl Entered {
+    /// The term of its server.
+    #[inline]
+    pub(super) fn term(&self) -> &Term {
+        &self.term
+    }
+}
+
 impl Drop for Entered {
     fn drop(&mut self) {
         self.term.sockets.lock().remove(&self.number);
@@ -188,11 +196,12 @@ mod tests {
         assert_eq!(term.is_heard(), Ok(()));
         term.limit_silence(Duration::from_secs(60));
         assert_eq!(term.is_heard(), Ok(()));
-        term.limit_silence(Duration::ZERO);
-        std::thread::sleep(Duration::from_millis(3));
-        assert_eq!(term.is_heard(), Err(Outdated::Silent));
-        term.note_heard(clock::now() + Duration::from_secs(60));
-        assert_eq!(term.is_heard(), Ok(()));
+        let (asked, second) = (clock::now() + Duration::from_secs(60), Duration::from_secs(1));
+        term.note_heard(asked);
+        assert_eq!(term.is_heard_at(asked + second, 1000), Ok(()));
+        assert_eq!(term.is_heard_at(asked + second, 999), Err(Outdated::Silent));
+        term.note_heard(asked + second);
+        assert_eq!(term.is_heard_at(asked + second, 0), Ok(()));
     }
 
     #[test]

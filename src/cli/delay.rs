@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::clock::{self, Instant};
 
@@ -72,7 +73,7 @@ impl Link {
 }
 
 async fn relay_all(links: Vec<Link>) -> io::Result<()> {
-    let mut relays = tokio::task::JoinSet::new();
+    let mut relays = JoinSet::new();
     for link in links {
         let listener = TcpListener::bind(link.listen).await?;
         relays.spawn(relay(listener, link));
@@ -84,17 +85,21 @@ async fn relay_all(links: Vec<Link>) -> io::Result<()> {
 }
 
 async fn relay(listener: TcpListener, link: Link) -> io::Result<()> {
+    let mut pairs = JoinSet::new();
     loop {
         let (near, _) = listener.accept().await?;
+        while pairs.try_join_next().is_some() {}
         let (server, one_way) = (link.server, link.one_way);
-        tokio::spawn(async move {
+        pairs.spawn(async move {
             if let Ok(far) = TcpStream::connect(server).await {
                 let _ = near.set_nodelay(true);
                 let _ = far.set_nodelay(true);
                 let (near_read, near_write) = near.into_split();
                 let (far_read, far_write) = far.into_split();
-                tokio::spawn(hold_back(near_read, far_write, one_way));
-                hold_back(far_read, near_write, one_way).await;
+                tokio::join!(
+                    hold_back(near_read, far_write, one_way),
+                    hold_back(far_read, near_write, one_way)
+                );
             }
         });
     }
@@ -102,12 +107,12 @@ async fn relay(listener: TcpListener, link: Link) -> io::Result<()> {
 
 /// Moves bytes from one stream to the other, each `one_way` after it came.
 async fn hold_back(
-    mut from: impl AsyncRead + Unpin + Send + 'static,
+    mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     one_way: Duration,
 ) {
     let (sender, mut under_way) = mpsc::channel::<(Instant, Vec<u8>)>(UNDER_WAY_MAX);
-    tokio::spawn(async move {
+    let coming = async move {
         let mut chunk = vec![0; CHUNK];
         while let Ok(count @ 1..) = from.read(&mut chunk).await {
             let due = clock::now() + one_way;
@@ -115,14 +120,17 @@ async fn hold_back(
                 return;
             }
         }
-    });
-    while let Some((due, chunk)) = under_way.recv().await {
-        clock::sleep(due.saturating_duration_since(clock::now())).await;
-        if to.write_all(&chunk).await.is_err() {
-            return;
+    };
+    let going = async move {
+        while let Some((due, chunk)) = under_way.recv().await {
+            clock::sleep(due.saturating_duration_since(clock::now())).await;
+            if to.write_all(&chunk).await.is_err() {
+                return;
+            }
         }
-    }
-    let _ = to.shutdown().await;
+        let _ = to.shutdown().await;
+    };
+    tokio::join!(coming, going);
 }
 
 #[cfg(test)]
@@ -140,16 +148,17 @@ mod tests {
     async fn a_question_and_its_answer_take_a_round_trip() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = server.local_addr().unwrap();
-        tokio::spawn(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
             let (mut stream, _) = server.accept().await.unwrap();
             let mut question = [0; 4];
             stream.read_exact(&mut question).await.unwrap();
-            stream.write_all(b"pong").await.unwrap();
+            stream.write_all(b"pong").await
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = listener.local_addr().unwrap();
         let one_way = Duration::from_millis(30);
-        tokio::spawn(relay(listener, Link { listen: near, server: address, one_way }));
+        tasks.spawn(relay(listener, Link { listen: near, server: address, one_way }));
         let mut client = TcpStream::connect(near).await.unwrap();
         let start = clock::now();
         client.write_all(b"ping").await.unwrap();

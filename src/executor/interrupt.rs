@@ -11,6 +11,10 @@ pub fn kill_on_server(connection: &mut Connection) {
 }
 
 /// The same, and tells who waits for it at a session.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it outlives the session, and ends with the server's answer or with its patience"
+)]
 pub fn kill_for(connection: &mut Connection, session: Option<&Arc<Control>>) {
     connection.note_kill();
     let session = session.cloned();

@@ -95,7 +95,7 @@ impl Handshake<'_> {
             }
             Err(AuthError::Lost) => return None,
         };
-        let agreed = Capabilities::from_bits(response.capabilities.bits() & offered.bits());
+        let agreed = response.capabilities.intersection(offered);
         if let Some(algorithm) = algorithm(agreed, response.zstd_level) {
             framed = framed.compress(algorithm, Arc::clone(&self.policy.codecs), Side::Server);
         }
@@ -325,7 +325,7 @@ fn with_servers(offered: Capabilities, by_servers: Capabilities) -> Capabilities
     if by_servers.extended() == 0 {
         return offered.union(by_servers);
     }
-    offered.without(Capabilities::LONG_PASSWORD).union(by_servers)
+    offered.difference(Capabilities::LONG_PASSWORD).union(by_servers)
 }
 
 /// Tells a client why it is not served.

@@ -14,7 +14,11 @@ use tokio::task::JoinSet;
 
 use super::handshake::{Handshake, Policy};
 use super::listener::{Arrival, Listener, Open};
+use crate::clock;
 use crate::session::Services;
+
+/// Clients that may wait for a worker to begin with them; then nobody is accepted meanwhile.
+const HANDED_OVER_MAX: usize = 1024;
 
 /// What all workers share.
 #[derive(Debug)]
@@ -29,12 +33,12 @@ pub struct Frontend {
 struct Desk {
     /// Clients that it has or will get.
     clients: AtomicUsize,
-    handed_over: mpsc::UnboundedSender<(Arrival, Seat)>,
+    handed_over: mpsc::Sender<(Arrival, Seat)>,
 }
 
 /// Where a worker gets the clients that another one accepted for it.
 #[derive(Debug)]
-pub struct Inbox(mpsc::UnboundedReceiver<(Arrival, Seat)>);
+pub struct Inbox(mpsc::Receiver<(Arrival, Seat)>);
 
 /// A client's place at a worker, given up when it is dropped.
 #[derive(Debug)]
@@ -54,7 +58,7 @@ impl Frontend {
     pub fn new(services: Arc<Services>, policy: Policy, workers: usize) -> (Self, Vec<Inbox>) {
         let (desks, inboxes) = (0..workers)
             .map(|_| {
-                let (handed_over, inbox) = mpsc::unbounded_channel();
+                let (handed_over, inbox) = mpsc::channel(HANDED_OVER_MAX);
                 (Desk { clients: AtomicUsize::new(0), handed_over }, Inbox(inbox))
             })
             .unzip();
@@ -97,13 +101,13 @@ impl Frontend {
                         seat.take(arrival);
                     } else {
                         // A worker that is gone drains; so does this one in a moment.
-                        let _ = self.desks[seat.worker].handed_over.send((arrival, seat));
+                        let _ = self.desks[seat.worker].handed_over.send((arrival, seat)).await;
                     }
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: let some sessions end.
                     tracing::error!(%error, "cannot accept a client");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    clock::sleep(Duration::from_millis(100)).await;
                 }
             }
         }
@@ -136,6 +140,10 @@ impl Frontend {
 
 impl Seat {
     /// Begins to serve a client here; to be called on the worker's own thread.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the worker's runtime owns it: the drain waits for the registry, then drops the rest"
+    )]
     fn take(self, arrival: Arrival) {
         tokio::spawn(async move { self.frontend.client(arrival, self.worker).await });
     }

@@ -64,8 +64,8 @@ impl Monitor {
         primaries: &Arc<Primaries>,
         pools: &[Arc<Pool>],
     ) -> Self {
-        let (looked, looks) = mpsc::channel();
         let first = primaries.topology();
+        let (looked, looks) = mpsc::sync_channel(pools.len());
         for ((id, server), pool) in first.servers().zip(pools) {
             let peers = first.has_peers(id);
             if peers {
@@ -121,7 +121,7 @@ struct Watch {
     probe: Probe,
     grants: Grants,
     /// Told once, after the first look.
-    looked: Option<mpsc::Sender<()>>,
+    looked: Option<mpsc::SyncSender<()>>,
     interval: Duration,
     timeout: Duration,
     primaries: Arc<Primaries>,

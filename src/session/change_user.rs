@@ -102,7 +102,7 @@ impl Session {
             return Err(Stop::fatal(error));
         }
         self.state.refused_changes += 1;
-        tokio::time::sleep(REFUSED_WAIT).await;
+        crate::clock::sleep(REFUSED_WAIT).await;
         self.reset_keeping_database().await;
         Err(error.into())
     }

@@ -81,7 +81,7 @@ impl Kind {
                 ColumnFlags::NOT_NULL.union(ColumnFlags::UNSIGNED).union(ColumnFlags::BINARY)
             }
             Self::Filled(_) => ColumnFlags::NOT_NULL,
-            Self::Text(_) => ColumnFlags::from_bits(0),
+            Self::Text(_) => ColumnFlags::empty(),
         };
         let decimals = if matches!(self, Self::Text(_) | Self::Filled(_)) { not_fixed } else { 0 };
         let definition = ColumnDefinition::computed(name, kind, collation, length);

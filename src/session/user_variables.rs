@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn literals_have_the_type_of_the_variable() {
-        let none = ColumnFlags::from_bits(0);
+        let none = ColumnFlags::empty();
         let number = |kind, flags, text| literal(kind, flags, [text, "", "binary", "binary"]);
         assert_eq!(number(ColumnType::LongLong, none, "-5"), "-5");
         let unsigned = ColumnFlags::UNSIGNED;

@@ -3,6 +3,8 @@
 //! Protocol pages: MySQL `enum_field_types` (`field__types_8h`), "Binary Protocol Resultset",
 //! "Column Definition Flags"; MariaDB "Result Set Packets: field types".
 
+use bitflags::bitflags;
+
 /// Writes the enum and both conversions from one table.
 macro_rules! column_types {
     ($($name:ident = $code:literal, $doc:literal;)*) => {
@@ -174,61 +176,42 @@ impl ColumnType {
     }
 }
 
-/// Flags of a column.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ColumnFlags(u16);
-
-impl ColumnFlags {
-    /// NOT NULL.
-    pub const NOT_NULL: Self = Self(0x0001);
-    /// Part of the primary key.
-    pub const PRIMARY_KEY: Self = Self(0x0002);
-    /// Part of a unique key.
-    pub const UNIQUE_KEY: Self = Self(0x0004);
-    /// Part of a key that is not unique.
-    pub const MULTIPLE_KEY: Self = Self(0x0008);
-    /// A BLOB or TEXT.
-    pub const BLOB: Self = Self(0x0010);
-    /// UNSIGNED.
-    pub const UNSIGNED: Self = Self(0x0020);
-    /// ZEROFILL.
-    pub const ZEROFILL: Self = Self(0x0040);
-    /// A binary collation.
-    pub const BINARY: Self = Self(0x0080);
-    /// ENUM.
-    pub const ENUM: Self = Self(0x0100);
-    /// AUTO_INCREMENT.
-    pub const AUTO_INCREMENT: Self = Self(0x0200);
-    /// A TIMESTAMP.
-    pub const TIMESTAMP: Self = Self(0x0400);
-    /// SET.
-    pub const SET: Self = Self(0x0800);
-    /// No default value.
-    pub const NO_DEFAULT_VALUE: Self = Self(0x1000);
-    /// Set to now on UPDATE.
-    pub const ON_UPDATE_NOW: Self = Self(0x2000);
-    /// A number.
-    pub const NUM: Self = Self(0x8000);
-
-    /// The flags of these bits; unknown bits are kept.
-    pub const fn from_bits(bits: u16) -> Self {
-        Self(bits)
-    }
-
-    /// The bits as they stand in a packet.
-    pub const fn bits(self) -> u16 {
-        self.0
-    }
-
-    /// Whether all flags of `other` are set.
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Both sets together.
-    #[must_use]
-    pub const fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+bitflags! {
+    /// Flags of a column. Unknown bits are kept.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct ColumnFlags: u16 {
+        /// NOT NULL.
+        const NOT_NULL = 0x0001;
+        /// Part of the primary key.
+        const PRIMARY_KEY = 0x0002;
+        /// Part of a unique key.
+        const UNIQUE_KEY = 0x0004;
+        /// Part of a key that is not unique.
+        const MULTIPLE_KEY = 0x0008;
+        /// A BLOB or TEXT.
+        const BLOB = 0x0010;
+        /// UNSIGNED.
+        const UNSIGNED = 0x0020;
+        /// ZEROFILL.
+        const ZEROFILL = 0x0040;
+        /// A binary collation.
+        const BINARY = 0x0080;
+        /// ENUM.
+        const ENUM = 0x0100;
+        /// AUTO_INCREMENT.
+        const AUTO_INCREMENT = 0x0200;
+        /// A TIMESTAMP.
+        const TIMESTAMP = 0x0400;
+        /// SET.
+        const SET = 0x0800;
+        /// No default value.
+        const NO_DEFAULT_VALUE = 0x1000;
+        /// Set to now on UPDATE.
+        const ON_UPDATE_NOW = 0x2000;
+        /// A number.
+        const NUM = 0x8000;
+        // Whatever else a server says.
+        const _ = !0;
     }
 }
 

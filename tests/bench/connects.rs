@@ -4,6 +4,9 @@
 //! measures. `tests/bench/run.sh --connects` runs it beside HAProxy and a bare server; it prints
 //! one line and checks no more than that every login ended as it was meant to.
 
+#![expect(clippy::disallowed_methods, reason = "it measures real time")]
+#![expect(clippy::print_stdout, reason = "its result goes there")]
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;

@@ -7,6 +7,8 @@
 //! `tests/run.sh` installs the server packages and runs all of it on both.
 
 #![allow(dead_code, reason = "the cluster and the client are a library for tests to come")]
+#![expect(clippy::disallowed_methods, reason = "real servers take real time, which tests measure")]
+#![expect(clippy::print_stdout, reason = "tests tell their seeds, and what they leave out")]
 
 mod account;
 mod attributes;

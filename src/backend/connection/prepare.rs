@@ -1,14 +1,11 @@
 //! The prepared statements of a connection: prepare once, execute often, close what nobody uses.
 
 use std::io;
-use std::task::{Context, Poll};
 
-use super::{Connection, Database, Failure};
+use super::{Connection, Failure};
 use crate::backend::bound_types::{Fresh, Need, Variant};
-use crate::backend::settings::Settings;
 use crate::backend::statements::{Exclusive, Owner, Run, ServerStatement};
 use crate::wire::command::code;
-use crate::wire::packet::build_packet;
 use crate::wire::scanner::Expect;
 
 impl Connection {
@@ -114,34 +111,11 @@ impl Connection {
         self.send_command(code::STMT_CLOSE, &id.to_le_bytes()).await.map(drop)
     }
 
-    /// Closes the statements that no client has open any more, on a connection at rest. Does not
-    /// wait: whether all could be told to the server.
-    pub(in crate::backend) fn close_orphans(&mut self, cx: &mut Context<'_>) -> bool {
-        let orphans = self.statements.remove_orphans();
-        if orphans.is_empty() {
-            return true;
-        }
-        for id in orphans {
-            let mut sequence = 0;
-            build_packet(&mut self.framed.out, &mut sequence, |out| {
-                out.push(code::STMT_CLOSE);
-                out.extend_from_slice(&id.to_le_bytes());
-            });
-        }
-        let mut flush = std::pin::pin!(self.framed.flush());
-        matches!(flush.as_mut().poll(cx), Poll::Ready(Ok(())))
-    }
-
     /// Tells the statement cache under what the server reads statements now.
     fn enter_reading(&mut self) {
-        if !self.statements.is_lost() {
-            return;
+        if let Some(reading) = self.mirror.take_reading() {
+            self.statements.enter(reading);
         }
-        let database = match &self.database {
-            Database::Named(name) => &name[..],
-            Database::None | Database::Unknown => b"",
-        };
-        self.statements.enter(reading_key(database, &self.settings));
     }
 }
 
@@ -154,11 +128,4 @@ pub enum PrepareError {
     /// The one that knows how to read the parameters is not on this connection.
     #[error("the types that were bound earlier are not known on this connection")]
     TypesLost,
-}
-
-/// Describes completely what a server reads a statement under.
-pub fn reading_key(database: &[u8], settings: &Settings) -> Vec<u8> {
-    let mut key = [database, b"\0"].concat();
-    settings.describe_reading(&mut key);
-    key
 }

@@ -1,5 +1,7 @@
 //! Frames made by hand and by random cuts, whole, broken and lying.
 
+#![expect(clippy::disallowed_methods, reason = "the other end, which each test awaits")]
+
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;

@@ -1,5 +1,7 @@
 //! Packets over a pair of sockets, cut anywhere.
 
+#![expect(clippy::disallowed_methods, reason = "the other end, which each test awaits")]
+
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 

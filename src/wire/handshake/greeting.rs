@@ -52,7 +52,7 @@ impl<'a> Greeting<'a> {
         cursor.u8()?;
         let low = cursor.u16()?;
         let collation = cursor.u8()?;
-        let status = StatusFlags::from_bits(cursor.u16()?);
+        let status = StatusFlags::from_bits_retain(cursor.u16()?);
         let high = cursor.u16()?;
         let mysql = Capabilities::from_halves(u32::from(low) | u32::from(high) << 16, 0);
         let nonce_len = usize::from(cursor.u8()?);

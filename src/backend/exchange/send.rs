@@ -1,16 +1,16 @@
-//! Commands to a server: packets of our own, and those of clients as they came.
+//! Sending commands: packets of our own, and those of clients as they came.
 
 use std::io;
+use std::task::{Context, Poll};
 
-use super::{Connection, Failure, Stake, first_answer_sequence};
+use super::{Exchange, Failure, Stake};
 use crate::backend::term::Outdated;
 use crate::wire::capability::Capabilities;
 use crate::wire::command::code;
 use crate::wire::packet::{build_packet, write_packet};
 use crate::wire::query_attributes::{NO_ATTRIBUTES, QueryAttributes};
-use crate::wire::scanner::{Expect, Outcome};
 
-impl Connection {
+impl Exchange {
     /// Whether a text that is sent here follows query attributes.
     fn reads_attributes(&self) -> bool {
         self.capabilities.contains(Capabilities::QUERY_ATTRIBUTES)
@@ -28,7 +28,7 @@ impl Connection {
         }
         let front =
             if command == code::QUERY && self.reads_attributes() { NO_ATTRIBUTES } else { &[] };
-        self.note_sent(Stake::Question);
+        self.counts.note_sent(Stake::Question);
         let mut sequence = 0;
         build_packet(&mut self.framed.out, &mut sequence, |out| {
             out.push(command);
@@ -37,26 +37,6 @@ impl Connection {
         });
         self.framed.flush().await?;
         Ok(1 + front.len() + argument.len())
-    }
-
-    /// Sends a command and reads its whole answer, of which only the outcome is kept.
-    pub async fn command(
-        &mut self,
-        command: u8,
-        argument: &[u8],
-        expect: Expect,
-    ) -> Result<Outcome, Failure> {
-        let sent = self.send_command(command, argument).await?;
-        self.expect(expect, first_answer_sequence(sent));
-        self.collect(None).await
-    }
-
-    /// Runs a statement on which a commit hangs; its rows do not matter.
-    pub async fn commit(&mut self, sql: &[u8]) -> Result<Outcome, Failure> {
-        let sent = self.send_command(code::QUERY, sql).await?;
-        self.note_sent(Stake::Commit);
-        self.expect(Expect::Query, first_answer_sequence(sent));
-        self.collect(None).await
     }
 
     /// Sends a client's statement in words of our own: a COM_QUERY, whose payload is command byte
@@ -75,11 +55,7 @@ impl Connection {
             self.send_payload(payload).await?;
             return Ok(payload.len());
         }
-        if !self.may_send() {
-            return Err(self.why_not());
-        }
-        self.note_statement_sent();
-        self.last_use.statement();
+        self.begin_statement()?;
         let (mut sequence, mut sent) = (0, 0);
         build_packet(&mut self.framed.out, &mut sequence, |out| {
             let start = out.len();
@@ -94,11 +70,7 @@ impl Connection {
 
     /// Sends a command payload of any length as it is.
     pub async fn send_payload(&mut self, payload: &[u8]) -> Result<(), Failure> {
-        if !self.may_send() {
-            return Err(self.why_not());
-        }
-        self.note_statement_sent();
-        self.last_use.statement();
+        self.begin_statement()?;
         let mut sequence = 0;
         write_packet(&mut self.framed.out, &mut sequence, payload);
         Ok(self.framed.flush().await?)
@@ -106,12 +78,33 @@ impl Connection {
 
     /// Sends framed bytes as they are.
     pub async fn send(&mut self, framed: &[u8]) -> Result<(), Failure> {
+        self.begin_statement()?;
+        Ok(self.framed.write_all(framed).await?)
+    }
+
+    /// Closes prepared statements on a connection at rest; there is no answer. Does not wait:
+    /// whether all could be told to the server.
+    pub(in crate::backend) fn close_at_rest(&mut self, ids: &[u32], cx: &mut Context<'_>) -> bool {
+        for id in ids {
+            let mut sequence = 0;
+            build_packet(&mut self.framed.out, &mut sequence, |out| {
+                out.push(code::STMT_CLOSE);
+                out.extend_from_slice(&id.to_le_bytes());
+            });
+        }
+        let mut flush = std::pin::pin!(self.framed.flush());
+        matches!(flush.as_mut().poll(cx), Poll::Ready(Ok(())))
+    }
+
+    /// Notes that a statement of the client goes out now, if it may.
+    #[inline]
+    fn begin_statement(&mut self) -> Result<(), Failure> {
         if !self.may_send() {
             return Err(self.why_not());
         }
-        self.note_statement_sent();
+        self.counts.note_statement_sent();
         self.last_use.statement();
-        Ok(self.framed.write_all(framed).await?)
+        Ok(())
     }
 
     /// Whether a command can be sent: a command behind an unread answer would take that answer for

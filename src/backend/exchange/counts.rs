@@ -1,7 +1,6 @@
 //! Whether an answer counts, and what hangs on it: the one guard that every answer of a server
 //! passes, however its statement came.
 
-use super::Connection;
 use crate::backend::term::{Entered, Outdated};
 
 /// What hangs on the answer to a command. Later ones are more.
@@ -28,72 +27,73 @@ pub(super) struct Counts {
     next: Stake,
     /// Of the command that is not answered.
     sent: Stake,
-    _entered: Entered,
+    entered: Entered,
 }
 
 impl Counts {
-    pub(super) fn new(term: u64, entered: Entered) -> Self {
-        Self { term, next: Stake::Commit, sent: Stake::Nothing, _entered: entered }
+    /// Works in the server's present term.
+    pub(super) fn new(entered: Entered) -> Self {
+        let term = entered.term().number();
+        Self { term, next: Stake::Commit, sent: Stake::Nothing, entered }
     }
 
+    /// Enters a term, and says what hangs on the next statements.
     #[inline]
-    pub(super) fn note_answered(&mut self) {
-        self.sent = Stake::Nothing;
+    pub(super) fn enter(&mut self, term: u64, next: Stake) {
+        self.term = term;
+        self.next = next;
     }
-}
 
-impl Connection {
-    /// Enters the term in which its next statements were placed, and says what hangs on them.
+    /// Says what hangs on the next statements.
     #[inline]
-    pub fn enter_term(&mut self, term: u64, next: Stake) {
-        self.counts.term = term;
-        self.counts.next = next;
+    pub(super) fn expect(&mut self, next: Stake) {
+        self.next = next;
     }
 
-    /// Says what hangs on its next statements.
-    #[inline]
-    pub fn set_stake(&mut self, next: Stake) {
-        self.counts.next = next;
+    /// The term that was entered.
+    pub(super) fn term(&self) -> u64 {
+        self.term
     }
 
-    /// The term in which it works.
-    pub fn term(&self) -> u64 {
-        self.counts.term
-    }
-
-    /// What hangs on its next statement.
-    pub fn next_stake(&self) -> Stake {
-        self.counts.next
-    }
-
-    /// Whether its term goes on.
-    #[inline]
-    pub fn is_current(&self) -> bool {
-        self.dial.term().number() == self.counts.term
+    /// What hangs on the next statement.
+    pub(super) fn next(&self) -> Stake {
+        self.next
     }
 
     /// What hangs on the command that is not answered.
-    pub fn stake(&self) -> Stake {
-        self.counts.sent
+    pub(super) fn sent(&self) -> Stake {
+        self.sent
     }
 
-    /// Whether the answer that was just read counts. Asked before anything is made of it.
+    /// Whether the term goes on.
     #[inline]
-    pub fn confirm(&self) -> Result<(), Outdated> {
+    pub(super) fn is_current(&self) -> bool {
+        self.entered.term().number() == self.term
+    }
+
+    /// Whether the answer that was just read counts.
+    #[inline]
+    pub(super) fn confirm(&self) -> Result<(), Outdated> {
         if !self.is_current() {
             return Err(Outdated::Ended);
         }
-        if self.counts.sent >= Stake::Write { self.dial.term().is_heard() } else { Ok(()) }
+        if self.sent >= Stake::Write { self.entered.term().is_heard() } else { Ok(()) }
     }
 
     /// Notes that a statement of the client is on its way.
     #[inline]
     pub(super) fn note_statement_sent(&mut self) {
-        self.counts.sent = self.counts.next;
+        self.sent = self.next;
     }
 
     /// Notes that a command of Geogate's own is on its way.
     pub(super) fn note_sent(&mut self, stake: Stake) {
-        self.counts.sent = stake;
+        self.sent = stake;
+    }
+
+    /// Notes that no command is unanswered.
+    #[inline]
+    pub(super) fn note_answered(&mut self) {
+        self.sent = Stake::Nothing;
     }
 }

@@ -1,13 +1,13 @@
-//! Questions of the proxy's own to a server: small answers, read whole.
+//! Commands of the proxy's own to a server whose answers are read whole.
 
-use super::connection::{Connection, Failure};
+use super::{Exchange, Failure, Stake, first_answer_sequence};
 use crate::wire::capability::Capabilities;
 use crate::wire::column::ColumnDefinition;
 use crate::wire::column_count::Definitions;
 use crate::wire::column_type::{ColumnFlags, ColumnType};
 use crate::wire::command::code;
 use crate::wire::row_text::TextCells;
-use crate::wire::scanner::Expect;
+use crate::wire::scanner::{Expect, Outcome};
 
 /// The answer to a question.
 #[derive(Clone, Debug)]
@@ -27,7 +27,47 @@ pub struct AnsweredColumn {
     pub flags: ColumnFlags,
 }
 
-impl Connection {
+impl Exchange {
+    /// Sends a command and reads its whole answer, of which only the outcome is kept.
+    pub async fn command(
+        &mut self,
+        command: u8,
+        argument: &[u8],
+        expect: Expect,
+    ) -> Result<Outcome, Failure> {
+        let sent = self.send_command(command, argument).await?;
+        self.expect(expect, first_answer_sequence(sent));
+        self.collect(None).await
+    }
+
+    /// Runs a statement whose rows do not matter.
+    pub async fn execute(&mut self, sql: &[u8]) -> Result<Outcome, Failure> {
+        self.command(code::QUERY, sql, Expect::Query).await
+    }
+
+    /// The same of one on which a commit hangs.
+    pub async fn commit(&mut self, sql: &[u8]) -> Result<Outcome, Failure> {
+        let sent = self.send_command(code::QUERY, sql).await?;
+        self.counts.note_sent(Stake::Commit);
+        self.expect(Expect::Query, first_answer_sequence(sent));
+        self.collect(None).await
+    }
+
+    /// Sends a command and keeps its whole answer as the server framed it. For answers that are
+    /// small by their nature.
+    pub async fn answer(
+        &mut self,
+        command: u8,
+        argument: &[u8],
+        expect: Expect,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut answer = Vec::new();
+        let sent = self.send_command(command, argument).await?;
+        self.expect(expect, first_answer_sequence(sent));
+        self.collect(Some(&mut answer)).await?;
+        Ok(answer)
+    }
+
     /// Runs a statement and collects its rows; for small results of our own questions.
     pub async fn rows(&mut self, sql: &[u8]) -> Result<Vec<Vec<Option<Vec<u8>>>>, Failure> {
         Ok(self.question(sql).await?.rows)
