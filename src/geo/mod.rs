@@ -12,5 +12,5 @@ mod select;
 
 pub use access::{Access, access};
 pub use consistency::Consistency;
-pub use placement::{Placement, primary, writable_primary};
+pub use placement::{Placement, answers, primary, writable_primary};
 pub use select::{Leaving, Request, place};

@@ -59,6 +59,13 @@ pub fn primary(topology: &Topology, shard: ShardId) -> Result<Placement, SqlErro
     }
 }
 
+/// Whether a shard has a primary that was not seen down: for what any shard can answer.
+pub fn answers(topology: &Topology, shard: ShardId) -> bool {
+    let down =
+        |server| matches!(topology.server(server).health.reachability, Reachability::Down(_));
+    primary(topology, shard).is_ok_and(|placement| !down(placement.server()))
+}
+
 /// The primary of a shard, for writes.
 pub fn writable_primary(topology: &Topology, shard: ShardId) -> Result<Placement, SqlError> {
     match topology.service(shard) {

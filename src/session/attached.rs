@@ -22,6 +22,7 @@ use super::diagnostics::Warnings;
 use super::hold::Hold;
 use super::mirror::Mirror;
 use super::prepared::Prepared;
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::transaction::Transaction;
 use crate::executor::client::Client;
@@ -115,9 +116,6 @@ impl Attached {
 /// ER_LOCK_DEADLOCK: the whole transaction was rolled back.
 pub(super) const DEADLOCK: u16 = 1213;
 
-/// The place of a connection in [`Session::attached`].
-pub(super) type Index = usize;
-
 impl Connections {
     /// A connection to the server of `placement` that agrees with the session: settings, database,
     /// transaction. `database` is the schema on the server.
@@ -127,12 +125,12 @@ impl Connections {
         placement: Placement,
         database: &[u8],
         wants_insert_id: bool,
-    ) -> Result<Index, SqlError> {
+    ) -> Result<ConnectionId, SqlError> {
         if let Transaction::Broken { shard } = &self.transaction {
             return Err(catalog::TRANSACTION_LOST.with(&[shard]));
         }
         let server = placement.server();
-        let found = self.attached.iter().position(|a| a.placement.server() == server);
+        let found = self.attached.to(server);
         let mut index = match found {
             Some(index) if !self.attached[index].lease.is_current() => {
                 return Err(self.lose(index, &Outdated::Ended));
@@ -147,10 +145,10 @@ impl Connections {
         };
         // The only connection of the session knows it by itself.
         let wants_insert_id = wants_insert_id
-            && !matches!(&self.attached[..], [only] if only.insert_id_unknown && found.is_some());
+            && !self.attached.only().is_some_and(|only| only.insert_id_unknown && found.is_some());
         if wants_insert_id {
             self.learn_insert_id().await;
-            let left = self.attached.iter().position(|a| a.placement.server() == server);
+            let left = self.attached.to(server);
             index = left.ok_or_else(|| {
                 let shard = self.services.topology().shard_name(placement.shard());
                 catalog::TRANSACTION_LOST.with(&[&shard])
@@ -181,7 +179,7 @@ impl Connections {
         client: &mut Client,
         placement: Placement,
         database: &[u8],
-    ) -> Result<Index, SqlError> {
+    ) -> Result<ConnectionId, SqlError> {
         // The new connection must have them too.
         if !self.attached.is_empty() {
             self.learn_all_user_variables().await;
@@ -190,8 +188,8 @@ impl Connections {
         let session = self.control.id;
         if let Some(lease) = pool.reclaim_last(self.worker, self.profile, session) {
             self.control.set_thread(lease.thread_id());
-            self.attached.push(Attached { resumed: true, ..Attached::new(lease, placement) });
-            return self.enter_last();
+            let attached = Attached { resumed: true, ..Attached::new(lease, placement) };
+            return self.enter_term(attached);
         }
         let wanted = Aligned { settings: &self.mirror.settings, database, last_insert_id: None };
         let asked = clock::now();
@@ -214,27 +212,23 @@ impl Connections {
         let attached = Attached::new(lease, placement);
         self.last_values.lose(attached.home());
         self.diagnosed.lose(attached.home());
-        self.attached.push(attached);
-        self.enter_last()
+        self.enter_term(attached)
     }
 
-    /// Takes the last connection for the term in which its statement was placed, if that goes on.
-    fn enter_last(&mut self) -> Result<Index, SqlError> {
-        let index = self.attached.len() - 1;
-        let attached = &mut self.attached[index];
+    /// Takes a connection for the term in which its statement was placed, if that goes on.
+    fn enter_term(&mut self, mut attached: Attached) -> Result<ConnectionId, SqlError> {
         attached.lease.enter_term(attached.placement.term(), self.stake);
         attached.may_have_written = self.stake >= Stake::Write;
         if attached.lease.is_current() {
-            return Ok(index);
+            return Ok(self.attached.push(attached));
         }
         let (role, shard) = (attached.placement.role().name(), attached.placement.shard());
         let shard = self.services.topology().shard_name(shard);
-        self.attached.truncate(index);
         Err(catalog::NOT_SENT.with(&[&role, &shard, &Outdated::Ended]))
     }
 
     /// Begins the session's transaction on a connection that does not take part yet.
-    async fn enroll(&mut self, index: Index) -> Result<(), SqlError> {
+    async fn enroll(&mut self, index: ConnectionId) -> Result<(), SqlError> {
         let attached = &mut self.attached[index];
         let begin = match &self.transaction {
             Transaction::None { next: None } => return Ok(()),
@@ -273,7 +267,7 @@ impl Connections {
 
     /// What a failed command means for the session. The server's own error leaves the connection
     /// usable; after any other failure it is gone, and with it a transaction it took part in.
-    pub(super) async fn fail(&mut self, index: Index, failure: Failure) -> SqlError {
+    pub(super) async fn fail(&mut self, index: ConnectionId, failure: Failure) -> SqlError {
         match failure {
             Failure::Server(error) => {
                 if !self.keeps(index) {
@@ -288,10 +282,12 @@ impl Connections {
     /// Drops a connection that is of no use any more.
     pub(super) fn lose(
         &mut self,
-        index: Index,
+        index: ConnectionId,
         reason: &(dyn std::fmt::Display + Sync),
     ) -> SqlError {
-        let attached = self.attached.swap_remove(index);
+        let Some(attached) = self.attached.remove(index) else {
+            return catalog::INTERNAL.with(&[&"a connection that is lost twice"]);
+        };
         let shard = self.services.topology().shard_name(attached.placement.shard());
         tracing::warn!(%shard, %reason, "a server connection was lost");
         self.services.monitor.recheck(attached.placement.server());
@@ -312,7 +308,7 @@ impl Connections {
     }
 
     /// Notes an answer, and gives the connection back unless the session still needs it.
-    pub(super) async fn settle(&mut self, index: Index, outcome: &Outcome) {
+    pub(super) async fn settle(&mut self, index: ConnectionId, outcome: &Outcome) {
         let attached = &mut self.attached[index];
         attached.insert_id_unknown |= outcome.last_insert_id != 0;
         if outcome.error.and_then(AccountTrouble::of) == Some(AccountTrouble::Expired) {
@@ -345,24 +341,24 @@ impl Connections {
     }
 
     /// Gives a connection back after a command that is no statement.
-    pub(super) async fn settle_quietly(&mut self, index: Index) {
+    pub(super) async fn settle_quietly(&mut self, index: ConnectionId) {
         if !self.keeps(index) {
             self.let_go(index).await;
         }
     }
 
     /// Whether the session still needs a connection.
-    fn keeps(&self, index: Index) -> bool {
+    fn keeps(&self, index: ConnectionId) -> bool {
         self.attached[index].is_kept()
     }
 
     /// Gives a connection back after asking it what only it knows.
-    pub(super) async fn let_go(&mut self, index: Index) {
+    pub(super) async fn let_go(&mut self, index: ConnectionId) {
         let attached = &mut self.attached[index];
         if std::mem::take(&mut attached.has_warnings) {
             match attached.lease.rows(b"SHOW WARNINGS").await {
                 Ok(rows) => self.diagnosed.warnings = Warnings::Noted(rows),
-                Err(_) => return drop(self.attached.swap_remove(index)),
+                Err(_) => return drop(self.attached.remove(index)),
             }
         }
         if !attached.live.is_empty() {
@@ -371,7 +367,7 @@ impl Connections {
                 return;
             }
         }
-        let mut attached = self.attached.swap_remove(index);
+        let Some(mut attached) = self.attached.remove(index) else { return };
         if attached.insert_id_unknown {
             let Ok(id) = insert_id(&mut attached.lease).await else { return };
             self.mirror.last_insert_id = id;
@@ -394,18 +390,15 @@ impl Connections {
     /// Asks attached connections for a LAST_INSERT_ID() that their answers did not tell: an answer
     /// to an INSERT tells an explicit id too, the function does not.
     pub(super) async fn learn_insert_id(&mut self) {
-        let mut index = 0;
-        while index < self.attached.len() {
+        for index in self.attached.ids() {
             let attached = &mut self.attached[index];
             if !std::mem::take(&mut attached.insert_id_unknown) {
-                index += 1;
                 continue;
             }
             match insert_id(&mut attached.lease).await {
                 Ok(id) => {
                     self.mirror.last_insert_id = id;
                     attached.lease.set_last_insert_id(id);
-                    index += 1;
                 }
                 Err(failure) => {
                     let _ = self.lose(index, &failure);
@@ -416,7 +409,7 @@ impl Connections {
 
     /// Gives back connections that were held for one more statement only.
     pub(super) async fn drop_held(&mut self) {
-        for index in (0..self.attached.len()).rev() {
+        for index in self.attached.ids() {
             self.attached[index].held = false;
             if !self.keeps(index) {
                 self.let_go(index).await;
@@ -445,7 +438,7 @@ pub(super) async fn attach_here(
     state: &mut State,
     placement: Placement,
     wants_insert_id: bool,
-) -> Result<Index, SqlError> {
+) -> Result<ConnectionId, SqlError> {
     let database = std::mem::take(&mut state.database);
     let attached = connections.attach(client, placement, &database, wants_insert_id).await;
     state.database = database;

@@ -13,7 +13,6 @@ use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{BulkExecute, Param, TypesCarried, patch_statement_id};
 
 use super::answer::{Answer, Ran, Stop};
-use super::attached::Index;
 use super::connections::Connections;
 use super::cursors;
 use super::exchange;
@@ -22,6 +21,7 @@ use super::forward;
 use super::prepared::Prepared;
 use super::request::{self, Coming};
 use super::run::{malformed, unknown_command};
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::tally;
 use crate::executor::client::Client;
@@ -78,7 +78,7 @@ async fn bulk_on_server(
     id: u32,
     packet: Packet,
     bulk: BulkExecute,
-) -> Result<(Index, Outcome), Stop> {
+) -> Result<(ConnectionId, Outcome), Stop> {
     let goal = execute::goal_of(connections, state, prepared, id, None)?;
     let (index, handle) =
         execute::attach_for_execute(client, connections, state, prepared, id, &goal, false).await?;

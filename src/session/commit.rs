@@ -14,9 +14,10 @@ use crate::topology::{Role, ServerId};
 use crate::wire::scanner::{Expect, Outcome};
 
 use super::answer::{Answer, Ran, Stop};
-use super::attached::{Attached, Index};
+use super::attached::Attached;
 use super::connections::Connections;
 use super::mirror::Mirror;
+use super::shard_connections::ConnectionId;
 use super::tracking;
 use super::transaction::Transaction;
 
@@ -216,7 +217,7 @@ impl Connections {
     /// What the end of a part means: its shard's fate, and the error if it was not committed.
     async fn note_ended(
         &mut self,
-        index: Index,
+        index: ConnectionId,
         ended: Result<Outcome, Failure>,
         warnings: &mut u16,
     ) -> ((String, Fate), Option<SqlError>) {
@@ -305,7 +306,7 @@ impl Connections {
                     warnings = warnings.saturating_add(outcome.warnings);
                     self.note_completion(index, &outcome);
                 }
-                Err(_) => drop(self.attached.swap_remove(index)),
+                Err(_) => drop(self.attached.remove(index)),
             }
         }
         warnings

@@ -8,11 +8,11 @@ use crate::executor::registry::Control;
 use crate::topology::{ServerId, ShardId, Topology};
 
 use super::Services;
-use super::attached::Attached;
 use super::diagnostics::Diagnosed;
 use super::hold::Pending;
 use super::last_values::LastValues;
 use super::mirror::Mirror;
+use super::shard_connections::ShardConnections;
 use super::tracking::Tracked;
 use super::transaction::Transaction;
 
@@ -60,7 +60,7 @@ pub(super) struct Connections {
     /// What they agree on.
     pub(super) mirror: Mirror,
     pub(super) transaction: Transaction,
-    pub(super) attached: Vec<Attached>,
+    pub(super) attached: ShardConnections,
     /// What hangs on the statement that runs.
     pub(super) stake: Stake,
     /// The server where a read of this command was lost: it is run again elsewhere, once.
@@ -93,7 +93,7 @@ impl Connections {
             profile,
             mirror,
             transaction: Transaction::None { next: None },
-            attached: Vec::new(),
+            attached: ShardConnections::default(),
             stake: Stake::Commit,
             lost_at: None,
             pending: None,

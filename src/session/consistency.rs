@@ -15,9 +15,9 @@ use crate::sql::control::use_target::TargetRole;
 use crate::sql::features::Features;
 use crate::topology::{Role, ServerId, ShardId, Topology};
 
-use super::attached::Index;
 use super::connections::Connections;
 use super::region::Geography;
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::transaction::Transaction;
 use crate::executor::client::Client;
@@ -307,7 +307,7 @@ pub(super) async fn attach_placed(
     state: &mut State,
     aim: &Aim<'_>,
     database: &[u8],
-) -> Result<Index, SqlError> {
+) -> Result<ConnectionId, SqlError> {
     let topology = connections.services.topology();
     let placement = place(connections, state, &topology, aim)?;
     drop(topology);
@@ -349,14 +349,15 @@ pub(super) fn any_server(
     topology: &Topology,
     judges: Judges,
 ) -> Result<(Placement, Vec<u8>), SqlError> {
-    let placement = match connections.attached.first() {
+    let placement = match connections.attached.iter().next() {
         Some(attached) => attached.placement,
         None => {
             let named = state.target.keyspace.as_deref();
-            let keyspace = named.and_then(|name| topology.find_keyspace(name));
-            let first = || topology.keyspaces().next().map(|(index, _)| index);
-            let keyspace = keyspace.or_else(first).ok_or_else(|| catalog::NO_KEYSPACE.error())?;
-            let shard = topology.shard(keyspace, 0);
+            let own = named.and_then(|name| topology.find_keyspace(name));
+            let own = own.into_iter().flat_map(|keyspace| topology.shards(keyspace));
+            let mut shards = own.chain(topology.all_shards()).peekable();
+            let first = *shards.peek().ok_or_else(|| catalog::NO_KEYSPACE.error())?;
+            let shard = shards.find(|shard| geo::answers(topology, *shard)).unwrap_or(first);
             match judges {
                 Judges::Any => place_anywhere(connections, state, topology, shard)?,
                 Judges::Primary => geo::primary(topology, shard)?,

@@ -21,13 +21,13 @@ use crate::wire::statement::patch_statement_id;
 use crate::wire::status::StatusFlags;
 
 use super::answer::{Answer, End, Ran, Stop};
-use super::attached::Index;
 use super::connections::Connections;
 use super::exchange;
 use super::prepared::Prepared;
 use super::reply;
 use super::request::Source;
 use super::run::malformed;
+use super::shard_connections::ConnectionId;
 use crate::executor::client::Client;
 use crate::executor::interrupt::kill_on_server;
 
@@ -264,7 +264,7 @@ async fn refill(
 async fn refill_failed(
     connections: &mut Connections,
     cursor: ServerCursor,
-    index: Index,
+    index: ConnectionId,
     error: StreamError,
 ) -> Result<Result<(), SqlError>, Stop> {
     Ok(Err(match error {
@@ -302,7 +302,7 @@ pub(super) fn end_with(client: &mut Client, connections: &Connections, flag: Sta
 /// Notes the cursor that an execution opened on a connection.
 pub(super) fn open_server_cursor(
     connections: &mut Connections,
-    index: Index,
+    index: ConnectionId,
     statement: Exclusive,
 ) -> ServerCursor {
     let attached = &mut connections.attached[index];
@@ -329,7 +329,7 @@ pub(super) async fn keep_cursor(
     }
 }
 
-fn index_of_cursor(connections: &Connections, cursor: &ServerCursor) -> Option<Index> {
+fn index_of_cursor(connections: &Connections, cursor: &ServerCursor) -> Option<ConnectionId> {
     let index = connections.index_of(cursor.server)?;
     (connections.attached[index].lease.thread_id() == cursor.thread_id).then_some(index)
 }

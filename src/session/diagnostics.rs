@@ -18,13 +18,14 @@ use crate::wire::scanner::Outcome;
 
 use super::answer::{Answer, FoundRows, Leaves, Table, Way, Went};
 use super::attached;
-use super::attached::{Attached, Index};
+use super::attached::Attached;
 use super::character_sets::CharacterSets;
 use super::connections::Connections;
 use super::consistency;
 use super::inspect;
 use super::reply::{Cell, CellText, Column, Kind};
 use super::request::Request;
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use crate::executor::client::Client;
 
@@ -133,7 +134,7 @@ impl Connections {
     /// Notes what a statement left behind on a connection that is still attached.
     pub(super) fn note_diagnostics(
         &mut self,
-        index: Index,
+        index: ConnectionId,
         kind: StatementKind,
         features: Features,
         outcome: &Outcome,
@@ -157,7 +158,7 @@ impl Connections {
     }
 
     /// Notes what COMMIT or ROLLBACK left behind on a connection.
-    pub(super) fn note_completion(&mut self, index: Index, outcome: &Outcome) {
+    pub(super) fn note_completion(&mut self, index: ConnectionId, outcome: &Outcome) {
         if outcome.warnings > 0 {
             self.note_diagnostics(index, StatementKind::Commit, Features::NONE, outcome);
         }
@@ -167,7 +168,7 @@ impl Connections {
     /// was.
     pub(super) fn note_preparation(
         &mut self,
-        index: Index,
+        index: ConnectionId,
         kind: StatementKind,
         features: Features,
         outcome: &Outcome,
@@ -182,7 +183,7 @@ impl Connections {
     pub(super) fn forget_warnings(&mut self) {
         self.diagnosed.warnings = Warnings::None;
         self.diagnosed.warnings_at = None;
-        for attached in &mut self.attached {
+        for attached in self.attached.iter_mut() {
             attached.has_warnings = false;
         }
     }
@@ -202,7 +203,7 @@ impl Connections {
     }
 
     /// Goes back to the connection that remembers the warnings, for a statement that asks for them.
-    pub(super) fn go_to_warnings(&mut self) -> Option<Index> {
+    pub(super) fn go_to_warnings(&mut self) -> Option<ConnectionId> {
         let home = self.diagnosed.warnings_at?;
         let session = self.control.id;
         let index = self.go_home_if(home, |connection| connection.has_warnings_of(session))?;
@@ -211,24 +212,27 @@ impl Connections {
     }
 
     /// The connection of `home`, if it is attached or nobody else has used it since.
-    pub(super) fn go_home(&mut self, home: Home) -> Option<Index> {
+    pub(super) fn go_home(&mut self, home: Home) -> Option<ConnectionId> {
         self.go_home_if(home, |_| true)
     }
 
     /// The same if the connection is as `wanted`.
-    fn go_home_if(&mut self, home: Home, wanted: impl Fn(&Connection) -> bool) -> Option<Index> {
-        if let Some(index) = self.attached.iter().position(|attached| attached.home() == home) {
+    fn go_home_if(
+        &mut self,
+        home: Home,
+        wanted: impl Fn(&Connection) -> bool,
+    ) -> Option<ConnectionId> {
+        if let Some(index) = self.attached.find(|attached| attached.home() == home) {
             return wanted(&self.attached[index].lease).then_some(index);
         }
         let server = home.placement.server();
-        if self.attached.iter().any(|attached| attached.placement.server() == server) {
+        if self.attached.to(server).is_some() {
             return None;
         }
         let pool = self.services.pool(home.placement);
         let session = self.control.id;
         let lease = pool.reclaim(self.worker, home.thread, session, wanted)?;
-        self.attached.push(Attached::new(lease, home.placement));
-        Some(self.attached.len() - 1)
+        Some(self.attached.push(Attached::new(lease, home.placement)))
     }
 
     /// Asks a connection that the session keeps for the warnings of its last statement, before it
@@ -320,7 +324,7 @@ pub(super) async fn go_to_fresh(
 /// Another connection to the same server is kept if the session has one.
 pub(super) async fn wait_for_home(client: &mut Client, connections: &mut Connections, home: Home) {
     let server = home.placement.server();
-    if connections.attached.iter().any(|attached| attached.placement.server() == server) {
+    if connections.attached.to(server).is_some() {
         return;
     }
     let pool = Arc::clone(connections.services.pool(home.placement));

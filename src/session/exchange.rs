@@ -10,12 +10,13 @@ use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{CURSOR_NONE, encode_execute};
 
 use super::answer::{End, Stop};
-use super::attached::{Attached, Index};
+use super::attached::Attached;
 use super::connections::Connections;
 use super::consistency;
 use super::consistency::Aim;
 use super::execute;
 use super::request::{Execution, Source};
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::transaction::Transaction;
 use crate::executor::client::Client;
@@ -59,7 +60,7 @@ pub(super) const KEPT_MAX: usize = 8 << 10;
 impl Connections {
     /// Whether what is sent next on a connection may be sent to another server if it is lost: a
     /// pure read that needs nothing of this connection, and was not lost before.
-    pub(super) fn may_run_again(&self, index: Index) -> bool {
+    pub(super) fn may_run_again(&self, index: ConnectionId) -> bool {
         self.stake == Stake::Read
             && self.lost_at.is_none()
             && !self.attached[index].is_kept()
@@ -77,7 +78,7 @@ impl Connections {
     /// Drops the connection of a read.
     pub(super) fn lose_read(
         &mut self,
-        index: Index,
+        index: ConnectionId,
         reason: &(dyn std::fmt::Display + Sync),
     ) -> Exchanged {
         let placement = self.attached[index].placement;
@@ -89,7 +90,7 @@ impl Connections {
 pub(super) async fn exchange(
     client: &mut Client,
     connections: &mut Connections,
-    index: Index,
+    index: ConnectionId,
     source: &Source,
     expect: Expect,
 ) -> Result<Outcome, Stop> {
@@ -101,7 +102,7 @@ pub(super) async fn exchange(
 pub(super) async fn exchange_keeping_end(
     client: &mut Client,
     connections: &mut Connections,
-    index: Index,
+    index: ConnectionId,
     source: &Source,
 ) -> Result<Outcome, Stop> {
     exchange_to(client, connections, index, source, Expect::Query, AnswerEnd::Kept).await
@@ -110,7 +111,7 @@ pub(super) async fn exchange_keeping_end(
 async fn exchange_to(
     client: &mut Client,
     connections: &mut Connections,
-    index: Index,
+    index: ConnectionId,
     source: &Source,
     expect: Expect,
     end: AnswerEnd,
@@ -126,7 +127,7 @@ async fn exchange_to(
 pub(super) async fn exchange_once(
     client: &mut Client,
     connections: &mut Connections,
-    index: Index,
+    index: ConnectionId,
     source: &Source,
     expect: Expect,
     end: AnswerEnd,
@@ -181,7 +182,7 @@ pub(super) async fn exchange_once(
 pub(super) async fn relay_answer(
     client: &mut Client,
     connections: &mut Connections,
-    index: Index,
+    index: ConnectionId,
     first_sequence: u8,
 ) -> Result<Outcome, Stop> {
     match relay_once(client, connections, index, first_sequence, false, AnswerEnd::Forwarded)
@@ -196,7 +197,7 @@ pub(super) async fn relay_answer(
 pub(super) async fn relay_once(
     client: &mut Client,
     connections: &mut Connections,
-    index: Index,
+    index: ConnectionId,
     first_sequence: u8,
     kept: bool,
     end: AnswerEnd,
@@ -219,12 +220,12 @@ pub(super) async fn relay_once(
             Ok(Exchanged::Outcome(outcome))
         }
         Err(RelayError::ClientGone) => {
-            connections.attached.swap_remove(index);
+            connections.attached.remove(index);
             Err(End::Quit.into())
         }
         Err(RelayError::Killed { .. }) => {
             // As servers do, which just close.
-            connections.attached.swap_remove(index);
+            connections.attached.remove(index);
             Err(End::Abort.into())
         }
         Err(RelayError::Server { failure, forwarded: Forwarded::Nothing }) if kept => {

@@ -21,7 +21,6 @@ use crate::wire::statement::{CURSOR_MASK, Execute, TypesCarried, patch_statement
 
 use super::Services;
 use super::answer::Stop;
-use super::attached::Index;
 use super::cached::OneShard;
 use super::connections::Connections;
 use super::consistency;
@@ -33,6 +32,7 @@ use super::fill_in;
 use super::mirror::Mirror;
 use super::prepared::Prepared;
 use super::remembered::{Found, ReadingNow};
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use crate::executor::client::Client;
 
@@ -158,7 +158,7 @@ pub(super) async fn attach_for_execute(
     id: u32,
     goal: &Goal<'_>,
     wants_cursor: bool,
-) -> Result<(Index, Handle), SqlError> {
+) -> Result<(ConnectionId, Handle), SqlError> {
     let Some(statement) = prepared.get(id) else {
         return Err(catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]));
     };
@@ -203,7 +203,7 @@ pub(super) async fn attach_for_execute(
 /// of the connection, which counts if `wanted` has other settings.
 pub(super) async fn server_statement(
     connections: &mut Connections,
-    index: Index,
+    index: ConnectionId,
     text: &[u8],
     owner: &Owner,
     wanted: &Wanted,
@@ -233,7 +233,7 @@ pub(super) async fn server_statement(
 /// What it means for the session that there is no server statement.
 pub(super) async fn fail_prepare(
     connections: &mut Connections,
-    index: Index,
+    index: ConnectionId,
     error: PrepareError,
 ) -> SqlError {
     match error {
@@ -266,7 +266,7 @@ async fn go_to_remembered(
 pub(super) fn note_remembered(
     connections: &mut Connections,
     prepared: &mut Prepared,
-    index: Index,
+    index: ConnectionId,
     id: u32,
     handle: &mut Handle,
     outcome: &Outcome,
@@ -293,7 +293,7 @@ pub(super) async fn exchange_execute(
     client: &mut Client,
     connections: &mut Connections,
     prepared: &mut Prepared,
-    index: Index,
+    index: ConnectionId,
     executing: &Executing,
     server_id: u32,
 ) -> Result<Exchanged, Stop> {

@@ -16,7 +16,6 @@ use crate::wire::scanner::Outcome;
 use crate::wire::statement::{CURSOR_READ_ONLY, Execute, ExecuteHeader};
 
 use super::answer::{Answer, Ran, Stop};
-use super::attached::Index;
 use super::cached;
 use super::cached::OneShard;
 use super::connections::{Connections, Mode};
@@ -26,6 +25,7 @@ use super::execute::{Executing, Handle};
 use super::prepared::{Prepared, Statement, is_about_transactions};
 use super::request::{self, Coming, Execution, Source, malformed_attributes};
 use super::run::malformed;
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::{builtin, cursors, diagnostics, exchange, execute, forward, planned, tally};
 
@@ -196,7 +196,7 @@ async fn exchange_on_server(
     prepared: &mut Prepared,
     executing: &Executing,
     found: Option<&OneShard>,
-) -> Result<(Index, Handle, Outcome), Stop> {
+) -> Result<(ConnectionId, Handle, Outcome), Stop> {
     let (id, wants_cursor) = (executing.id, executing.wants_cursor());
     let goal = execute::goal_of(connections, state, prepared, id, found)?;
     let mut tries = Tries::default();

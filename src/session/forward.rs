@@ -14,7 +14,6 @@ use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::session_track::SessionChange;
 
 use super::answer::{Answer, Ran, Stop};
-use super::attached::Index;
 use super::cached;
 use super::cached::OneShard;
 use super::connections::{Connections, Mode};
@@ -24,6 +23,7 @@ use super::fill_in::asks_session;
 use super::hold::StateChanged;
 use super::planned::Statement;
 use super::request::{Request, Source};
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::{
     consistency, definition, exchange, fill_in, hold, last_values, planned, tally, use_database,
@@ -108,7 +108,7 @@ async fn exchange_at(
     client: &mut Client,
     connections: &mut Connections,
     state: &mut State,
-    index: Index,
+    index: ConnectionId,
     request: &Request,
     aim: &Aim<'_>,
     end: AnswerEnd,
@@ -127,7 +127,7 @@ async fn allow_several(
     client: &mut Client,
     connections: &mut Connections,
     state: &State,
-    index: Index,
+    index: ConnectionId,
     request: &Request,
 ) -> Result<(), Failure> {
     if !client.capabilities.contains(Capabilities::MULTI_STATEMENTS)
@@ -180,7 +180,7 @@ async fn route_statement(
 pub(super) async fn after_statement(
     connections: &mut Connections,
     state: &mut State,
-    index: Index,
+    index: ConnectionId,
     kind: StatementKind,
     features: Features,
     outcome: &Outcome,

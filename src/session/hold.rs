@@ -18,9 +18,9 @@ use crate::sql::value::Value;
 use crate::wire::scanner::Outcome;
 use crate::wire::session_track::SessionChange;
 
-use super::attached::Index;
 use super::connections::Connections;
 use super::last_values;
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::statement_counts::StatementCounts;
 use super::variables;
@@ -140,7 +140,7 @@ pub(super) fn note_pending(
 
 impl Connections {
     /// Keeps a connection for a reason.
-    pub(super) fn hold(&mut self, index: Index, hold: Hold) {
+    pub(super) fn hold(&mut self, index: ConnectionId, hold: Hold) {
         let attached = &mut self.attached[index];
         if !hold.ends_cleanly() {
             attached.lease.taint();
@@ -154,7 +154,7 @@ impl Connections {
     }
 
     /// Ends reasons to keep a connection.
-    pub(super) fn release(&mut self, index: Index, is_over: impl Fn(&Hold) -> bool) {
+    pub(super) fn release(&mut self, index: ConnectionId, is_over: impl Fn(&Hold) -> bool) {
         self.attached[index].holds.retain(|hold| !is_over(hold));
     }
 
@@ -170,7 +170,7 @@ impl Connections {
 pub(super) async fn leave_behind(
     connections: &mut Connections,
     state: &mut State,
-    index: Index,
+    index: ConnectionId,
     kind: StatementKind,
     changed: StateChanged,
     outcome: &Outcome,
@@ -212,7 +212,7 @@ pub(super) async fn leave_behind(
 pub(super) async fn leave_behind_partly(
     connections: &mut Connections,
     state: &mut State,
-    index: Index,
+    index: ConnectionId,
     failed: bool,
 ) {
     let mut changes = connections.attached[index].lease.session_changes();
@@ -229,7 +229,7 @@ pub(super) async fn leave_behind_partly(
 async fn note_effects(
     connections: &mut Connections,
     state: &mut State,
-    index: Index,
+    index: ConnectionId,
     pending: Pending,
     failed: bool,
 ) {
@@ -276,7 +276,12 @@ async fn note_effects(
 }
 
 /// Notes what only a statement that succeeded has done.
-fn note_done(connections: &mut Connections, state: &mut State, index: Index, effect: Effect) {
+fn note_done(
+    connections: &mut Connections,
+    state: &mut State,
+    index: ConnectionId,
+    effect: Effect,
+) {
     match effect {
         Effect::UnknownLocks => connections.hold(index, Hold::NamedLocks),
         Effect::TableLocks => connections.hold(index, Hold::TableLocks),
@@ -312,7 +317,7 @@ fn temporary_table(state: &State, table: Name) -> Hold {
 
 /// The lock whose name an expression gives. It is computed now: later the database or a
 /// variable in it may be another.
-async fn named_lock(connections: &mut Connections, index: Index, expression: &[u8]) -> Hold {
+async fn named_lock(connections: &mut Connections, index: ConnectionId, expression: &[u8]) -> Hold {
     connections.learn_warnings().await;
     let lease = &mut connections.attached[index].lease;
     let ask = [b"SELECT HEX(CONVERT(".as_slice(), expression, b" USING utf8mb4))"].concat();
@@ -324,7 +329,7 @@ async fn named_lock(connections: &mut Connections, index: Index, expression: &[u
 
 /// Asks which of the temporary tables are still there. A name may stand for an ordinary table
 /// after its temporary one is gone.
-async fn look_at_tables(connections: &mut Connections, index: Index) {
+async fn look_at_tables(connections: &mut Connections, index: ConnectionId) {
     let is_table = |hold: &Hold| matches!(hold, Hold::TemporaryTable(_));
     if !connections.attached[index].holds.iter().any(is_table) {
         return;
@@ -352,7 +357,7 @@ async fn look_at_tables(connections: &mut Connections, index: Index) {
 }
 
 /// Asks which of the named locks are still held.
-async fn look_at_locks(connections: &mut Connections, index: Index) {
+async fn look_at_locks(connections: &mut Connections, index: ConnectionId) {
     let is_lock = |hold: &Hold| matches!(hold, Hold::NamedLock(_));
     if !connections.attached[index].holds.iter().any(is_lock) {
         return;
@@ -379,7 +384,7 @@ async fn look_at_locks(connections: &mut Connections, index: Index) {
 async fn with_routines(
     connections: &mut Connections,
     state: &State,
-    index: Index,
+    index: ConnectionId,
     effects: Vec<Effect>,
 ) -> Vec<Effect> {
     let is_routine = |e: &Effect| matches!(e, Effect::Procedure(_) | Effect::Function(_));
@@ -413,7 +418,7 @@ async fn with_routines(
 async fn read_routine(
     connections: &mut Connections,
     state: &State,
-    index: Index,
+    index: ConnectionId,
     routine: &Effect,
 ) -> Vec<Effect> {
     let (kind, name) = match routine {
@@ -454,7 +459,7 @@ async fn read_routine(
 /// server then does not forget what it remembers of the session's last statement.
 async fn ask_aside(
     connections: &mut Connections,
-    index: Index,
+    index: ConnectionId,
     ask: &str,
 ) -> Result<Vec<Vec<Option<Vec<u8>>>>, Failure> {
     let pool = Arc::clone(connections.services.pool(connections.attached[index].placement));

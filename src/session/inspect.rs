@@ -198,7 +198,9 @@ async fn ask_keyspace(
     client.drop_command();
     match known.or(own).or_else(first) {
         Some(keyspace) => {
-            ask_shard(client, connections, state, topology.shard(keyspace, 0), text, topology).await
+            let shard = planned::any_shard(connections, state, topology, keyspace, None);
+            let shard = topology.shard(keyspace, shard);
+            ask_shard(client, connections, state, shard, text, topology).await
         }
         None => Err(catalog::NO_KEYSPACE.error().into()),
     }

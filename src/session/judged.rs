@@ -15,13 +15,13 @@ use crate::wire::command::code;
 use crate::wire::scanner::Expect;
 use crate::wire::statement::PrepareOk;
 
-use super::attached::Index;
 use super::connections::Connections;
 use super::consistency;
 use super::consistency::Judges;
 use super::planned;
 use super::prepared::is_about_transactions;
 use super::remembered::Remembered;
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use crate::executor::client::Client;
 
@@ -94,7 +94,7 @@ pub(super) async fn prepare_on_server(
 async fn prepare_answer(
     connections: &mut Connections,
     state: &mut State,
-    index: Index,
+    index: ConnectionId,
     text: &[u8],
     owner: &Owner,
 ) -> Result<Judged, Failure> {

@@ -10,11 +10,11 @@ use crate::sql::scan::Scan;
 use crate::sql::sequence_use::{Sequence, SequenceUse};
 use crate::sql::statement_kind::StatementKind;
 
-use super::attached::Index;
 use super::connections::Connections;
 use super::diagnostics;
 use super::diagnostics::Home;
 use super::hold::Read;
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use crate::executor::client::Client;
 
@@ -62,7 +62,7 @@ pub(super) fn sequences(database: &[u8], read: Read<'_>) -> SequenceUse {
 #[inline]
 pub(super) fn note_last_values(
     connections: &mut Connections,
-    index: Index,
+    index: ConnectionId,
     kind: StatementKind,
     features: Features,
 ) {
@@ -77,7 +77,7 @@ pub(super) fn note_last_values(
     }
 }
 
-fn note_taken(connections: &mut Connections, index: Index) {
+fn note_taken(connections: &mut Connections, index: ConnectionId) {
     let taken = connections.pending.as_mut().map(|pending| std::mem::take(&mut pending.sequences));
     let taken = taken.unwrap_or_default();
     let attached = &mut connections.attached[index];

@@ -62,6 +62,7 @@ mod sequence;
 mod server_commands;
 mod services;
 mod several;
+mod shard_connections;
 mod show_rewritten;
 mod show_topology;
 mod show_vschema;

@@ -15,7 +15,6 @@ use crate::wire::scanner::Expect;
 
 use super::answer::{Answer, Ran};
 use super::attached;
-use super::attached::Index;
 use super::connections::Connections;
 use super::consistency;
 use super::consistency::Judges;
@@ -26,6 +25,7 @@ use super::hold::Hold;
 use super::named::{self, Named, bytes};
 use super::prepared::Prepared;
 use super::request::Source;
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::text_prepared;
 use crate::executor::client::Client;
@@ -66,7 +66,7 @@ async fn learn_named(
     client: &mut Client,
     connections: &mut Connections,
     state: &State,
-    index: Index,
+    index: ConnectionId,
     command: &[u8],
     source: TextSource,
 ) -> Option<Named> {
@@ -94,7 +94,7 @@ async fn learn_named(
 
 /// Keeps the connection, if it is there, because only it has what was prepared.
 fn hold_home(connections: &mut Connections, home: super::diagnostics::Home, reason: &'static str) {
-    if let Some(index) = connections.attached.iter().position(|attached| attached.home() == home) {
+    if let Some(index) = connections.attached.find(|attached| attached.home() == home) {
         connections.hold(index, Hold::Lasting(reason));
     }
 }
@@ -104,7 +104,7 @@ async fn attach_for_names(
     client: &mut Client,
     connections: &mut Connections,
     state: &State,
-) -> Result<Index, SqlError> {
+) -> Result<ConnectionId, SqlError> {
     let topology = connections.services.topology().clone();
     let (placement, database) =
         consistency::any_server(connections, state, &topology, Judges::Primary)?;
@@ -121,7 +121,7 @@ pub(super) fn name_at_server(
     connections: &mut Connections,
     name: &str,
     named: &Named,
-) -> Option<Index> {
+) -> Option<ConnectionId> {
     if named.is_about_session() || connections.asks_for_own(named.features) {
         return None;
     }
@@ -140,11 +140,11 @@ pub(super) async fn wait_for_name(
     connections: &mut Connections,
     name: &str,
     named: &Named,
-) -> Option<Index> {
+) -> Option<ConnectionId> {
     let home = named.home?;
     diagnostics::wait_for_home(client, connections, home).await;
     let session = connections.control.id;
-    let index = connections.attached.iter().position(|attached| attached.home() == home)?;
+    let index = connections.attached.find(|attached| attached.home() == home)?;
     connections.attached[index].lease.named.has(session, name).then_some(index)
 }
 
@@ -153,7 +153,7 @@ pub(super) async fn execute_at_server(
     client: &mut Client,
     connections: &mut Connections,
     state: &mut State,
-    index: Index,
+    index: ConnectionId,
     command: Vec<u8>,
     named: &Named,
     using: &Using,

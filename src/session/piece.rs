@@ -11,13 +11,14 @@ use super::execute;
 use super::execute::{Handle, Wanted};
 use super::mirror::Mirror;
 use super::planned::{Form, Piece, Statement};
+use super::shard_connections::ConnectionId;
 use crate::executor::client::Client;
 
 /// The command that runs a piece on a connection, where it is prepared first if need be.
 pub(super) async fn piece_payload(
     client: &mut Client,
     connections: &mut Connections,
-    index: usize,
+    index: ConnectionId,
     piece: &Piece,
     statement: &Statement,
     database: &[u8],
@@ -42,7 +43,7 @@ pub(super) async fn piece_payload(
 /// The server statement of a piece.
 pub(super) async fn piece_handle(
     connections: &mut Connections,
-    index: usize,
+    index: ConnectionId,
     piece: &Piece,
     statement: &Statement,
     database: &[u8],

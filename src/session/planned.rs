@@ -388,8 +388,8 @@ fn session_values(
     ]
 }
 
-/// A shard whose server is attached already, else one that is near if that is allowed to
-/// answer, else the first.
+/// A shard whose server is attached already, else one that is near if that is allowed to answer,
+/// else the first whose server is not seen down.
 pub(super) fn any_shard(
     connections: &Connections,
     state: &State,
@@ -402,9 +402,10 @@ pub(super) fn any_shard(
         connections.attached.iter().any(|a| Some(a.placement.server()) == primary)
     };
     let near = |shard: &ShardId| consistency::is_near(state, topology, *shard, hints);
-    let mut shards = topology.shards(keyspace);
-    let found = topology.shards(keyspace).find(attached).or_else(|| shards.find(near));
-    found.map_or(0, ShardId::index)
+    let answers = |shard: &ShardId| geo::answers(topology, *shard);
+    let shards = || topology.shards(keyspace);
+    let found = shards().find(attached).or_else(|| shards().find(near));
+    found.or_else(|| shards().find(answers)).map_or(0, ShardId::index)
 }
 
 /// The server that answers for a shard.

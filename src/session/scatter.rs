@@ -20,7 +20,7 @@ use crate::wire::column_count::Definitions;
 use crate::wire::scanner::{Expect, Outcome};
 
 use super::answer::{Answer, End, Ran, Stop};
-use super::attached::{Attached, DEADLOCK};
+use super::attached::DEADLOCK;
 use super::connections::Connections;
 use super::execute;
 use super::hold;
@@ -31,6 +31,7 @@ use super::piece;
 use super::planned;
 use super::planned::{Form, Piece};
 use super::reply;
+use super::shard_connections::{ConnectionId, ShardConnections};
 use super::state::State;
 use crate::executor::client::Client;
 use crate::executor::interrupt::kill_on_server;
@@ -252,7 +253,7 @@ async fn after_merge(
             client.gone = true;
             for server in live.iter().flatten() {
                 if let Some(index) = connections.index_of(*server) {
-                    connections.attached.swap_remove(index);
+                    connections.attached.remove(index);
                 }
             }
             Err(End::Quit.into())
@@ -315,7 +316,7 @@ async fn keep_rows(
 pub(super) async fn settle_refused(
     connections: &mut Connections,
     state: &mut State,
-    index: usize,
+    index: ConnectionId,
     error: &SqlError,
 ) {
     hold::leave_behind_partly(connections, state, index, true).await;
@@ -395,7 +396,7 @@ async fn quiet(connections: &mut Connections, state: &mut State, live: &[Option<
 
 /// The rows of each shard: those in memory, and those that its connection is sending.
 fn sources<'a>(
-    attached: &'a mut [Attached],
+    attached: &'a mut ShardConnections,
     mut kept: Vec<Option<Kept>>,
     live: &[Option<ServerId>],
     row_bytes_max: usize,

@@ -21,6 +21,7 @@ use super::connections::Connections;
 use super::hold;
 use super::job::{InsertId, Job};
 use super::planned::Piece;
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::table_locks;
 use super::total::{Total, WrittenRows};
@@ -43,7 +44,7 @@ impl Connections {
 
     /// Waits for an answer without rows. An interrupt stops the statement on its server, whose
     /// error ends the wait.
-    pub(super) async fn answer_of(&mut self, index: usize) -> Result<Outcome, Failure> {
+    pub(super) async fn answer_of(&mut self, index: ConnectionId) -> Result<Outcome, Failure> {
         let lease = &mut self.attached[index].lease;
         let control = &self.control;
         let answered = {
@@ -77,15 +78,15 @@ impl Connections {
     }
 
     /// Runs a small statement of our own on an attached connection.
-    async fn command_on(&mut self, index: usize, sql: &str) -> Result<(), SqlError> {
+    async fn command_on(&mut self, index: ConnectionId, sql: &str) -> Result<(), SqlError> {
         match self.attached[index].lease.execute(sql.as_bytes()).await {
             Ok(_) => Ok(()),
             Err(failure) => Err(self.fail(index, failure).await),
         }
     }
 
-    pub(super) fn index_of(&self, server: ServerId) -> Option<usize> {
-        self.attached.iter().position(|attached| attached.placement.server() == server)
+    pub(super) fn index_of(&self, server: ServerId) -> Option<ConnectionId> {
+        self.attached.to(server)
     }
 }
 

@@ -26,7 +26,6 @@ use crate::wire::scanner::Expect;
 use super::Services;
 use super::answer::{Answer, End, Ran, Stop};
 use super::attached;
-use super::attached::Index;
 use super::connections::Connections;
 use super::consistency::{self, Aim};
 use super::exchange;
@@ -35,6 +34,7 @@ use super::hold::{ascii, first_cell};
 use super::mirror::Mirror;
 use super::prepared::Prepared;
 use super::request::{self, Admitted, Coming};
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::tally;
 use super::transaction::Transaction;
@@ -179,7 +179,7 @@ async fn stream(
             return Err(Stop::fatal(SqlError::from_server(TOO_LARGE, *b"08S01", text)));
         }
         Err(Lost::Client(stop)) => {
-            connections.attached.swap_remove(index);
+            connections.attached.remove(index);
             return Err(stop);
         }
     }
@@ -191,7 +191,7 @@ async fn stream(
         && lease.command(code::PING, &[], Expect::OkOrErr).await.is_err()
     {
         // The server has closed its connection, as it does to a client of its own.
-        connections.attached.swap_remove(index);
+        connections.attached.remove(index);
         return Err(End::Abort.into());
     }
     connections
@@ -217,7 +217,7 @@ fn place_for_stream(
 async fn forward_statement(
     client: &mut Client,
     connections: &mut Connections,
-    to: Option<Index>,
+    to: Option<ConnectionId>,
 ) -> Result<(), Lost> {
     let mut failed = None;
     let mut position = None;

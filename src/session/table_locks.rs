@@ -24,11 +24,11 @@ use crate::wire::scanner::Expect;
 
 use super::Services;
 use super::answer::{Answer, Way, Went};
-use super::attached::Index;
 use super::connections::Connections;
 use super::hold::Hold;
 use super::lock_turns::LockTurns;
 use super::request::Request;
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use crate::executor::client::Client;
 use crate::executor::interrupt::kill_on_server;
@@ -206,7 +206,7 @@ async fn lock_on(
 async fn lock_answer(
     client: &mut Client,
     connections: &mut Connections,
-    index: Index,
+    index: ConnectionId,
     patience: Duration,
 ) -> Result<LockAnswer, Failure> {
     let lease = &mut connections.attached[index].lease;

@@ -35,6 +35,7 @@ use super::named_at_server;
 use super::prepared::Prepared;
 use super::remembered::{Found, ReadingNow};
 use super::request::{Request, Source};
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use crate::executor::client::Client;
 
@@ -384,7 +385,7 @@ async fn attach_for_named(
     connections: &mut Connections,
     state: &mut State,
     named: &Named,
-) -> Result<usize, SqlError> {
+) -> Result<ConnectionId, SqlError> {
     let Some(shard) = connections.mode.only() else {
         return Err(catalog::NO_KEYSPACE.error());
     };
@@ -406,7 +407,7 @@ async fn attach_for_named(
 async fn prepare_once(
     connections: &mut Connections,
     state: &State,
-    index: usize,
+    index: ConnectionId,
     named: &Named,
 ) -> Result<(), SqlError> {
     connections.attached[index].prepared_once = true;

@@ -8,9 +8,9 @@ use crate::backend::Product;
 use crate::wire::capability::Capabilities;
 use crate::wire::session_track::SessionChange;
 
-use super::attached::Index;
 use super::connections::Connections;
 use super::mirror::Mirror;
+use super::shard_connections::ConnectionId;
 use super::transaction::Transaction;
 
 /// What `session_track_transaction_info` asks for.
@@ -98,7 +98,7 @@ pub(super) fn track_characteristics(connections: &mut Connections) {
 
 /// Collects what a server told with the answer to a statement of Geogate's own that stands for
 /// one of the client's: GTIDs and variables, but not transactions, which are told above.
-pub(super) fn collect_tracked(connections: &mut Connections, index: Index) {
+pub(super) fn collect_tracked(connections: &mut Connections, index: ConnectionId) {
     if !connections.tracked.wanted {
         return;
     }

@@ -175,7 +175,7 @@ fn quoted(name: &str) -> Vec<u8> {
 impl Connections {
     /// Ends LOCK TABLES where it is held.
     pub(super) async fn unlock_tables(&mut self) -> Result<(), SqlError> {
-        for index in (0..self.attached.len()).rev() {
+        for index in self.attached.ids() {
             if self.attached[index].holds.contains(&Hold::TableLocks) {
                 if let Err(failure) = self.attached[index].lease.commit(b"UNLOCK TABLES").await {
                     return Err(self.fail(index, failure).await);
@@ -200,7 +200,7 @@ impl Connections {
             open.shown = Shown::WhenUsed;
         }
         self.transaction = begun;
-        for attached in &mut self.attached {
+        for attached in self.attached.iter_mut() {
             attached.enrolled |= attached.in_transaction;
         }
     }

@@ -13,13 +13,13 @@ use crate::wire::scanner::Expect;
 
 use super::answer::{Answer, Ran, Stop, Way, Went};
 use super::attached;
-use super::attached::Index;
 use super::connections::{Connections, Mode};
 use super::consistency;
 use super::exchange;
 use super::forward;
 use super::hold::{ascii, first_cell};
 use super::request::{Request, Source};
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::target;
 use super::tracking;
@@ -31,7 +31,7 @@ use crate::executor::client::Client;
 pub(super) async fn databases_changed(
     connections: &mut Connections,
     state: &mut State,
-    index: Index,
+    index: ConnectionId,
     kind: StatementKind,
 ) {
     connections.services.pool(connections.attached[index].placement).note_definition();

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use crate::backend::{Answered, Settings};
 use crate::wire::column_type::{ColumnFlags, ColumnType};
 
-use super::attached::Index;
 use super::connections::Connections;
 use super::hold::{Hold, ascii};
+use super::shard_connections::ConnectionId;
 
 /// Variables that are asked for in one statement.
 const ASKED_AT_ONCE: usize = 32;
@@ -23,7 +23,7 @@ const COLUMNS: usize = 4;
 
 impl Connections {
     /// Notes that a user variable may have another value on a connection.
-    pub(super) fn user_variable_may_change(&mut self, index: Index, name: String) {
+    pub(super) fn user_variable_may_change(&mut self, index: ConnectionId, name: String) {
         let utf8 = self.mirror.settings.names().charset.starts_with("utf8");
         if !name.is_ascii() && !utf8 {
             // The proxy could not write its name as the client does.
@@ -41,13 +41,13 @@ impl Connections {
 
     /// Reads the live variables of all connections.
     pub(super) async fn learn_all_user_variables(&mut self) {
-        for index in 0..self.attached.len() {
+        for index in self.attached.ids() {
             self.learn_user_variables(index).await;
         }
     }
 
     /// Reads the live variables of a connection. What cannot be read keeps the connection.
-    pub(super) async fn learn_user_variables(&mut self, index: Index) {
+    pub(super) async fn learn_user_variables(&mut self, index: ConnectionId) {
         let live = std::mem::take(&mut self.attached[index].live);
         if live.is_empty() {
             return;

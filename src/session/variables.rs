@@ -36,6 +36,7 @@ use super::hold::{Hold, ascii};
 use super::mirror::Mirror;
 use super::own_variables;
 use super::request::Request;
+use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::tracking;
 use super::transaction::Transaction;
@@ -228,7 +229,7 @@ fn set_next_transaction(
 async fn apply(
     client: &mut Client,
     connections: &mut Connections,
-    index: usize,
+    index: ConnectionId,
     changes: Vec<Change>,
 ) {
     let mut settings = Settings::clone(&connections.mirror.settings);
@@ -283,7 +284,7 @@ async fn apply(
 }
 
 /// Asks what new sessions get after a SET GLOBAL.
-async fn look_at_defaults(connections: &mut Connections, index: usize) {
+async fn look_at_defaults(connections: &mut Connections, index: ConnectionId) {
     connections.learn_warnings().await;
     if let Err(error) = connections.attached[index].lease.look_at_defaults().await {
         tracing::warn!(%error, "cannot see what the server gives new sessions");
@@ -291,7 +292,7 @@ async fn look_at_defaults(connections: &mut Connections, index: usize) {
 }
 
 /// Makes settings the session's, which the connection has already.
-fn take_settings(connections: &mut Connections, index: usize, settings: Settings) {
+fn take_settings(connections: &mut Connections, index: ConnectionId, settings: Settings) {
     let settings = Arc::new(settings);
     connections.attached[index].lease.note_settings(&settings);
     connections.mirror.enter_settings(settings);
@@ -300,7 +301,7 @@ fn take_settings(connections: &mut Connections, index: usize, settings: Settings
 /// Asks for system variables that a stored routine may have set.
 pub(super) async fn system_variables_may_change(
     connections: &mut Connections,
-    index: usize,
+    index: ConnectionId,
     names: Vec<String>,
 ) {
     let mut settings = Settings::clone(&connections.mirror.settings);
@@ -326,7 +327,11 @@ pub(super) async fn system_variables_may_change(
 
 /// The literals of session variables' present values at a server. Those that cannot be asked
 /// for keep the connection.
-async fn ask_back(connections: &mut Connections, index: usize, names: &[String]) -> Vec<Vec<u8>> {
+async fn ask_back(
+    connections: &mut Connections,
+    index: ConnectionId,
+    names: &[String],
+) -> Vec<Vec<u8>> {
     if names.is_empty() {
         return Vec::new();
     }

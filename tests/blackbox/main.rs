@@ -23,6 +23,7 @@ mod compression;
 mod connect;
 mod crowd;
 mod cursors;
+mod dead_shard;
 mod defaults;
 mod differential;
 mod drivers;
