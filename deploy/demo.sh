@@ -107,12 +107,23 @@ fi
 need mariadbd mariadb-server-core
 need mariadb mariadb-client-core
 need setpriv util-linux
-if [ -z "$binary" ]; then
+# build CARGO-OPTION...
+build() {
   command -v cargo >/dev/null || { echo "error: cargo is missing; install Rust (https://rustup.rs)" >&2; exit 1; }
   need cc build-essential
+  (cd "$root" && cargo build --quiet "$@")
+}
+# The relay that makes distance is not shipped; it is built where it is wanted.
+relay=()
+[ "$latency" = no ] || relay=(--example delay)
+if [ -z "$binary" ]; then
   echo "building geogate (release; some minutes the first time)"
-  (cd "$root" && cargo build --release --quiet --bin geogate)
-  binary=$target/release/geogate
+  build --release --bin geogate "${relay[@]}"
+  binary=$target/release/geogate delay=$target/release/examples/delay
+elif [ "$latency" = yes ]; then
+  echo "building the relay that makes distance"
+  build "${relay[@]}"
+  delay=$target/debug/examples/delay
 fi
 binary=$(realpath "$binary")
 
@@ -239,7 +250,7 @@ for server in "${servers[@]}"; do
   fi
 done
 if [ -e "$dir/links/list" ]; then
-  setsid "${own[@]}" "$binary" delay --links "$dir/links/list" >"$dir/links/log" 2>&1 </dev/null &
+  setsid "${own[@]}" "$delay" --links "$dir/links/list" >"$dir/links/log" 2>&1 </dev/null &
   echo $! >"$dir/links/demo.pid"
 fi
 
