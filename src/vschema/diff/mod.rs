@@ -12,6 +12,7 @@ mod names;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fmt::Write as _;
 
@@ -76,6 +77,7 @@ impl Comparison<'_> {
     }
 
     fn keyspaces(&mut self, old: &VSchema, new: &VSchema) {
+        let arrivals = arrivals(old, new);
         for keyspace in old.keyspaces() {
             let subject = format!("keyspace {}", keyspace.name());
             if let Some(other) = new.keyspace(keyspace.name()) {
@@ -86,7 +88,7 @@ impl Comparison<'_> {
                 self.add(Change::KeyspaceRemoved, class, &subject, listed(keyspace), what);
             }
             for table in keyspace.tables() {
-                self.moved_table(table, old, new);
+                self.moved_table(table, new, &arrivals);
             }
         }
         for keyspace in new.keyspaces() {
@@ -100,16 +102,12 @@ impl Comparison<'_> {
     }
 
     /// A table that its keyspace does not list any more, and that another one lists from now on.
-    fn moved_table(&mut self, table: &Table, old: &VSchema, new: &VSchema) {
-        let lists = |vschema: &VSchema, keyspace: &str| {
-            vschema.keyspace(keyspace).is_some_and(|found| found.table(table.name()).is_some())
-        };
-        if lists(new, table.keyspace()) {
+    fn moved_table(&mut self, table: &Table, new: &VSchema, arrivals: &Arrivals<'_>) {
+        if lists(new, table.keyspace(), table.name()) {
             return;
         }
-        let goes_to = |to: &&Keyspace| lists(new, to.name()) && !lists(old, to.name());
-        for to in new.keyspaces().filter(goes_to) {
-            let what = format!("it is in keyspace {} in the new VSchema", to.name());
+        for to in arrivals.get(table.name()).into_iter().flatten() {
+            let what = format!("it is in keyspace {to} in the new VSchema");
             let name = table.qualified_name();
             let subject = format!("table {name}");
             let class = ChangeClass::Placement;
@@ -312,6 +310,21 @@ impl Comparison<'_> {
             self.add(Change::SecondaryVindexes, class, &subject, [name.clone()], what);
         }
     }
+}
+
+/// The keyspaces that list a table only in the new VSchema, in order, by its name.
+type Arrivals<'a> = HashMap<&'a str, Vec<&'a str>>;
+
+fn arrivals<'a>(old: &VSchema, new: &'a VSchema) -> Arrivals<'a> {
+    let mut arrivals = Arrivals::new();
+    for table in new.tables().filter(|table| !lists(old, table.keyspace(), table.name())) {
+        arrivals.entry(table.name()).or_default().push(table.keyspace());
+    }
+    arrivals
+}
+
+fn lists(vschema: &VSchema, keyspace: &str, table: &str) -> bool {
+    vschema.keyspace(keyspace).is_some_and(|found| found.table(table).is_some())
 }
 
 fn listed(keyspace: &Keyspace) -> Vec<TableName> {
