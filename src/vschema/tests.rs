@@ -206,15 +206,39 @@ fn a_folder_has_a_file_for_each_keyspace() {
     assert!(Sources::read(&folder).is_err());
 }
 
+#[test]
+fn two_are_the_same_only_in_everything() {
+    let shop = load(SHOP, Strictness::Lenient);
+    assert_eq!(shop, load(SHOP, Strictness::Lenient));
+    for (from, to) in [
+        (r#""region_bytes": "1""#, r#""region_bytes": "2""#),
+        (r#""from": "email""#, r#""from": "mail""#),
+        (r#""owner": "customer""#, r#""owner": "settings""#),
+        (r#"["region", "id"]"#, r#"["region", "no"]"#),
+        (r#""column": "id""#, r#""column": "no""#),
+        (r#""pinned": "40""#, r#""pinned": "80""#),
+        (r#""VARCHAR""#, r#""TEXT""#),
+        (r#""source": "catalog.country""#, r#""source": """#),
+        (r#""other": {"#, r#""another": {"#),
+        (r#""twin": {}"#, r#""triplet": {}"#),
+        (r#""require_explicit_routing": true"#, r#""require_explicit_routing": false"#),
+        (r#"["catalog.new"]"#, r#"["catalog.newer"]"#),
+    ] {
+        let text = SHOP.replacen(from, to, 1);
+        assert_ne!(text, SHOP, "{from}");
+        assert_ne!(load(&text, Strictness::Lenient), shop, "{from}");
+    }
+}
+
 /// A VSchema with `count` times five tables, as many of each kind that is linked with others: with
 /// a sequence, a lookup vindex of its own and a routing rule; copied by reference; alone in a
-/// keyspace.
+/// keyspace. One map of as many numbers is the vindex of all.
 fn many_tables(count: usize, variant: &str) -> String {
-    let mut parts: [Vec<String>; 5] = Default::default();
-    let [sharded, vindexes, unsharded, small, rules] = &mut parts;
+    let mut parts: [Vec<String>; 6] = Default::default();
+    let [sharded, vindexes, unsharded, small, rules, map] = &mut parts;
     for at in 0..count {
         sharded.push(format!(
-            r#""t{at}": {{"column_vindexes": [{{"column": "id", "name": "hash"}},
+            r#""t{at}": {{"column_vindexes": [{{"column": "id", "name": "map"}},
                 {{"column": "mail", "name": "lookup{at}"}}],
               "auto_increment": {{"column": "id", "sequence": "catalog.u{at}"}},
               "columns": [{{"name": "id"}}, {{"name": "mail", "type": "{variant}"}}]}},
@@ -227,11 +251,13 @@ fn many_tables(count: usize, variant: &str) -> String {
         unsharded.push(format!(r#""u{at}": {{"type": "sequence"}}, "source{at}": {{}}"#));
         small.push(format!(r#""{variant}{at}": {{"tables": {{"own{at}": {{}}}}}}"#));
         rules.push(format!(r#"{{"from_table": "r{at}", "to_tables": ["shop.t{at}"]}}"#));
+        map.push(format!(r#"\"{at}\": {at}"#));
     }
-    let [sharded, vindexes, unsharded, small, rules] = parts.map(|part| part.join(",\n"));
+    let [sharded, vindexes, unsharded, small, rules, map] = parts.map(|part| part.join(", "));
     format!(
         r#"{{"keyspaces": {{
-          "shop": {{"sharded": true, "vindexes": {{"hash": {{"type": "hash"}}, {vindexes}}},
+          "shop": {{"sharded": true, "vindexes": {{
+            "map": {{"type": "numeric_static_map", "params": {{"json": "{{{map}}}"}}}}, {vindexes}}},
             "tables": {{{sharded}}}}},
           "catalog": {{"tables": {{{unsharded}}}}}, {small}}},
         "routing_rules": {{"rules": [{rules}]}}}}"#
