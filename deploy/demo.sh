@@ -23,6 +23,7 @@ TEXT
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/tests/install.sh"
+. "$root/tests/servers.sh"
 
 mode=foreground dir='' base=15306 binary='' latency=no
 while [ $# -gt 0 ]; do
@@ -107,12 +108,23 @@ fi
 need mariadbd mariadb-server-core
 need mariadb mariadb-client-core
 need setpriv util-linux
-if [ -z "$binary" ]; then
+# build CARGO-OPTION...
+build() {
   command -v cargo >/dev/null || { echo "error: cargo is missing; install Rust (https://rustup.rs)" >&2; exit 1; }
   need cc build-essential
+  (cd "$root" && cargo build --quiet "$@")
+}
+# The relay that makes distance is not shipped; it is built where it is wanted.
+relay=()
+[ "$latency" = no ] || relay=(--example delay)
+if [ -z "$binary" ]; then
   echo "building geogate (release; some minutes the first time)"
-  (cd "$root" && cargo build --release --quiet --bin geogate)
-  binary=$target/release/geogate
+  build --release --bin geogate "${relay[@]}"
+  binary=$target/release/geogate delay=$target/release/examples/delay
+elif [ "$latency" = yes ]; then
+  echo "building the relay that makes distance"
+  build "${relay[@]}"
+  delay=$target/debug/examples/delay
 fi
 binary=$(realpath "$binary")
 
@@ -121,9 +133,9 @@ dir=$(cd "$dir" && pwd)
 touch "$dir/$marker"
 sockets=$(mktemp -d)
 # In the foreground everything ends with this script, however it ends.
-own=()
+launcher=(setsid)
 if [ "$mode" = foreground ]; then
-  own=(setpriv --pdeathsig TERM --)
+  launcher=(setsid setpriv --pdeathsig TERM --)
 fi
 cleanup() {
   local code=$?
@@ -141,26 +153,16 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-as_root=()
-[ "$(id -u)" -eq 0 ] && as_root=(--user=root)
 small=(
-  --bind-address=127.0.0.1 --skip-name-resolve --character-set-server=utf8mb4
-  --collation-server=utf8mb4_general_ci --innodb-buffer-pool-size=32M --innodb-log-file-size=8M
+  --character-set-server=utf8mb4 --collation-server=utf8mb4_general_ci
+  --innodb-buffer-pool-size=32M --innodb-log-file-size=8M
   --innodb-flush-log-at-trx-commit=2 --innodb-use-native-aio=OFF --key-buffer-size=4M
   --aria-pagecache-buffer-size=8M --max-connections=400 --log-bin=binlog --binlog-format=ROW
   --log-slave-updates=ON --gtid-strict-mode=ON --relay-log=relay
 )
 
 echo "starting nine MariaDB servers in three regions"
-template=$dir/template
-mariadb-install-db --no-defaults --force "${as_root[@]}" --datadir="$template" --skip-test-db \
-  --auth-root-authentication-method=normal --innodb-log-file-size=8M --skip-name-resolve \
-  >"$dir/install.log" 2>&1 || { cat "$dir/install.log" >&2; exit 1; }
-mariadbd --no-defaults "${as_root[@]}" --datadir="$template" --bootstrap \
-  --innodb-log-file-size=8M >>"$dir/install.log" 2>&1 <<'SQL'
-FLUSH PRIVILEGES;
-DELETE FROM mysql.global_priv WHERE User = '' OR User = 'root' AND Host <> 'localhost';
-FLUSH PRIVILEGES;
+make_data "$dir/template" <<'SQL'
 CREATE USER geogate@'%' IDENTIFIED BY 'geogate';
 GRANT ALL ON *.* TO geogate@'%' WITH GRANT OPTION;
 CREATE USER repl@'%' IDENTIFIED BY 'repl';
@@ -174,32 +176,20 @@ for server in "${servers[@]}"; do
   id=$((id + 1))
   port=$((first + offset))
   port_of[$name]=$port
-  cp -a "$template" "$dir/$name"
-  setsid "${own[@]}" mariadbd --no-defaults "${as_root[@]}" --datadir="$dir/$name" --port="$port" \
-    --socket="$sockets/$name" --pid-file="$dir/$name/pid" --server-id="$id" "${small[@]}" \
-    >"$dir/$name/log" 2>&1 </dev/null &
-  echo $! >"$dir/$name/demo.pid"
+  copy_data "$dir/template" "$dir/$name"
+  start_server "$dir/$name" "$port" "$dir/$name/log" --server-id="$id" "${small[@]}"
+  echo "$started" >"$dir/$name/demo.pid"
 done
-rm -rf "$template"
+rm -rf "$dir/template"
 
 on() { # on SERVER: runs the SQL of its input as the proxy's account
   local name=$1
   shift
   mariadb --no-defaults -h127.0.0.1 -P"${port_of[$name]}" -ugeogate -pgeogate "$@"
 }
-ready() {
-  local name=$1 try
-  for try in $(seq 300); do
-    on "$name" -e 'DO 1' 2>/dev/null && return 0
-    kill -0 "$(cat "$dir/$name/demo.pid")" 2>/dev/null || break
-    sleep 0.1
-  done
-  echo "error: server $name on port ${port_of[$name]} does not answer" >&2
-  return 1
-}
 for server in "${servers[@]}"; do
   read -r name _ <<<"$server"
-  ready "$name"
+  wait_ready "${port_of[$name]}" geogate "$dir/$name/log" "$(cat "$dir/$name/demo.pid")"
 done
 # With --latency, who is in another region reaches a server over a link that holds bytes back.
 round_trip() { # round_trip REGION REGION: milliseconds
@@ -239,8 +229,8 @@ for server in "${servers[@]}"; do
   fi
 done
 if [ -e "$dir/links/list" ]; then
-  setsid "${own[@]}" "$binary" delay --links "$dir/links/list" >"$dir/links/log" 2>&1 </dev/null &
-  echo $! >"$dir/links/demo.pid"
+  start_program "$dir/links/log" "$delay" --links "$dir/links/list"
+  echo "$started" >"$dir/links/demo.pid"
 fi
 
 for server in "${servers[@]}"; do
@@ -309,16 +299,11 @@ TOML
   done
 } >"$dir/geogate.toml"
 
-setsid "${own[@]}" "$binary" serve --config "$dir/geogate.toml" >"$dir/proxy.log" 2>&1 </dev/null &
-echo $! >"$dir/proxy.pid"
-through() { mariadb --no-defaults -h127.0.0.1 -P"$base" -udemo -pdemo "$@"; }
-for try in $(seq 150); do
-  through -e 'SELECT 1' >/dev/null 2>&1 && break
-  kill -0 "$(cat "$dir/proxy.pid")" 2>/dev/null || { echo "error: geogate has ended" >&2; exit 1; }
-  [ "$try" -lt 150 ] || { echo "error: geogate takes no login on port $base" >&2; exit 1; }
-  sleep 0.1
-done
+start_program "$dir/proxy.log" "$binary" serve --config "$dir/geogate.toml"
+echo "$started" >"$dir/proxy.pid"
+wait_ready "$base" demo "$dir/proxy.log" "$started"
 
+through() { mariadb --no-defaults -h127.0.0.1 -P"$base" -udemo -pdemo "$@"; }
 echo "loading the sample data through the proxy"
 awk -f "$root/deploy/demo/data.awk" | through --default-character-set=utf8mb4 shop
 

@@ -95,7 +95,7 @@ stage_unit() {
     name=$(basename "$file" .rs)
     tests+=(--test "$name")
   done
-  cargo test --quiet --lib --bins "${tests[@]}" -- "${long[@]}"
+  cargo test --quiet --lib --bins --examples "${tests[@]}" -- "${long[@]}"
   cargo test --quiet --doc
 }
 stage_blackbox() {

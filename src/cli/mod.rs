@@ -4,7 +4,6 @@
 
 pub mod canary;
 pub mod check;
-pub mod delay;
 pub mod explain;
 pub mod init;
 mod remote;
@@ -42,8 +41,6 @@ enum Command {
     /// Accounts.
     #[command(subcommand)]
     User(user::Command),
-    /// Hold bytes back between ports and servers, as distance would.
-    Delay(delay::Args),
     /// Validate configuration, topology and VSchema together.
     Check(check::Args),
     /// Plan statements offline.
@@ -68,7 +65,6 @@ pub fn main() -> ExitCode {
         Command::Sessions(args) => sessions::run(&args),
         Command::Servers(args) => servers::run(&args),
         Command::User(command) => user::run(&command),
-        Command::Delay(args) => delay::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Vindex(args) => vindex::run(&args),

@@ -167,8 +167,10 @@ pub struct Query {
     pub rows: u64,
 }
 
-/// The counters of a worker.
+/// The counters of a worker, on cache lines that no other worker writes (processors fetch them in
+/// pairs).
 #[derive(Debug)]
+#[repr(align(128))]
 pub(super) struct Counters {
     keyspaces: usize,
     queries: Box<[AtomicU64]>,

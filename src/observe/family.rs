@@ -1,5 +1,7 @@
 //! Every metric: name, type, labels, help. Names and units are fixed for dashboards.
 
+use prometheus::Opts;
+
 /// A metric family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Family {
@@ -22,6 +24,13 @@ pub enum Shape {
     Gauge,
     /// A distribution.
     Histogram,
+}
+
+impl Family {
+    /// The same in the words of the crate, for its own types.
+    pub(super) fn opts(&self) -> Opts {
+        Opts::new(self.name, self.help)
+    }
 }
 
 /// Writes the constants and the list [`ALL`] from one table.

@@ -1,6 +1,6 @@
 //! All metrics of the proxy.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Registry, TextEncoder};
+use prometheus::{IntCounter, IntCounterVec, Registry, TextEncoder};
 
 use super::counters::{
     Counters, Kind, Outcome, Query, Route, Side, TransactionMode, Way, add, read,
@@ -25,6 +25,9 @@ pub type Source = Box<dyn Fn(&mut Samples) + Send + Sync>;
 #[derive(Debug)]
 pub struct Metrics {
     recorded: Arc<Recorded>,
+    /// By errno, origin and side.
+    errors: IntCounterVec,
+    auth_failures: IntCounter,
     registry: Registry,
 }
 
@@ -32,9 +35,6 @@ pub struct Metrics {
 struct Recorded {
     keyspaces: Vec<String>,
     workers: Box<[Counters]>,
-    /// By errno, origin and side.
-    errors: Mutex<BTreeMap<(u16, &'static str, &'static str), u64>>,
-    auth_failures: AtomicU64,
     sources: Mutex<Vec<Source>>,
 }
 
@@ -45,15 +45,22 @@ impl Metrics {
         let recorded = Arc::new(Recorded {
             workers: (0..workers).map(|_| counters()).collect(),
             keyspaces,
-            errors: Mutex::default(),
-            auth_failures: AtomicU64::new(0),
             sources: Mutex::default(),
         });
+        const VALID: &str = "the names of the table are valid and differ";
+        let errors = IntCounterVec::new(family::QUERY_ERRORS.opts(), family::QUERY_ERRORS.labels);
+        let errors = errors.expect(VALID);
+        let auth_failures = IntCounter::with_opts(family::AUTH_FAILURES.opts()).expect(VALID);
         let registry = Registry::new();
-        registry
-            .register(Box::new(Scrape(Arc::clone(&recorded))))
-            .expect("the names of the table are valid and differ");
-        Self { recorded, registry }
+        let collectors: [Box<dyn Collector>; 3] = [
+            Box::new(Scrape(Arc::clone(&recorded))),
+            Box::new(errors.clone()),
+            Box::new(auth_failures.clone()),
+        ];
+        for collector in collectors {
+            registry.register(collector).expect(VALID);
+        }
+        Self { recorded, errors, auth_failures, registry }
     }
 
     /// Asks `source` at every scrape.
@@ -68,7 +75,7 @@ impl Metrics {
 
     /// Counts a statement that was answered with an error. `origin` is who caused it.
     pub fn record_error(&self, errno: u16, origin: &'static str, side: Side) {
-        *self.recorded.errors.lock().entry((errno, origin, side.label())).or_default() += 1;
+        self.errors.with_label_values(&[&*errno.to_string(), origin, side.label()]).inc();
     }
 
     /// Counts the wait for a connection to a server.
@@ -103,7 +110,7 @@ impl Metrics {
 
     /// Counts a login that was refused.
     pub fn record_auth_failure(&self) {
-        add(&self.recorded.auth_failures, 1);
+        self.auth_failures.inc();
     }
 
     /// The text format of Prometheus, version 0.0.4.
@@ -151,12 +158,6 @@ impl Recorded {
         samples.set(&family::SCATTER_QUERIES, &[], sum(|w| &w.scatters));
         samples.set(&family::PLAN_CACHE_HITS, &[], sum(|w| &w.plan_hits));
         samples.set(&family::PLAN_CACHE_MISSES, &[], sum(|w| &w.plan_misses));
-        let refused = read(&self.auth_failures) as f64;
-        samples.set(&family::AUTH_FAILURES, &[], refused);
-        for ((errno, origin, side), count) in self.errors.lock().iter() {
-            let labels = [&errno.to_string(), *origin, *side];
-            samples.set(&family::QUERY_ERRORS, &labels, *count as f64);
-        }
         let (mut durations, mut waits) = (Distribution::default(), Distribution::default());
         for worker in &self.workers {
             worker.durations.add_to(&mut durations);
@@ -237,7 +238,7 @@ mod tests {
             "geogate_query_duration_seconds_bucket{le=\"0.0001\"} 3",
             "geogate_query_duration_seconds_bucket{le=\"+Inf\"} 3",
             "geogate_query_duration_seconds_count 3",
-            "geogate_query_errors_total{errno=\"1062\",origin=\"server\",generation=\"stable\"} 1",
+            "geogate_query_errors_total{errno=\"1062\",generation=\"stable\",origin=\"server\"} 1",
             "geogate_rows_returned_total 9",
             "geogate_transactions_total{mode=\"multi\",outcome=\"partial\"} 1",
             "geogate_consistency_fallbacks_total{level=\"eventual\",to=\"primary\"} 1",

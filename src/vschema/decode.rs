@@ -1,6 +1,7 @@
 //! Reading a JSON tree as protojson reads it: names in snake_case or camelCase, null as absent;
 //! every name and type that does not fit becomes a problem.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::json::{Json, LineIndex, Member, Node};
@@ -54,15 +55,16 @@ pub(super) fn members<'n>(
         wrong_type(item, "an object", problems);
         return Vec::new();
     };
+    let mut known = HashSet::with_capacity(members.len());
     let mut placed: Vec<(&Member, Place)> = Vec::with_capacity(members.len());
     for member in members {
         let escaped = member.name.replace('~', "~0").replace('/', "~1");
         let place = document.place(member.at, format!("{}/{escaped}", item.place.pointer));
-        if placed.iter().any(|(known, _)| known.name == member.name) {
+        if known.insert(member.name.as_str()) {
+            placed.push((member, place));
+        } else {
             let what = format!("'{}' is written twice", member.name);
             problems.fatal(&place, what, "remove one of the two");
-        } else {
-            placed.push((member, place));
         }
     }
     placed.retain(|(member, _)| member.node.value != Json::Null);
@@ -112,11 +114,10 @@ impl<'n> Fields<'n> {
         self.known.push(name);
         let camel = camel_case(name);
         let mut found = None;
-        let members = std::mem::take(&mut self.members);
-        for (member, place) in members {
-            if member.name != name && member.name != camel {
-                self.members.push((member, place));
-            } else if found.is_some() {
+        let is_it = |(member, _): &(&Member, Place)| member.name == name || member.name == camel;
+        while let Some(at) = self.members.iter().position(is_it) {
+            let (member, place) = self.members.remove(at);
+            if found.is_some() {
                 let what = format!("'{}' is written twice, as '{name}' and '{camel}'", member.name);
                 problems.fatal(&place, what, "remove one of the two");
             } else {

@@ -9,6 +9,7 @@
 mod column;
 mod decode;
 mod diff;
+mod equality;
 mod json;
 mod load;
 mod model;

@@ -9,7 +9,7 @@ use super::resolve::Names;
 use super::table::{NamedVindex, Table};
 
 /// All keyspaces and the rules between them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct VSchema {
     pub(super) keyspaces: BTreeMap<String, Keyspace>,
     pub(super) names: Names,

@@ -54,11 +54,17 @@ pub struct Problem {
 pub(super) struct Problems {
     strictness: Strictness,
     found: Vec<Problem>,
+    /// Names that may still be compared for advice.
+    comparisons_left: usize,
 }
+
+/// Where names are wrong everywhere, looking for the nearest of all others takes longer than
+/// everything else; then the advice is general from here on.
+const COMPARISONS_MAX: usize = 200_000;
 
 impl Problems {
     pub(super) fn new(strictness: Strictness) -> Self {
-        Self { strictness, found: Vec::new() }
+        Self { strictness, found: Vec::new(), comparisons_left: COMPARISONS_MAX }
     }
 
     /// A mistake that Vitess refuses, lives with or does not see: a warning when lenient.
@@ -97,6 +103,16 @@ impl Problems {
 
     fn add(&mut self, severity: Severity, place: &Place, what: String, advice: String) {
         self.found.push(Problem { severity, place: place.clone(), what, advice });
+    }
+
+    /// Like [`nearest`], among names of which a VSchema may have any number.
+    pub(super) fn nearest<'a>(
+        &mut self,
+        name: &str,
+        names: impl ExactSizeIterator<Item = &'a str>,
+    ) -> Option<&'a str> {
+        self.comparisons_left = self.comparisons_left.checked_sub(names.len())?;
+        nearest(name, names)
     }
 
     /// All problems in the order of the text.

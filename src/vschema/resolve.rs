@@ -231,11 +231,12 @@ pub(super) fn globals<'a>(
     (tables.collect(), vindexes)
 }
 
-/// Copies of a source that is listed itself do not make its name ambiguous.
+/// Copies of a source that is listed itself do not make its name ambiguous. All `homes` have one
+/// name, and are in the order of their keyspaces.
 fn global_table(homes: &[&Table]) -> Global {
     let is_copy = |table: &Table| match &table.kind {
         TableKind::Reference { source: Some(source) } => {
-            homes.iter().any(|other| other.name == *source)
+            homes.binary_search_by(|other| other.name.cmp(source)).is_ok()
         }
         _ => false,
     };

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{
-    ResolveError, Resolved, Sources, Strictness, TableKind, TabletType, VSchema, render_text,
+    NewNames, ResolveError, Resolved, ServerColumns, Sources, Strictness, TableKind, TabletType,
+    VSchema, diff, render_text,
 };
 
 const SHOP: &str = r#"{
@@ -203,4 +204,106 @@ fn a_folder_has_a_file_for_each_keyspace() {
     assert_eq!(refused.problems[0].what, "residency.json is not implemented yet");
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(Sources::read(&folder).is_err());
+}
+
+#[test]
+fn two_are_the_same_only_in_everything() {
+    let shop = load(SHOP, Strictness::Lenient);
+    assert_eq!(shop, load(SHOP, Strictness::Lenient));
+    for (from, to) in [
+        (r#""region_bytes": "1""#, r#""region_bytes": "2""#),
+        (r#""from": "email""#, r#""from": "mail""#),
+        (r#""owner": "customer""#, r#""owner": "settings""#),
+        (r#"["region", "id"]"#, r#"["region", "no"]"#),
+        (r#""column": "id""#, r#""column": "no""#),
+        (r#""pinned": "40""#, r#""pinned": "80""#),
+        (r#""VARCHAR""#, r#""TEXT""#),
+        (r#""source": "catalog.country""#, r#""source": """#),
+        (r#""other": {"#, r#""another": {"#),
+        (r#""twin": {}"#, r#""triplet": {}"#),
+        (r#""require_explicit_routing": true"#, r#""require_explicit_routing": false"#),
+        (r#"["catalog.new"]"#, r#"["catalog.newer"]"#),
+    ] {
+        let text = SHOP.replacen(from, to, 1);
+        assert_ne!(text, SHOP, "{from}");
+        assert_ne!(load(&text, Strictness::Lenient), shop, "{from}");
+    }
+}
+
+/// A VSchema with `count` times five tables, as many of each kind that is linked with others: with
+/// a sequence, a lookup vindex of its own and a routing rule; copied by reference; alone in a
+/// keyspace. One map of as many numbers is the vindex of all.
+fn many_tables(count: usize, variant: &str) -> String {
+    let mut parts: [Vec<String>; 6] = Default::default();
+    let [sharded, vindexes, unsharded, small, rules, map] = &mut parts;
+    for at in 0..count {
+        sharded.push(format!(
+            r#""t{at}": {{"column_vindexes": [{{"column": "id", "name": "map"}},
+                {{"column": "mail", "name": "lookup{at}"}}],
+              "auto_increment": {{"column": "id", "sequence": "catalog.u{at}"}},
+              "columns": [{{"name": "id"}}, {{"name": "mail", "type": "{variant}"}}]}},
+              "source{at}": {{"type": "reference", "source": "catalog.source{at}"}}"#
+        ));
+        vindexes.push(format!(
+            r#""lookup{at}": {{"type": "lookup_unique", "owner": "t{at}", "params":
+               {{"table": "catalog.u{at}", "from": "mail", "to": "id"}}}}"#
+        ));
+        unsharded.push(format!(r#""u{at}": {{"type": "sequence"}}, "source{at}": {{}}"#));
+        small.push(format!(r#""{variant}{at}": {{"tables": {{"own{at}": {{}}}}}}"#));
+        rules.push(format!(r#"{{"from_table": "r{at}", "to_tables": ["shop.t{at}"]}}"#));
+        map.push(format!(r#"\"{at}\": {at}"#));
+    }
+    let [sharded, vindexes, unsharded, small, rules, map] = parts.map(|part| part.join(", "));
+    format!(
+        r#"{{"keyspaces": {{
+          "shop": {{"sharded": true, "vindexes": {{
+            "map": {{"type": "numeric_static_map", "params": {{"json": "{{{map}}}"}}}}, {vindexes}}},
+            "tables": {{{sharded}}}}},
+          "catalog": {{"tables": {{{unsharded}}}}}, {small}}},
+        "routing_rules": {{"rules": [{rules}]}}}}"#
+    )
+}
+
+/// The processor time that some work of this thread takes; what else runs does not lengthen it.
+fn time(work: impl FnOnce()) -> u64 {
+    let spent = || {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("this is Linux");
+        text.split(' ').next().and_then(|time| time.parse::<u64>().ok()).expect("a number")
+    };
+    let start = spent();
+    work();
+    spent() - start
+}
+
+/// Goal: the time to load and compare VSchemas, good and bad, grows with their size (4 times the
+/// tables take 4.0 to 4.7 times as long) and not with its square (up to 16 times).
+#[test]
+fn time_grows_with_the_number_of_tables() {
+    let lenient = |text: &str| Sources::from_text("all.json", text).validate(Strictness::Lenient);
+    let good = |count| {
+        let text = many_tables(count, "TEXT");
+        time(|| assert_eq!(lenient(&text).problems, []))
+    };
+    let bad = |count| {
+        let text = many_tables(count, "TEXT")
+            .replace("\"name\": \"lookup", "\"name\": \"lokup")
+            .replace("\"owner\": \"t", "\"owner\": \"s")
+            .replace("\"source\": \"catalog.", "\"source\": \"");
+        time(|| assert!(lenient(&text).problems.len() > 2 * count))
+    };
+    let compared = |count| {
+        let load = |variant| lenient(&many_tables(count, variant)).vschema.expect("lenient");
+        let (old, new) = (load("TEXT"), load("VARCHAR"));
+        time(|| {
+            assert!(diff(&old, &new, ServerColumns::Immaterial).len() > 2 * count);
+            assert!(NewNames::between(&old, &new).settle(&old).is_empty());
+        })
+    };
+    let works: [(&str, &dyn Fn(usize) -> u64); 3] =
+        [("a good one", &good), ("a bad one", &bad), ("two compared", &compared)];
+    for (name, work) in works {
+        // What else runs on the machine can only spoil an attempt.
+        let linear = (0..3).any(|_| work(4_000) as f64 / work(1_000) as f64 <= 5.0);
+        assert!(linear, "{name}: 4 times the tables take more than 5 times as long");
+    }
 }

@@ -26,6 +26,7 @@ TEXT
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$root/tests/install.sh"
+. "$root/tests/servers.sh"
 
 passes=5 seconds=4 threads=8 rows=10000 binary='' syscalls=no connects=no client=''
 workloads=point_text,point_prepared,range_text,range_prepared,read_write
@@ -69,70 +70,39 @@ esac
 mkdir -p "$target"
 work=$(mktemp -d "$target/bench.XXXXXX")
 sockets=$(mktemp -d)
-pids=()
 finish() {
-  local pid
-  for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
+  stop_started
   rm -rf "$work" "$sockets"
 }
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-next_port=$((20000 + $$ % 400 * 20 + 9))
-free_port() {
-  while :; do
-    next_port=$((next_port + 1))
-    ! port_is_free "$next_port" || break
-  done
-}
+next_port=$((20000 + $$ % 400 * 20 + 10))
 start() { # start NAME COMMAND...: remembers its pid in pid_of
   local name=$1
   shift
-  setpriv --pdeathsig KILL -- "$@" >"$work/$name.log" 2>&1 </dev/null &
-  pid_of[$name]=$!
-  pids+=($!)
+  start_program "$work/$name.log" "$@"
+  pid_of[$name]=$started
 }
-answers() { # answers NAME PORT
-  local try
-  for try in $(seq 200); do
-    if mariadb --no-defaults -h127.0.0.1 -P"$2" -ubench -pbench -e 'SELECT 1' >/dev/null 2>&1; then
-      return 0
-    fi
-    kill -0 "${pid_of[$1]}" 2>/dev/null || break
-    sleep 0.1
-  done
-  echo "error: $1 does not answer:" >&2
-  tail -n 20 "$work/$1.log" >&2
-  exit 1
-}
+answers() { wait_ready "$2" bench "$work/$1.log" "${pid_of[$1]}"; } # answers NAME PORT
 
 declare -A pid_of port_of
-as_root=()
-[ "$(id -u)" -eq 0 ] && as_root=(--user=root)
-mariadb-install-db --no-defaults --force "${as_root[@]}" --datadir="$work/data" --skip-test-db \
-  --auth-root-authentication-method=normal --skip-name-resolve >"$work/install.log" 2>&1
-mariadbd --no-defaults "${as_root[@]}" --datadir="$work/data" --bootstrap >>"$work/install.log" 2>&1 <<'SQL'
-FLUSH PRIVILEGES;
-DELETE FROM mysql.global_priv WHERE User = '';
-FLUSH PRIVILEGES;
+make_data "$work/mariadb" <<'SQL'
 CREATE USER bench@'%' IDENTIFIED BY 'bench';
 GRANT ALL ON *.* TO bench@'%' WITH GRANT OPTION;
 CREATE DATABASE sbtest;
 SQL
 free_port
-port_of[direct]=$next_port
-start mariadb mariadbd --no-defaults "${as_root[@]}" --datadir="$work/data" --port="$next_port" \
-  --socket="$sockets/mariadb" --pid-file="$work/mariadb.pid" --bind-address=127.0.0.1 \
-  --skip-name-resolve --innodb-buffer-pool-size=256M --innodb-flush-log-at-trx-commit=0 \
-  --max-connections=700 --max-prepared-stmt-count=100000
-answers mariadb "$next_port"
+port_of[direct]=$port
+start_server "$work/mariadb" "$port" "$work/mariadb.log" --innodb-buffer-pool-size=256M \
+  --innodb-flush-log-at-trx-commit=0 --max-connections=700 --max-prepared-stmt-count=100000
+pid_of[mariadb]=$started
+answers mariadb "$port"
 
 case $hops in *haproxy*)
   free_port
-  port_of[haproxy]=$next_port
+  port_of[haproxy]=$port
   cat >"$work/haproxy.cfg" <<CFG
 global
   maxconn 2000
@@ -142,22 +112,22 @@ defaults
   timeout client 1h
   timeout server 1h
 listen mariadb
-  bind 127.0.0.1:$next_port
+  bind 127.0.0.1:$port
   server one 127.0.0.1:${port_of[direct]}
 CFG
   start haproxy haproxy -db -f "$work/haproxy.cfg"
-  answers haproxy "$next_port"
+  answers haproxy "$port"
   ;;
 esac
 case $hops in *geogate*)
   free_port
-  control_port=$next_port
+  control_port=$port
   free_port
-  port_of[geogate]=$next_port
+  port_of[geogate]=$port
   "$binary" init --from "mysql://bench:bench@127.0.0.1:${port_of[direct]}" --out "$work/geogate" \
-    --listen "127.0.0.1:$next_port" --control "127.0.0.1:$control_port" >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; exit 1; }
+    --listen "127.0.0.1:$port" --control "127.0.0.1:$control_port" >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; exit 1; }
   start geogate "$binary" serve --config "$work/geogate/geogate.toml"
-  answers geogate "$next_port"
+  answers geogate "$port"
   ;;
 esac
 

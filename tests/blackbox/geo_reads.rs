@@ -321,7 +321,7 @@ fn metrics_tell_it(cluster: &Cluster) {
         "geogate_split_brain{keyspace=\"s\",shard=\"80-\"} 0",
         "geogate_region_latency_seconds{from=\"us-east\",to=\"eu-west\"}",
         "geogate_transactions_total{mode=\"single\",outcome=\"rollback\"} 1",
-        "geogate_query_errors_total{errno=\"1290\",origin=\"client\"",
+        "geogate_query_errors_total{errno=\"1290\",generation=\"stable\",origin=\"client\"",
         "geogate_vschema_version 1",
         "geogate_connections{state=\"active\"} ",
     ] {

@@ -61,13 +61,6 @@ CREATE USER repl@'%' IDENTIFIED BY 'repl';
 GRANT REPLICATION SLAVE ON *.* TO repl@'%';
 ";
 
-/// MariaDB comes with anonymous accounts, and reads accounts while it is bootstrapped only after
-/// having been told that there are some.
-const MARIADB_FIRST: &str = "FLUSH PRIVILEGES;
-DELETE FROM mysql.global_priv WHERE User = '';
-FLUSH PRIVILEGES;
-";
-
 /// The kind of server.
 pub(crate) enum Software {
     /// MariaDB, as installed.
@@ -283,29 +276,18 @@ impl Software {
 }
 
 fn install_mariadb(folder: &Path) {
-    let mut install = Command::new("mariadb-install-db");
-    // --force: it also works where the own host name cannot be looked up.
-    install.args(["--no-defaults", "--force"]);
-    install.arg(format!("--datadir={}", folder.display()));
-    install.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
-    install.args(["--innodb-log-file-size=8M", "--skip-name-resolve"]);
-    let temporary = format!("--tmpdir={}", temporary_folder(folder).display());
-    install.arg(&temporary).args(as_root());
-    let output = install.output().expect("mariadb-install-db is installed");
+    let made = folder.with_extension("made");
+    let mut install = Command::new("bash");
+    install.args(["tests/servers.sh", "data"]).arg(&made);
+    install.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = install.spawn().expect("bash is installed");
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    stdin.write_all(ACCOUNTS.as_bytes()).expect("the script reads its input");
+    drop(stdin);
+    let output = child.wait_with_output().expect("the script ends");
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
-    let mut bootstrap = Command::new("mariadbd");
-    bootstrap.arg("--no-defaults").arg(format!("--datadir={}", folder.display()));
-    bootstrap.args(["--bootstrap", "--innodb-log-file-size=8M"]);
-    bootstrap.arg(&temporary).args(as_root());
-    bootstrap.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = bootstrap.spawn().expect("mariadbd is installed");
-    let mut stdin = child.stdin.take().expect("stdin is a pipe");
-    let statements = [MARIADB_FIRST, ACCOUNTS].concat();
-    stdin.write_all(statements.as_bytes()).expect("mariadbd reads its bootstrap statements");
-    drop(stdin);
-    let output = child.wait_with_output().expect("the bootstrap ends");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::rename(made.join("data"), folder).expect("the run's folder is writable");
 }
 
 /// A folder for temporary tables beside the data folder. A server that starts removes the temporary

@@ -21,18 +21,6 @@ report() {
   fi
 }
 
-# wait_for PORT USER LOG: until a server answers; the user's password is its name.
-wait_for() {
-  local try
-  for try in $(seq 300); do
-    mariadb --no-defaults -h127.0.0.1 -P"$1" -u"$2" -p"$2" -e 'SELECT 1' >/dev/null 2>&1 && return 0
-    sleep 0.1
-  done
-  echo "error: nothing answers on port $1:" >&2
-  tail -n 20 "$3" >&2
-  exit 1
-}
-
 # prepare_python PACKAGE...: the virtual environment of the driver programs, with these packages.
 prepare_python() {
   local venv=$target/drivers/venv python=python3 wanted

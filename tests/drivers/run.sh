@@ -20,6 +20,7 @@ TEXT
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$root/tests/drivers
 . "$root/tests/install.sh"
+. "$root/tests/servers.sh"
 . "$here/programs.sh"
 target=${CARGO_TARGET_DIR:-$root/target}
 
@@ -112,39 +113,29 @@ start_own() {
   binary=${binary:-$target/debug/geogate}
   work=$(mktemp -d "$target/drivers/run.XXXXXX")
   sockets=$(mktemp -d)
-  pids=()
   finish() {
-    local pid
-    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
+    stop_started
     rm -rf "$work" "$sockets"
   }
   trap finish EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
-  local as_root=() server=$((19000 + $$ % 400 * 2)) proxy try
-  while (exec 3<>"/dev/tcp/127.0.0.1/$server") 2>/dev/null; do server=$((server + 7)); done
-  proxy=$((server + 1))
-  [ "$(id -u)" -eq 0 ] && as_root=(--user=root)
-  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$work/key.pem" \
-    -out "$work/cert.pem" 2>/dev/null
-  mariadb-install-db --no-defaults --force "${as_root[@]}" --datadir="$work/data" --skip-test-db \
-    --auth-root-authentication-method=normal --skip-name-resolve >"$work/install.log" 2>&1
-  mariadbd --no-defaults "${as_root[@]}" --datadir="$work/data" --bootstrap >>"$work/install.log" 2>&1 <<'SQL'
-FLUSH PRIVILEGES;
-DELETE FROM mysql.global_priv WHERE User = '';
-FLUSH PRIVILEGES;
+  local server proxy
+  next_port=$((19000 + $$ % 400 * 2))
+  free_port
+  server=$port
+  free_port
+  proxy=$port
+  make_certificate "$work"
+  make_data "$work/server" <<'SQL'
 CREATE USER native@'%' IDENTIFIED BY 'native secret';
 GRANT ALL ON *.* TO native@'%';
 CREATE USER geogate@'%' IDENTIFIED BY 'geogate';
 GRANT ALL ON *.* TO geogate@'%' WITH GRANT OPTION;
 SQL
-  setpriv --pdeathsig KILL -- mariadbd --no-defaults "${as_root[@]}" --datadir="$work/data" \
-    --port="$server" --socket="$sockets/s" --pid-file="$work/pid" --bind-address=127.0.0.1 \
-    --skip-name-resolve --character-set-server=utf8mb4 --ssl-cert="$work/cert.pem" \
-    --ssl-key="$work/key.pem" >"$work/server.log" 2>&1 </dev/null &
-  pids+=($!)
-  wait_for "$server" geogate "$work/server.log"
+  start_server "$work/server" "$server" "$work/server.log" --character-set-server=utf8mb4 \
+    --ssl-cert="$work/cert.pem" --ssl-key="$work/key.pem"
+  wait_ready "$server" geogate "$work/server.log" "$started"
   { echo 'CREATE DATABASE drivers; USE drivers;'; cat "$here/tables.sql"; } |
     mariadb --no-defaults -h127.0.0.1 -P"$server" -ugeogate -pgeogate
   run_all 'plain MariaDB (proves the tests)' 127.0.0.1 "$server" drivers both table 'native:native:native secret'
@@ -179,9 +170,8 @@ name = "drivers"
     address = "127.0.0.1:$server"
     role = "primary"
 TOML
-  setpriv --pdeathsig KILL -- "$binary" serve --config "$work/geogate.toml" >"$work/proxy.log" 2>&1 </dev/null &
-  pids+=($!)
-  wait_for "$proxy" geogate "$work/proxy.log"
+  start_program "$work/proxy.log" "$binary" serve --config "$work/geogate.toml"
+  wait_ready "$proxy" geogate "$work/proxy.log" "$started"
   run_all 'Geogate' 127.0.0.1 "$proxy" drivers both table 'native:native:native secret' \
     'sha2:sha2:sha2 secret' 'any:geogate:geogate'
   [ "$failed" -eq 0 ] || tail -n 20 "$work/proxy.log"

@@ -23,6 +23,7 @@ TEXT
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$root/tests/drivers
 . "$root/tests/install.sh"
+. "$root/tests/servers.sh"
 . "$here/programs.sh"
 target=${CARGO_TARGET_DIR:-$root/target}
 
@@ -48,22 +49,15 @@ case ${only:-go} in go) prepare_go ./typed typed-go ;; esac
 
 work=$(mktemp -d "$mysql/typed.XXXXXX")
 inside=/${work##*/} # as the servers see it
-pids=()
 finish() {
-  local pid
-  for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
+  stop_started
   rm -rf "$work"
 }
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-port=$((12000 + $$ % 400 * 10))
-free_port() { # sets $port to the next one that nothing listens on
-  port=$((port + 1))
-  while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
-}
+next_port=$((12000 + $$ % 400 * 10))
 
 server_options=(--no-defaults --user=root --bind-address=127.0.0.1 --mysqlx=OFF --skip-name-resolve
   --innodb-redo-log-capacity=16M --innodb-buffer-pool-size=32M --innodb-flush-log-at-trx-commit=0
@@ -83,11 +77,11 @@ SQL
   rm -f "$work/first/auto.cnf"
   cp -a "$work/first" "$work/second"
 }
-start_server() { # start_server NAME: sets $port
+start_mysql() { # start_mysql NAME: sets $port
   free_port
-  setpriv --pdeathsig KILL -- chroot "$mysql" mysqld "${server_options[@]}" --datadir="$inside/$1" --port="$port" \
-    --socket="$inside/$1.sock" --pid-file="$inside/$1.pid" >"$work/$1.log" 2>&1 </dev/null &
-  pids+=($!)
+  mkdir "$work/$1.tmp"
+  start_program "$work/$1.log" chroot "$mysql" mysqld "${server_options[@]}" --datadir="$inside/$1" \
+    --tmpdir="$inside/$1.tmp" --port="$port" --socket="$inside/$1.sock" --pid-file="$inside/$1.pid"
 }
 
 # sql PORT [DATABASE]: runs standard input.
@@ -101,12 +95,12 @@ fill() { # fill PORT DATABASE
 }
 
 initialise
-start_server first
+start_mysql first
 first=$port
-start_server second
+wait_ready "$first" driver "$work/first.log" "$started"
+start_mysql second
 second=$port
-wait_for "$first" driver "$work/first.log"
-wait_for "$second" driver "$work/second.log"
+wait_ready "$second" driver "$work/second.log" "$started"
 for database in plain one two; do tables "$first" "$database"; done
 tables "$second" two
 fill "$first" plain
@@ -142,9 +136,8 @@ password = "driver"
 [[keyspace]]
 name = "$1"
 TOML
-  setpriv --pdeathsig KILL -- "$binary" serve --config "$work/$1/geogate.toml" >"$work/proxy.log" 2>&1 </dev/null &
-  pids+=($!)
-  wait_for "$proxy" driver "$work/proxy.log"
+  start_program "$work/proxy.log" "$binary" serve --config "$work/$1/geogate.toml"
+  wait_ready "$proxy" driver "$work/proxy.log" "$started"
   fill "$proxy" "$1"
 }
 shard() { # shard RANGE PORT

@@ -22,12 +22,13 @@ TEXT
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$root/tests/suites
 . "$root/tests/install.sh"
+. "$root/tests/servers.sh"
 . "$here/install.sh"
 . "$here/servers.sh"
 target=${CARGO_TARGET_DIR:-$root/target}
 cache=$target/suites
 binary=${GEOGATE_BIN:-$target/debug/geogate}
-port_base=${SUITES_PORT:-21500}
+next_port=${SUITES_PORT:-21500}
 
 all=() only=() keep=no
 for file in "$here"/suite/*.sh; do all+=("$(basename "$file" .sh)"); done
@@ -118,7 +119,7 @@ both_sides() {
   run_side "$suite" proxy "$proxy_port" &
   second=$!
   wait "$first" "$second"
-  stop_servers
+  stop_started
   rm -rf "${data:?}"/*
 }
 

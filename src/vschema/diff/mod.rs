@@ -12,12 +12,13 @@ mod names;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fmt::Write as _;
 
 use super::{
     Column, ColumnVindex, ForeignKeyMode, Keyspace, Names, Table, TableKind, TableName, VSchema,
-    name_key,
+    equality::VindexPairs, name_key,
 };
 
 pub use class::{Change, ChangeClass, Difference, render_differences};
@@ -34,7 +35,7 @@ pub enum ServerColumns<'a> {
 
 /// Every difference between the VSchema that serves and one that shall.
 pub fn diff(old: &VSchema, new: &VSchema, servers: ServerColumns<'_>) -> Vec<Difference> {
-    let mut comparison = Comparison { servers, found: Vec::new() };
+    let mut comparison = Comparison::new(servers);
     // What names mean without rules follows from the keyspaces.
     let VSchema { keyspaces: _, names: Names { rules, tables: _, vindexes: _ } } = old;
     comparison.keyspaces(old, new);
@@ -52,17 +53,22 @@ pub fn diff(old: &VSchema, new: &VSchema, servers: ServerColumns<'_>) -> Vec<Dif
 
 /// How two definitions of one table differ, which may be of two versions far apart.
 pub fn diff_table(old: &Table, new: &Table, servers: ServerColumns<'_>) -> Vec<Difference> {
-    let mut comparison = Comparison { servers, found: Vec::new() };
+    let mut comparison = Comparison::new(servers);
     comparison.table(old, new);
     comparison.found
 }
 
 struct Comparison<'a> {
     servers: ServerColumns<'a>,
+    vindexes: VindexPairs,
     found: Vec<Difference>,
 }
 
-impl Comparison<'_> {
+impl<'a> Comparison<'a> {
+    fn new(servers: ServerColumns<'a>) -> Self {
+        Self { servers, vindexes: VindexPairs::default(), found: Vec::new() }
+    }
+
     fn add(
         &mut self,
         change: Change,
@@ -76,6 +82,7 @@ impl Comparison<'_> {
     }
 
     fn keyspaces(&mut self, old: &VSchema, new: &VSchema) {
+        let arrivals = arrivals(old, new);
         for keyspace in old.keyspaces() {
             let subject = format!("keyspace {}", keyspace.name());
             if let Some(other) = new.keyspace(keyspace.name()) {
@@ -86,7 +93,7 @@ impl Comparison<'_> {
                 self.add(Change::KeyspaceRemoved, class, &subject, listed(keyspace), what);
             }
             for table in keyspace.tables() {
-                self.moved_table(table, old, new);
+                self.moved_table(table, new, &arrivals);
             }
         }
         for keyspace in new.keyspaces() {
@@ -100,16 +107,12 @@ impl Comparison<'_> {
     }
 
     /// A table that its keyspace does not list any more, and that another one lists from now on.
-    fn moved_table(&mut self, table: &Table, old: &VSchema, new: &VSchema) {
-        let lists = |vschema: &VSchema, keyspace: &str| {
-            vschema.keyspace(keyspace).is_some_and(|found| found.table(table.name()).is_some())
-        };
-        if lists(new, table.keyspace()) {
+    fn moved_table(&mut self, table: &Table, new: &VSchema, arrivals: &Arrivals<'_>) {
+        if lists(new, table.keyspace(), table.name()) {
             return;
         }
-        let goes_to = |to: &&Keyspace| lists(new, to.name()) && !lists(old, to.name());
-        for to in new.keyspaces().filter(goes_to) {
-            let what = format!("it is in keyspace {} in the new VSchema", to.name());
+        for to in arrivals.get(table.name()).into_iter().flatten() {
+            let what = format!("it is in keyspace {to} in the new VSchema");
             let name = table.qualified_name();
             let subject = format!("table {name}");
             let class = ChangeClass::Placement;
@@ -217,21 +220,8 @@ impl Comparison<'_> {
             let class = ChangeClass::Placement;
             self.table_differs(Change::Pin, class, name, "its pin", (pin(old), pin(new)));
         }
-        let known = self.found.len();
-        self.primary_vindex(name, (column_vindexes.first(), new.primary_vindex()));
-        self.secondary_vindexes(name, old, new);
-        let owned = |table: &Table| list(table.owned_vindexes().map(describe).collect());
-        let class = ChangeClass::WriteUpkeep;
-        let (a, b) = (owned(old), owned(new));
-        if a != b {
-            let what = "its owned lookup vindexes";
-            self.table_differs(Change::OwnedVindexes, class, name, what, (a, b));
-        }
-        if *column_vindexes != new.column_vindexes && self.found.len() == known {
-            // Letter case, or the name of a vindex.
-            let what = "its vindexes are written in another way".to_owned();
-            let subject = format!("table {name}");
-            self.add(Change::Vindexes, ChangeClass::Metadata, &subject, [name.clone()], what);
+        if !self.vindexes.same_on(column_vindexes, &new.column_vindexes) {
+            self.column_vindexes(old, new);
         }
         if *auto_increment != new.auto_increment {
             let sequence = |table: &Table| match table.auto_increment() {
@@ -239,9 +229,29 @@ impl Comparison<'_> {
                 None => "none".to_owned(),
             };
             let texts = (sequence(old), sequence(new));
+            let class = ChangeClass::WriteUpkeep;
             self.table_differs(Change::AutoIncrement, class, name, "auto_increment", texts);
         }
         self.columns(old, new);
+    }
+
+    fn column_vindexes(&mut self, old: &Table, new: &Table) {
+        let name = old.qualified_name();
+        let known = self.found.len();
+        self.primary_vindex(name, (old.primary_vindex(), new.primary_vindex()));
+        self.secondary_vindexes(name, old, new);
+        let owned = |table: &Table| list(table.owned_vindexes().map(describe).collect());
+        let texts = (owned(old), owned(new));
+        if texts.0 != texts.1 {
+            let (change, class) = (Change::OwnedVindexes, ChangeClass::WriteUpkeep);
+            self.table_differs(change, class, name, "its owned lookup vindexes", texts);
+        }
+        if self.found.len() == known {
+            // Letter case, or the name of a vindex.
+            let what = "its vindexes are written in another way".to_owned();
+            let subject = format!("table {name}");
+            self.add(Change::Vindexes, ChangeClass::Metadata, &subject, [name.clone()], what);
+        }
     }
 
     fn table_differs(
@@ -267,7 +277,8 @@ impl Comparison<'_> {
         let same_home = match (old, new) {
             (None, None) => true,
             (Some(old), Some(new)) => {
-                old.vindex.vindex == new.vindex.vindex && lower(&old.columns) == lower(&new.columns)
+                self.vindexes.same_function(&old.vindex, &new.vindex)
+                    && lower(&old.columns) == lower(&new.columns)
             }
             _ => false,
         };
@@ -297,7 +308,7 @@ impl Comparison<'_> {
                 && secondary(new).any(|new| {
                     functional(new)
                         && lower(&old.columns) == lower(&new.columns)
-                        && old.vindex.vindex != new.vindex.vindex
+                        && !self.vindexes.same_function(&old.vindex, &new.vindex)
                 })
         };
         let moves = secondary(old).any(contradicts);
@@ -312,6 +323,21 @@ impl Comparison<'_> {
             self.add(Change::SecondaryVindexes, class, &subject, [name.clone()], what);
         }
     }
+}
+
+/// The keyspaces that list a table only in the new VSchema, in order, by its name.
+type Arrivals<'a> = HashMap<&'a str, Vec<&'a str>>;
+
+fn arrivals<'a>(old: &VSchema, new: &'a VSchema) -> Arrivals<'a> {
+    let mut arrivals = Arrivals::new();
+    for table in new.tables().filter(|table| !lists(old, table.keyspace(), table.name())) {
+        arrivals.entry(table.name()).or_default().push(table.keyspace());
+    }
+    arrivals
+}
+
+fn lists(vschema: &VSchema, keyspace: &str, table: &str) -> bool {
+    vschema.keyspace(keyspace).is_some_and(|found| found.table(table).is_some())
 }
 
 fn listed(keyspace: &Keyspace) -> Vec<TableName> {

@@ -1,18 +1,18 @@
 //! The `column_vindexes` of a table.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{place_of, text_of};
-use crate::vschema::decode::Spot;
 use crate::vschema::model::Keyspace;
-use crate::vschema::problem::{Problems, nearest};
-use crate::vschema::raw::{RawColumnVindex, RawTable, RawVindex};
+use crate::vschema::problem::Problems;
+use crate::vschema::raw::{RawColumnVindex, RawTable};
 use crate::vschema::table::{ColumnVindex, NamedVindex, Table, TableKind};
 
 /// `None`: the table cannot be routed.
 pub(super) fn add(
     keyspace: &Keyspace,
-    raw_vindexes: &[(Spot<String>, RawVindex)],
+    written_vindexes: &BTreeSet<&str>,
     raw: &RawTable,
     table: &mut Table,
     problems: &mut Problems,
@@ -20,9 +20,8 @@ pub(super) fn add(
     for (index, written) in raw.column_vindexes.iter().enumerate() {
         let name = text_of(written.name.as_ref());
         let Some(vindex) = keyspace.vindexes.get(name) else {
-            if !raw_vindexes.iter().any(|(known, _)| known.value == name) {
-                let near =
-                    nearest(name, raw_vindexes.iter().map(|(known, _)| known.value.as_str()));
+            if !written_vindexes.contains(name) {
+                let near = problems.nearest(name, written_vindexes.iter().copied());
                 let what = format!("vindex {name} not found for table {}", table.name.name);
                 let advice = match near {
                     Some(near) => format!("did you mean '{near}'?"),
@@ -161,7 +160,8 @@ fn check_columns(
         let place = place_of(many.or(written.column.as_ref()), &written.place);
         let Some(column) = table.column(name) else {
             if table.authoritative {
-                let near = nearest(name, table.columns.iter().map(|column| column.name.as_str()));
+                let names = table.columns.iter().map(|column| column.name.as_str());
+                let near = problems.nearest(name, names);
                 let what = format!("column '{name}' is not among the columns of the table");
                 let advice = match near {
                     Some(near) => format!("did you mean '{near}'?"),

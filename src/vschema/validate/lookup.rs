@@ -1,9 +1,11 @@
 //! Lookup vindexes: their tables and owners. Vitess looks at neither.
 
+use std::collections::HashSet;
+
 use super::{place_of, split_name};
 use crate::vschema::decode::Spot;
 use crate::vschema::model::{Keyspace, VSchema};
-use crate::vschema::problem::{Problems, nearest};
+use crate::vschema::problem::Problems;
 use crate::vschema::raw::{RawVSchema, RawVindex};
 use crate::vschema::resolve::TabletType;
 use crate::vschema::table::NamedVindex;
@@ -12,18 +14,18 @@ use crate::vschema::vindex::Lookup;
 pub(super) fn check(raw: &RawVSchema, vschema: &VSchema, problems: &mut Problems) {
     for (keyspace, raw_keyspace) in &raw.keyspaces {
         let Some(home) = vschema.keyspace(&keyspace.value) else { continue };
+        let tables = raw_keyspace.tables.iter();
+        let written: HashSet<&str> = tables.map(|(table, _)| table.value.as_str()).collect();
         for (name, raw_vindex) in &raw_keyspace.vindexes {
             let Some(vindex) = home.vindex(&name.value) else { continue };
             if let Some(lookup) = vindex.vindex.lookup() {
                 check_params(name, raw_vindex, lookup, problems);
                 check_table(raw_vindex, lookup, vschema, problems);
-                let owner = raw_vindex.owner.as_ref();
                 // A table that could not be built has its own problem.
-                let lost = |(table, _): &(Spot<String>, _)| {
-                    Some(&table.value) == owner.map(|owner| &owner.value)
-                        && home.table(&table.value).is_none()
-                };
-                if !raw_keyspace.tables.iter().any(lost) {
+                let lost = raw_vindex.owner.as_ref().is_some_and(|owner| {
+                    written.contains(owner.value.as_str()) && home.table(&owner.value).is_none()
+                });
+                if !lost {
                     check_owner(raw_vindex, vindex, home, problems);
                 }
             }
@@ -66,7 +68,8 @@ fn check_table(raw: &RawVindex, lookup: &Lookup, vschema: &VSchema, problems: &m
     let wanted = lookup.from().iter().map(String::as_str).chain([lookup.to()]);
     for column in wanted.filter(|column| !column.is_empty()) {
         if table.authoritative && table.column(column).is_none() {
-            let near = nearest(column, table.columns.iter().map(|column| column.name.as_str()));
+            let names = table.columns.iter().map(|column| column.name.as_str());
+            let near = problems.nearest(column, names);
             let what = format!("lookup table {} has no column '{column}'", table.qualified_name());
             let advice = near.map(|near| format!("did you mean '{near}'?")).unwrap_or_default();
             problems.mistake(place, what, advice);
@@ -78,7 +81,7 @@ fn check_owner(raw: &RawVindex, vindex: &NamedVindex, home: &Keyspace, problems:
     let Some(owner) = vindex.owner.as_deref().filter(|owner| !owner.is_empty()) else { return };
     let place = place_of(raw.owner.as_ref(), &raw.place);
     let Some(table) = home.table(owner) else {
-        let near = nearest(owner, home.tables().map(|table| table.name()));
+        let near = problems.nearest(owner, home.tables().map(|table| table.name()));
         let what = format!(
             "owner '{owner}' of vindex {} is not a table of keyspace '{}': its rows would never \
              be written",

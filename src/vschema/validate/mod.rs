@@ -12,7 +12,7 @@ mod sequence;
 mod table;
 mod vindex;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::decode::Spot;
@@ -79,8 +79,10 @@ fn build_keyspace(
             keyspace.vindexes.insert(vindex_name.value.clone(), Arc::new(built));
         }
     }
+    let written: BTreeSet<&str> =
+        raw.vindexes.iter().map(|(name, _)| name.value.as_str()).collect();
     for (table_name, table) in &raw.tables {
-        if let Some(built) = table::build(&keyspace, &raw.vindexes, table_name, table, problems) {
+        if let Some(built) = table::build(&keyspace, &written, table_name, table, problems) {
             keyspace.tables.insert(table_name.value.clone(), Arc::new(built));
         }
     }

@@ -1,12 +1,12 @@
 //! Sources of reference tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::split_name;
 use crate::vschema::decode::Spot;
 use crate::vschema::model::Keyspace;
-use crate::vschema::problem::{Problems, nearest};
+use crate::vschema::problem::Problems;
 use crate::vschema::raw::RawVSchema;
 use crate::vschema::table::{TableKind, TableName};
 
@@ -28,8 +28,9 @@ pub(super) fn link(raw: &RawVSchema, keyspaces: &mut Keyspaces, problems: &mut P
             }
         }
     }
+    let copies: HashSet<&TableName> = links.iter().map(|(copy, ..)| copy).collect();
     for (copy, source, written) in &links {
-        if links.iter().any(|(other, ..)| other == source) {
+        if copies.contains(source) {
             let what = format!("reference chaining is not allowed {source}: {copy}");
             problems.mistake(&written.place, what, "name the source of that table itself");
             continue;
@@ -95,7 +96,7 @@ fn source_of(
     }
     let Some(home) = keyspaces.get(keyspace) else {
         let what = format!("source \"{source}\" references a non-existent keyspace \"{keyspace}\"");
-        let near = nearest(keyspace, keyspaces.keys().map(String::as_str));
+        let near = problems.nearest(keyspace, keyspaces.keys().map(String::as_str));
         let advice = near.map(|near| format!("did you mean '{near}'?")).unwrap_or_default();
         problems.mistake(&written.place, what, advice);
         return None;

@@ -2,8 +2,8 @@
 
 use super::split_name;
 use crate::vschema::decode::Spot;
-use crate::vschema::model::VSchema;
-use crate::vschema::problem::{Problems, nearest};
+use crate::vschema::model::{Keyspace, VSchema};
+use crate::vschema::problem::Problems;
 use crate::vschema::raw::{RawMove, RawRoutingRule, RawVSchema};
 use crate::vschema::resolve::RuleTarget;
 use crate::vschema::table::TableName;
@@ -49,26 +49,26 @@ fn target(
             return RuleTarget::Broken(what);
         }
     };
-    let mut broken = |what: String, advice: String| {
+    let broken = |problems: &mut Problems, what: String, advice: String| {
         problems.mistake(&to.place, &what, advice);
         RuleTarget::Broken(what)
     };
     let (keyspace, name) = match split_name(&to.value) {
-        Err(what) => return broken(what, "write keyspace.table".to_owned()),
+        Err(what) => return broken(problems, what, "write keyspace.table".to_owned()),
         Ok((None, _)) => {
             let what = format!("table {} must be qualified", to.value);
-            return broken(what, "write keyspace.table".to_owned());
+            return broken(problems, what, "write keyspace.table".to_owned());
         }
         Ok((Some(keyspace), name)) => (keyspace, name),
     };
     let Some(home) = vschema.keyspace(keyspace) else {
-        let near = nearest(keyspace, vschema.keyspaces().map(|keyspace| keyspace.name()));
+        let near = problems.nearest(keyspace, vschema.keyspaces().map(Keyspace::name));
         let advice = near.map(|near| format!("did you mean '{near}'?")).unwrap_or_default();
-        return broken(format!("unknown database '{keyspace}' in vschema"), advice);
+        return broken(problems, format!("unknown database '{keyspace}' in vschema"), advice);
     };
     if home.is_sharded() && home.table(name).is_none() {
         let advice = format!("add the table to keyspace '{keyspace}', or correct the target");
-        return broken(format!("table {} not found", to.value), advice);
+        return broken(problems, format!("table {} not found", to.value), advice);
     }
     RuleTarget::Table(TableName { keyspace: keyspace.to_owned(), name: name.to_owned() })
 }

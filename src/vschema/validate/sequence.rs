@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{place_of, split_name, text_of};
 use crate::vschema::model::VSchema;
-use crate::vschema::problem::{Problems, nearest};
+use crate::vschema::problem::Problems;
 use crate::vschema::raw::{RawAutoIncrement, RawVSchema};
 use crate::vschema::resolve::TabletType;
 use crate::vschema::table::{AutoIncrement, Table, TableKind};
@@ -53,7 +53,8 @@ fn resolve(
             return None;
         }
     } else if table.authoritative && table.column(column).is_none() {
-        let near = nearest(column, table.columns.iter().map(|column| column.name.as_str()));
+        let names = table.columns.iter().map(|column| column.name.as_str());
+        let near = problems.nearest(column, names);
         let what = format!("column '{column}' is not among the columns of the table");
         let advice = near.map(|near| format!("did you mean '{near}'?")).unwrap_or_default();
         problems.mistake(place_of(auto.column.as_ref(), &auto.place), what, advice);

@@ -1,6 +1,6 @@
 //! One entry of `tables`, as far as its keyspace alone can tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{column_vindex, split_name, text_of};
 use crate::key::KeyspaceId;
@@ -8,14 +8,14 @@ use crate::vschema::column::{Column, Filling};
 use crate::vschema::decode::Spot;
 use crate::vschema::model::Keyspace;
 use crate::vschema::problem::{Problems, nearest};
-use crate::vschema::raw::{RawColumn, RawTable, RawVindex};
-use crate::vschema::same_name::same_name;
+use crate::vschema::raw::{RawColumn, RawTable};
+use crate::vschema::same_name::name_key;
 use crate::vschema::table::{Home, Table, TableKind, TableName};
 
 /// `None`: nothing that could be routed.
 pub(super) fn build(
     keyspace: &Keyspace,
-    raw_vindexes: &[(Spot<String>, RawVindex)],
+    written_vindexes: &BTreeSet<&str>,
     name: &Spot<String>,
     raw: &RawTable,
     problems: &mut Problems,
@@ -49,7 +49,7 @@ pub(super) fn build(
         let what = format!("column_list_authoritative without columns for table: {table}");
         problems.mistake(&raw.place, what, "list the columns, or remove column_list_authoritative");
     }
-    column_vindex::add(keyspace, raw_vindexes, raw, &mut built, problems)?;
+    column_vindex::add(keyspace, written_vindexes, raw, &mut built, problems)?;
     Some(built)
 }
 
@@ -148,13 +148,14 @@ fn check_primary_vindex(
 
 fn columns(table: &str, raw: &[RawColumn], problems: &mut Problems) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::with_capacity(raw.len());
+    let mut known = HashSet::with_capacity(raw.len());
     for column in raw {
         let name = text_of(column.name.as_ref());
         if name.is_empty() {
             problems.mistake(&column.place, "column without a name", "add \"name\"");
             continue;
         }
-        if columns.iter().any(|known| same_name(&known.name, name)) {
+        if !known.insert(name_key(name)) {
             let what = format!("duplicate column name '{name}' for table: {table}");
             problems.mistake(&column.place, what, "remove one of the two; case does not count");
             continue;

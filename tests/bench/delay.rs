@@ -1,26 +1,28 @@
-//! `geogate delay`: distance on one machine. Holds bytes back between a port and a server, for
-//! demonstrations and tests where no network emulation is to be had.
+//! Distance on one machine: holds bytes back between ports and servers, for demonstrations and
+//! measurements where no network emulation is to be had. An example, so that it is not shipped.
 //!
 //! Every chunk leaves half a round trip after it came, in order; nothing else is changed.
+//!
+//! `printf '127.0.0.1:3400 127.0.0.1:3306 80\n' >links; cargo run --example delay -- --links links`
+
+#![expect(clippy::disallowed_methods, reason = "it holds back in real time")]
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Parser;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-
-use crate::clock::{self, Instant};
+use tokio::time::{Instant, sleep_until};
 
 /// Hold bytes back between ports and servers, as distance would.
-///
-/// Example: printf '127.0.0.1:3400 127.0.0.1:3306 80\n' > links; geogate delay --links links
-#[derive(Debug, clap::Args)]
-pub struct Args {
+#[derive(Debug, Parser)]
+struct Arguments {
     /// A file with a line for each link: LISTEN SERVER ROUND_TRIP_MS
     #[arg(long, value_name = "FILE")]
     links: PathBuf,
@@ -40,29 +42,28 @@ struct Link {
 }
 
 /// Relays until it is ended.
-pub fn run(args: &Args) -> ExitCode {
-    let text = match std::fs::read_to_string(&args.links) {
-        Ok(text) => text,
+fn main() -> ExitCode {
+    match relay_links(&Arguments::parse().links) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let error = format!("error: cannot read {}: {error}", args.links.display());
-            return super::fail(super::USAGE, &error);
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
         }
-    };
-    let links = match text.lines().map(Link::parse).collect::<Result<Vec<_>, _>>() {
-        Ok(links) => links,
-        Err(error) => return super::fail(super::USAGE, &error),
-    };
+    }
+}
+
+fn relay_links(file: &Path) -> Result<(), String> {
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let links = text.lines().map(Link::parse).collect::<Result<Vec<_>, _>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime.and_then(|runtime| runtime.block_on(relay_all(links)));
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => super::fail(super::PROBLEMS, &format!("error: {error}")),
-    }
+    ended.map_err(|error| error.to_string())
 }
 
 impl Link {
     fn parse(line: &str) -> Result<Self, String> {
-        let wrong = || format!("error: '{line}': write LISTEN SERVER ROUND_TRIP_MS");
+        let wrong = || format!("'{line}': write LISTEN SERVER ROUND_TRIP_MS");
         let mut words = line.split_whitespace();
         let mut next = || words.next().ok_or_else(wrong);
         let listen = next()?.parse().map_err(|_| wrong())?;
@@ -115,7 +116,7 @@ async fn hold_back(
     let coming = async move {
         let mut chunk = vec![0; CHUNK];
         while let Ok(count @ 1..) = from.read(&mut chunk).await {
-            let due = clock::now() + one_way;
+            let due = Instant::now() + one_way;
             if sender.send((due, chunk[..count].to_vec())).await.is_err() {
                 return;
             }
@@ -123,7 +124,7 @@ async fn hold_back(
     };
     let going = async move {
         while let Some((due, chunk)) = under_way.recv().await {
-            clock::sleep(due.saturating_duration_since(clock::now())).await;
+            sleep_until(due).await;
             if to.write_all(&chunk).await.is_err() {
                 return;
             }
@@ -160,7 +161,7 @@ mod tests {
         let one_way = Duration::from_millis(30);
         tasks.spawn(relay(listener, Link { listen: near, server: address, one_way }));
         let mut client = TcpStream::connect(near).await.unwrap();
-        let start = clock::now();
+        let start = Instant::now();
         client.write_all(b"ping").await.unwrap();
         let mut answer = [0; 4];
         client.read_exact(&mut answer).await.unwrap();
