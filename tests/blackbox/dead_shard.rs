@@ -13,7 +13,6 @@ const ANYWHERE: &[&str] = &[
     "SELECT 1",
     "SELECT 1 + 1, NOW() IS NOT NULL, @@version IS NOT NULL",
     "SELECT @@sql_mode IS NOT NULL",
-    "DO 1",
     "SET @a = 1 + 1",
     "SET sql_mode = CONCAT(@@sql_mode, '')",
     "SET NAMES utf8mb4",
