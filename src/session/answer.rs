@@ -18,7 +18,7 @@ pub(super) enum Answer {
     /// It stands in the output buffer.
     Buffered,
     /// An OK packet.
-    Done(Done),
+    Done(Box<Done>),
     /// Rows that Geogate made.
     Rows(Box<Table>),
     /// The columns of a cursor, whose rows come by COM_STMT_FETCH.
@@ -134,18 +134,18 @@ impl Stop {
 impl Answer {
     /// OK, as to a statement that has changed so many rows.
     pub(super) fn ok(affected_rows: u64) -> Self {
-        Self::Done(Done { affected_rows, ..Done::default() })
+        Self::Done(Box::new(Done { affected_rows, ..Done::default() }))
     }
 
     /// OK, as to COMMIT and ROLLBACK.
     pub(super) fn completed(warnings: u16) -> Self {
-        Self::Done(Done { warnings, leaves: Leaves::Warnings, ..Done::default() })
+        Self::Done(Box::new(Done { warnings, leaves: Leaves::Warnings, ..Done::default() }))
     }
 
     /// OK to a PREPARE in text.
     pub(super) fn prepared() -> Self {
         let info = b"Statement prepared".to_vec();
-        Self::Done(Done { info, leaves: Leaves::All, ..Done::default() })
+        Self::Done(Box::new(Done { info, leaves: Leaves::All, ..Done::default() }))
     }
 
     /// Rows of cells.

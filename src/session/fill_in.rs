@@ -73,6 +73,13 @@ pub(super) async fn filled_request(
     }
 }
 
+/// Whether something may have to be filled in before it is known what the statement does.
+#[inline]
+pub(super) fn fills_head(request: &Request) -> bool {
+    matches!(request.kind, StatementKind::Kill | StatementKind::Set)
+        && asks_session(request.features)
+}
+
 /// KILL and SET with the session's values in them: they are not passed on as they are.
 pub(super) async fn filled_head(
     client: &mut Client,
@@ -80,11 +87,6 @@ pub(super) async fn filled_head(
     state: &mut State,
     request: Request,
 ) -> Request {
-    if !matches!(request.kind, StatementKind::Kill | StatementKind::Set)
-        || !asks_session(request.features)
-    {
-        return request;
-    }
     let text = request.text(client).to_vec();
     let Some(filled) = filled(connections, state, &text, request.features).await else {
         return request;

@@ -99,7 +99,7 @@ async fn pass_through(
     let ran_more = outcome.results > 1 && kind != StatementKind::Call;
     let kind = if ran_more { StatementKind::Other } else { kind };
     after_statement(connections, state, index, kind, features, &outcome).await;
-    Ok(Answer::Buffered)
+    Ok(if client.framed.out.is_empty() { Answer::Sent } else { Answer::Buffered })
 }
 
 /// Exchanges a statement on the connection that it was placed on. `None`: it was a read that was

@@ -1,12 +1,13 @@
 //! One client's session: commands in, answers out.
 //!
-//! Start at [`run`](Session::run), which reads one command after the other, then `query`. The
-//! steps of a statement are: scan, answer it here if it is about the session itself, find its
-//! plan, attach the connections, relay the answer, settle.
+//! A session is four values: the client, the connections to servers, the state, and the statements
+//! that the client has prepared. What a step of a statement may touch is what it is given of them.
+//! Start at [`run`](Session::run), which reads one command after the other, then `query`: admit,
+//! classify, run. What comes of it is an `Answer` or a `Stop`, which is told in one place.
 //!
-//! Invariants: a command is answered exactly once; a connection goes back to its pool only in a
-//! known state; nothing that one session has set is seen by another. The session never learns an
-//! address and never reads a VSchema: it asks the planner.
+//! Invariants: a command is answered exactly once; a statement runs only if it was admitted,
+//! whatever way it came in; a connection goes back to its pool only in a known state; nothing that
+//! one session has set is seen by another. The session never reads a VSchema: it asks the planner.
 
 pub mod accounts;
 mod answer;

@@ -451,7 +451,8 @@ async fn run_on_one(
             Exchanged::Outcome(outcome) => {
                 let (kind, features) = (statement.kind, statement.features);
                 forward::after_statement(connections, state, index, kind, features, &outcome).await;
-                return Ok(Answer::Buffered);
+                let sent = client.framed.out.is_empty();
+                return Ok(if sent { Answer::Sent } else { Answer::Buffered });
             }
             Exchanged::Lost(lost) if exchange::runs_again(connections, state, &aim, &lost) => {}
             Exchanged::Lost(lost) => return Err(lost.error.into()),

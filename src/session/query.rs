@@ -49,8 +49,11 @@ impl Session {
         let Self { client, connections, state, prepared, .. } = self;
         let coming = understood.coming(&source);
         let admitted = request::admit(client, connections, state, prepared, coming).await?;
-        let request = admitted.with(source);
-        let request = fill_in::filled_head(client, connections, state, request).await;
+        let mut request = admitted.with(source);
+        if fill_in::fills_head(&request) {
+            let filled = fill_in::filled_head(client, connections, state, request);
+            request = Box::pin(filled).await;
+        }
         match self.classify(&request).await? {
             Way::Answered(answer) => Ok(answer),
             Way::Servers(kind, features) => {

@@ -265,7 +265,7 @@ fn leave_diagnostics(connections: &mut Connections, leaves: Leaves) {
 /// The answer to a command that is no statement and leaves the warnings of the last one there.
 pub(super) fn alive(connections: &Connections) -> Answer {
     let (warnings, leaves) = (shown_warnings(connections), Leaves::Warnings);
-    Answer::Done(Done { warnings, leaves, ..Done::default() })
+    Answer::Done(Box::new(Done { warnings, leaves, ..Done::default() }))
 }
 
 /// The number of warnings in an answer to what is no statement: MySQL counts what is there.

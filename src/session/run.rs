@@ -87,7 +87,9 @@ impl Session {
                     .await
                 }
             };
-            if self.tell(ran).await.is_err() {
+            if let Ok(Answer::Sent) = ran {
+                self.client.drop_command();
+            } else if self.tell(ran).await.is_err() {
                 break;
             }
             if !self.connections.in_transaction() {

@@ -1,8 +1,4 @@
 //! Reads that go to several shards: their rows are merged.
-//!
-//! An autocommit write to several shards runs in a transaction on all of them and is committed
-//! after all have succeeded. Inside the client's own transaction a savepoint makes the statement
-//! all or nothing.
 
 use std::sync::Arc;
 

@@ -55,13 +55,13 @@ impl Total {
 
     /// The answer for the client.
     pub(super) fn answer(self) -> Answer {
-        Answer::Done(Done {
+        Answer::Done(Box::new(Done {
             affected_rows: self.affected_rows,
             last_insert_id: self.last_insert_id,
             warnings: self.warnings.min(u32::from(u16::MAX)) as u16,
             info: self.info,
             leaves: Leaves::Nothing,
-        })
+        }))
     }
 
     pub(super) fn add(&mut self, outcome: &Outcome, info: &[u8]) {
