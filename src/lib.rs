@@ -1,6 +1,7 @@
 //! Geogate: a SQL routing proxy in front of stock MySQL and MariaDB servers.
 //!
 //! Read this file as the table of contents; the modules stand in the order a query meets them.
+//! `src/ARCHITECTURE.md` follows a query from file to file and says where to add what.
 //!
 //! ```text
 //! client -> frontend (listen, authenticate, TLS)

@@ -3,15 +3,16 @@
 //! Each finding says what to do about it. The layer table is [`LAYERS`]: a module imports from
 //! lower layers, not from its neighbours in the same one. It reads text, not syntax: paths that
 //! begin with `crate::` (or `geogate::` in `main.rs`) count wherever they stand outside comments.
+//! `src/ARCHITECTURE.md` is held to the same tables, and to what is defined where it says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom: a module imports only from lines above its own.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "name", "region", "error", "key", "gtid"],
-    &["wire", "sql", "eval", "observe", "config"],
+    &["clock", "region", "error", "key", "gtid"],
+    &["wire", "sql", "observe", "config"],
     &["vschema", "topology", "net"],
     &["geo", "engine"],
     &["planner", "backend"],
@@ -23,7 +24,6 @@ const LAYERS: &[&[&str]] = &[
 
 /// Imports inside one layer that are allowed nevertheless; none may become a circle.
 const NEIGHBOURS: &[(&str, &str)] = &[
-    ("eval", "sql"),
     // A value is what a literal and a parameter of a packet have in common.
     ("wire", "sql"),
     ("cli", "app"),
@@ -31,8 +31,16 @@ const NEIGHBOURS: &[(&str, &str)] = &[
     ("main", "cli"),
 ];
 
+/// What a module must not know although it is in a lower layer.
+const NEVER: &[(&str, &[&str])] = &[
+    ("planner", &["topology", "geo", "net"]),
+    ("engine", &["topology", "net"]),
+    ("backend", &["vschema", "engine"]),
+    ("executor", &["vschema", "planner", "sql"]),
+];
+
 /// Modules that decide and do not act: no socket, clock or file.
-const PURE: &[&str] = &["planner", "vschema", "engine", "geo", "canary", "wire", "sql", "eval"];
+const PURE: &[&str] = &["planner", "vschema", "engine", "geo", "canary", "wire", "sql"];
 
 /// What a pure module must not name, and what to do instead.
 const IMPURE: &[(&str, &str)] = &[
@@ -56,6 +64,10 @@ const FORBIDDEN_NAMES: &[&str] = &[
     "util", "utils", "helper", "helpers", "common", "misc", "prelude", "types", "manager", "base",
 ];
 
+/// What a newcomer reads first.
+const PAGE: &str = "src/ARCHITECTURE.md";
+
+const PAGE_LINES_MAX: usize = 250;
 const FILE_LINES_MAX: usize = 600;
 const LINE_COLUMNS_MAX: usize = 100;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -87,15 +99,33 @@ fn every_module_has_a_layer() {
     }
 }
 
+/// The page for newcomers says what is true, and no more than a newcomer reads.
+#[test]
+fn architecture_page_is_true() {
+    let text = fs::read_to_string(PAGE).expect("the page is UTF-8");
+    let findings = page_findings(&text, &words(&code()));
+    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+}
+
+/// Links from page to page lead to files.
+#[test]
+fn links_lead_somewhere() {
+    for page in ["src", "tests", "deploy"].into_iter().flat_map(|folder| files(folder, &["md"])) {
+        check_links(&page);
+    }
+    check_links(Path::new("README.md"));
+}
+
 #[test]
 fn every_limit_is_documented() {
-    let Ok(readme) = fs::read_to_string("README.md") else { return };
+    let page = "deploy/operating.md";
+    let text = fs::read_to_string(page).expect("the page is UTF-8");
     let mut missing = Vec::new();
     for file in rust_files("src/config") {
-        let text = fs::read_to_string(&file).expect("source files are UTF-8");
-        missing.extend(limit_names(&text).into_iter().filter(|name| !readme.contains(name)));
+        let code = fs::read_to_string(&file).expect("source files are UTF-8");
+        missing.extend(limit_names(&code).into_iter().filter(|name| !text.contains(name)));
     }
-    assert!(missing.is_empty(), "README.md does not name these limits: {}", missing.join(", "));
+    assert!(missing.is_empty(), "{page} does not name these limits: {}", missing.join(", "));
 }
 
 /// The annotated example loads, has every limit, and shows the defaults.
@@ -155,9 +185,126 @@ fn rules_find_what_they_should() {
     );
     let long = format!("//! A.\nfn long() {{\n{}}}\n", "    x();\n".repeat(71));
     assert_eq!(findings("src/wire/a.rs", &long).len(), 1);
+    let engine = "//! A.\nuse crate::topology::Topology;\n";
+    assert_eq!(findings("src/engine/a.rs", engine).len(), 1, "a lower module, but never");
     let limits =
         "pub struct Limits {\n    /// Doc.\n    pub rows_max: usize,\n    pub wait: Duration,\n}";
     assert_eq!(limit_names(limits), ["rows_max", "wait"]);
+}
+
+/// The page's rules must be able to fail, too: each changes one thing in it.
+#[test]
+fn page_rules_find_what_they_should() {
+    let page = fs::read_to_string(PAGE).expect("the page is UTF-8");
+    let code = code();
+    let known = words(&code);
+    for (from, to) in [
+        ("session/request.rs::admit", "session/request.rs::admits"),
+        ("session/request.rs", "session/requests.rs"),
+        ("`Sent`", concat!("`No", "Such`")),
+        ("| 6 | `session` |", "| 5 | `session` |"),
+        ("- `engine` imports neither", "- `geo` imports neither"),
+        ("- `cli` also imports", "- `cli` imports"),
+    ] {
+        assert!(page.contains(from), "{from} does not stand there");
+        let changed = page.replacen(from, to, 1);
+        assert!(!page_findings(&changed, &known).is_empty(), "{to} is not found");
+    }
+    let long = format!("{page}{}", "\n".repeat(PAGE_LINES_MAX));
+    assert!(!page_findings(&long, &known).is_empty());
+}
+
+/// What [`PAGE`] says and the code, whose words are `known`, does not.
+fn page_findings(page: &str, known: &HashSet<&str>) -> Vec<String> {
+    let mut findings = Vec::new();
+    let lines = page.lines().count();
+    if lines > PAGE_LINES_MAX {
+        findings.push(format!("{PAGE}: {lines} lines; say less (at most {PAGE_LINES_MAX})"));
+    }
+    // From the top of the program down, as it is read.
+    let layers = LAYERS.iter().enumerate().rev();
+    let layers = layers.flat_map(|(number, layer)| layer.iter().map(move |name| (number, *name)));
+    let rows = page.lines().filter_map(module_row);
+    let (layers, rows): (Vec<_>, Vec<_>) = (layers.collect(), rows.collect());
+    if layers != rows {
+        findings.push(format!("{PAGE}: the modules are {rows:?}, those of LAYERS {layers:?}"));
+    }
+    let says = |start: String, names: &[&str]| {
+        let mut lines = page.lines().filter(|line| line.starts_with(&start));
+        lines.any(|line| names.iter().all(|name| line.contains(&format!("`{name}`"))))
+    };
+    for (module, names) in NEVER {
+        if !says(format!("- `{module}` imports neither "), names) {
+            findings.push(format!("{PAGE}: does not say that {module} never imports {names:?}"));
+        }
+    }
+    for (module, name) in NEIGHBOURS {
+        if !says(format!("- `{module}` also imports "), &[name]) {
+            findings.push(format!("{PAGE}: does not say that {module} also imports {name}"));
+        }
+    }
+    for name in page.split(|c: char| c.is_whitespace() || "`()[],;|".contains(c)) {
+        findings.extend(missing_place(name.trim_end_matches(['.', ':'])));
+    }
+    for quoted in page.lines().flat_map(|line| line.split('`').skip(1).step_by(2)) {
+        if quoted.chars().all(|c| is_of_name(c) || c == ':') {
+            let unknown = quoted.split("::").find(|name| !known.contains(name));
+            findings.extend(unknown.map(|name| format!("{PAGE}: {name} is nowhere in the code")));
+        }
+    }
+    findings
+}
+
+fn code() -> String {
+    let files = ["src", "tests"].into_iter().flat_map(rust_files);
+    files.map(|file| fs::read_to_string(file).expect("source files are UTF-8")).collect()
+}
+
+fn words(code: &str) -> HashSet<&str> {
+    code.split(|c: char| !is_of_name(c)).collect()
+}
+
+/// The layer and the name in a row of the module table.
+fn module_row(line: &str) -> Option<(usize, &str)> {
+    let mut cells = line.strip_prefix("| ")?.split(" | ");
+    let layer = cells.next()?.parse().ok()?;
+    Some((layer, cells.next()?.trim_matches('`')))
+}
+
+/// What is wrong with a name such as `session/run.rs`, `wire/` or `session/run.rs::command`; names
+/// of other sorts are not looked at.
+fn missing_place(name: &str) -> Option<String> {
+    let (path, item) = name.split_once("::").unwrap_or((name, ""));
+    if !path.contains(['/', '.']) {
+        return None;
+    }
+    let paths = [format!("src/{path}"), path.to_owned()];
+    let Some(found) = paths.iter().find(|path| Path::new(path).exists()) else {
+        return Some(format!("{PAGE}: there is no {path}"));
+    };
+    if item.is_empty() {
+        return None;
+    }
+    let text = fs::read_to_string(found).unwrap_or_default();
+    let words = ["fn", "struct", "enum", "trait", "const", "type", "macro_rules!"];
+    let is_defined = words.iter().any(|word| {
+        let start = format!("{word} {item}");
+        text.match_indices(&start).any(|(at, _)| !text[at + start.len()..].starts_with(is_of_name))
+    });
+    (!is_defined).then(|| format!("{PAGE}: {path} defines no {item}"))
+}
+
+fn check_links(page: &Path) {
+    let text = fs::read_to_string(page).expect("pages are UTF-8");
+    let folder = page.parent().unwrap_or(Path::new(""));
+    for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+        let leads = link.starts_with("https://") || link.is_empty() || folder.join(link).exists();
+        assert!(leads, "{}: there is no {link}", page.display());
+    }
+}
+
+fn is_of_name(char: char) -> bool {
+    char.is_alphanumeric() || char == '_'
 }
 
 struct Source<'a> {
@@ -242,7 +389,11 @@ impl Source<'_> {
             findings.push(format!("{}: add {module} to LAYERS in tests/tidy.rs", self.file));
             return;
         };
+        let never = NEVER.iter().find(|(name, _)| *name == module).map_or(&[][..], |(_, of)| of);
         for target in self.imported_modules() {
+            if never.contains(&target.as_str()) {
+                findings.push(format!("{}: {module} must not know {target}", self.file));
+            }
             let Some(theirs) = layer_of(&target) else { continue };
             let neighbour = NEIGHBOURS.contains(&(module, target.as_str()));
             if target != module && theirs >= own && !neighbour {
@@ -301,7 +452,7 @@ fn layer_of(module: &str) -> Option<usize> {
 }
 
 fn identifier(text: &str) -> String {
-    text.chars().take_while(|char| char.is_alphanumeric() || *char == '_').collect()
+    text.chars().take_while(|char| is_of_name(*char)).collect()
 }
 
 /// The first path segments inside `{a::b, c::{d, e}}`.
