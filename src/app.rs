@@ -3,6 +3,8 @@
 //! Order: configuration, topology, pools, services, one listener and one runtime a worker. Draining
 //! goes the other way: listeners close, idle sessions end, the rest get a deadline.
 
+mod descriptors;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -17,7 +19,7 @@ use crate::backend::{
     Dial, DialError, DialSettings, PassedAttributes, Pool, PoolLimits, Product, Profile, ServerKind,
 };
 use crate::canary::{Actor, Steward, StewardSettings};
-use crate::config::{Config, Listen};
+use crate::config::{Config, Limits, Listen};
 use crate::control::{self, ControlState};
 use crate::executor::registry::Registry;
 use crate::executor::sequence::Sequences;
@@ -86,7 +88,8 @@ impl App {
             .enable_all()
             .build()
             .map_err(|e| StartError(format!("cannot start the monitors: {e}")))?;
-        let services = Arc::new(services(config, topology, monitors.handle())?);
+        let limits = descriptors::provide(config, &topology)?;
+        let services = Arc::new(services(config, &limits, topology, monitors.handle())?);
         gauges::watch(&services);
         monitors.block_on(async {
             let columns = services.columns.ready(FIRST_LOOK);
@@ -187,6 +190,7 @@ fn listeners(listen: &Listen) -> Result<Vec<Listener>, StartError> {
 
 fn services(
     config: &Config,
+    limits: &Limits,
     topology: Topology,
     monitors: &tokio::runtime::Handle,
 ) -> Result<Services, StartError> {
@@ -195,7 +199,6 @@ fn services(
         Accounts::new(&config.users, rsa).map_err(|problems| StartError(problems.join("\n")))?;
     let tls = net::client_config(config.backend.tls, config.backend.ca.as_deref())
         .map_err(|e| StartError(e.to_string()))?;
-    let limits = &config.limits;
     let passed = &config.pass_attributes;
     let passed = PassedAttributes::new(passed.clone(), limits.passed_attribute_sets_max);
     let shared = DialShared { passed: Arc::new(passed), ..DialShared::default() };

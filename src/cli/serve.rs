@@ -20,7 +20,9 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("GEOGATE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    log.with_ansi(terminal).init();
     let config = match config::load(&args.config) {
         Ok(config) => config,
         Err(error) => return super::fail(super::USAGE, &error),

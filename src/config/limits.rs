@@ -32,6 +32,21 @@ pub struct Limits {
     pub server_connection_idle_ms: u64,
     /// Milliseconds a client has to authenticate.
     pub client_handshake_ms: u64,
+    /// Clients that have connected and not logged in yet; with more the oldest are given up.
+    pub client_logins_max: usize,
+    /// Bytes of a packet that a client may send before it has logged in.
+    pub client_login_bytes_max: usize,
+    /// Connections to the control API that may be open at once; with more the oldest are given up.
+    pub control_connections_max: usize,
+    /// Milliseconds in which a request to the control API must have come, and for which a
+    /// connection to it may be unused.
+    pub control_request_ms: u64,
+    /// Milliseconds a connection to the control API is kept, for however many requests.
+    pub control_connection_ms: u64,
+    /// Bytes of the head of a request to the control API.
+    pub control_head_bytes_max: usize,
+    /// Bytes of the body of a request to the control API.
+    pub control_body_bytes_max: usize,
     /// Milliseconds a client may be idle between commands, unless it has set `wait_timeout`.
     pub client_idle_ms: u64,
     /// The same for clients that call themselves interactive (CLIENT_INTERACTIVE).
@@ -91,6 +106,13 @@ impl Default for Limits {
             server_connect_ms: 3_000,
             server_connection_idle_ms: 600_000,
             client_handshake_ms: 10_000,
+            client_logins_max: 1_000,
+            client_login_bytes_max: 256 << 10,
+            control_connections_max: 64,
+            control_request_ms: 10_000,
+            control_connection_ms: 300_000,
+            control_head_bytes_max: 64 << 10,
+            control_body_bytes_max: 16 << 20,
             client_idle_ms: 28_800_000,
             client_interactive_idle_ms: 28_800_000,
             tcp_keepalive_ms: 60_000,
@@ -116,7 +138,26 @@ impl Default for Limits {
     }
 }
 
+/// Bytes of a request's head that the HTTP library cannot do without.
+const HEAD_BYTES_MIN: usize = 8 << 10;
+
 impl Limits {
+    /// What cannot be meant: a line for each limit with which nothing would work.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut at_least = |name: &str, value: usize, least: usize| {
+            if value < least {
+                problems.push(format!("limits.{name} must be {least} or more"));
+            }
+        };
+        at_least("client_connections_max", self.client_connections_max, 1);
+        at_least("server_connections_max", self.server_connections_max, 1);
+        at_least("client_logins_max", self.client_logins_max, 1);
+        at_least("control_connections_max", self.control_connections_max, 1);
+        at_least("control_head_bytes_max", self.control_head_bytes_max, HEAD_BYTES_MIN);
+        problems
+    }
+
     /// How long a statement waits for a free connection to a server.
     pub fn server_connection_wait(&self) -> Duration {
         Duration::from_millis(self.server_connection_wait_ms)
@@ -135,6 +176,16 @@ impl Limits {
     /// How long a client has to authenticate.
     pub fn client_handshake(&self) -> Duration {
         Duration::from_millis(self.client_handshake_ms)
+    }
+
+    /// How long a request to the control API may take to come.
+    pub fn control_request(&self) -> Duration {
+        Duration::from_millis(self.control_request_ms)
+    }
+
+    /// How long a connection to the control API is kept.
+    pub fn control_connection(&self) -> Duration {
+        Duration::from_millis(self.control_connection_ms)
     }
 
     /// How long a client may be idle.

@@ -88,12 +88,8 @@ impl Checker<'_> {
         let users = self.users(&raw.users);
         self.known_regions(region.as_ref(), &regions, &keyspaces);
         let unready_without = self.ready_policy(raw.control.unready_without_primary, &keyspaces);
-        let workers = raw.proxy.workers.unwrap_or_else(|| {
-            std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-        });
-        if workers == 0 || workers > 256 {
-            self.problem("proxy.workers must be 1 to 256");
-        }
+        let workers = self.workers(raw.proxy.workers);
+        self.problems.extend(raw.limits.problems());
         if !self.problems.is_empty() {
             return Err(ConfigError { problems: self.problems });
         }
@@ -128,6 +124,15 @@ impl Checker<'_> {
 
     fn problem(&mut self, text: impl Into<String>) {
         self.problems.push(text.into());
+    }
+
+    fn workers(&mut self, raw: Option<usize>) -> usize {
+        let one_a_core = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = raw.unwrap_or_else(one_a_core);
+        if workers == 0 || workers > 256 {
+            self.problem("proxy.workers must be 1 to 256");
+        }
+        workers
     }
 
     /// Refuses names that cannot be passed on.

@@ -2,12 +2,45 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use axum::body;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
+use super::ControlState;
 use super::answer::Failure;
 use crate::canary::Weight;
 use crate::vschema::{Shape, Sources};
+
+/// The body of a request. It stands last among what a handler takes, so that nothing is read for
+/// those who may not send it.
+#[derive(Debug)]
+pub(super) struct Text(pub(super) String);
+
+impl FromRequest<Arc<ControlState>> for Text {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &Arc<ControlState>) -> Result<Self, Failure> {
+        let limits = &state.services.limits;
+        let bytes_max = limits.control_body_bytes_max;
+        let read = body::to_bytes(request.into_body(), bytes_max);
+        let Ok(read) = tokio::time::timeout(limits.control_request(), read).await else {
+            let ms = limits.control_request_ms;
+            let what = format!("the body did not come within control_request_ms ({ms})");
+            return Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "late", what));
+        };
+        let bytes = read.map_err(|_| {
+            let what = format!(
+                "the body broke off, or is longer than control_body_bytes_max ({bytes_max})"
+            );
+            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", what)
+        })?;
+        let text = String::from_utf8(bytes.into());
+        text.map(Self).map_err(|_| Failure::bad_request("the body is not UTF-8"))
+    }
+}
 
 /// A JSON object.
 pub(super) fn object(body: &str) -> Result<Map<String, Value>, Failure> {

@@ -13,6 +13,7 @@ pub mod client;
 mod health;
 mod metrics;
 mod regions;
+mod serve;
 mod servers;
 mod sessions;
 mod vschema;
@@ -23,7 +24,6 @@ use std::io;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tokio::sync::watch::Receiver;
@@ -33,9 +33,6 @@ use crate::region::Region;
 use crate::session::Services;
 
 use answer::Failure;
-
-/// A VSchema is never longer.
-const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// What the handlers share.
 pub struct ControlState {
@@ -87,7 +84,6 @@ pub fn router(state: Arc<ControlState>) -> Router {
             let what = "this path does not take this method";
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", what)
         })
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(state)
 }
 
@@ -95,12 +91,13 @@ pub fn router(state: Arc<ControlState>) -> Router {
 pub async fn serve(socket: std::net::TcpListener, state: Arc<ControlState>) -> io::Result<()> {
     let mut stopped = state.stopped.clone();
     let listener = tokio::net::TcpListener::from_std(socket)?;
+    let limits = Arc::new(state.services.limits.clone());
     let stop = async move {
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
     // Without waiting for open connections: a console that polls must not delay the end.
     tokio::select! {
-        served = async { axum::serve(listener, router(state)).await } => served,
+        served = serve::accept_all(listener, router(state), limits) => served,
         () = stop => Ok(()),
     }
 }

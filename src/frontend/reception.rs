@@ -14,7 +14,13 @@ use tokio::task::JoinSet;
 
 use super::handshake::{Handshake, Policy};
 use super::listener::{Arrival, Listener, Open};
+use super::places::SessionPlaces;
+use crate::net::{Admission, Place};
+use crate::observe::Seldom;
 use crate::session::Services;
+
+/// How long nobody is accepted after that was not possible.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// What all workers share.
 #[derive(Debug)]
@@ -22,6 +28,18 @@ pub struct Frontend {
     services: Arc<Services>,
     policy: Policy,
     desks: Vec<Desk>,
+    /// Places of clients that have not logged in yet.
+    logins: Arc<Admission>,
+    /// Places of those that have.
+    sessions: Arc<SessionPlaces>,
+    said: Said,
+}
+
+/// What strangers can make us say again and again.
+#[derive(Debug, Default)]
+struct Said {
+    cannot_accept: Seldom,
+    gave_up: Seldom,
 }
 
 /// A worker as the others see it.
@@ -41,6 +59,8 @@ pub struct Inbox(mpsc::UnboundedReceiver<(Arrival, Seat)>);
 struct Seat {
     frontend: Arc<Frontend>,
     worker: usize,
+    /// Until the client has logged in.
+    login: Option<Place>,
 }
 
 impl Drop for Seat {
@@ -58,7 +78,11 @@ impl Frontend {
                 (Desk { clients: AtomicUsize::new(0), handed_over }, Inbox(inbox))
             })
             .unzip();
-        (Self { services, policy, desks }, inboxes)
+        let limits = &services.limits;
+        let logins = Arc::new(Admission::new(limits.client_logins_max));
+        let sessions = Arc::new(SessionPlaces::new(limits.client_connections_max));
+        let said = Said::default();
+        (Self { services, policy, desks, logins, sessions, said }, inboxes)
     }
 
     /// Serves as `worker` until `stop` is ready: its own clients, and new ones of `listeners` for
@@ -92,7 +116,9 @@ impl Frontend {
         loop {
             match listener.accept().await {
                 Ok(arrival) => {
-                    let seat = self.seat(here);
+                    let peer = arrival.peer.map(|address| address.ip());
+                    let login = self.logins.enter(peer).await;
+                    let seat = self.seat(here, login);
                     if seat.worker == here {
                         seat.take(arrival);
                     } else {
@@ -100,43 +126,71 @@ impl Frontend {
                         let _ = self.desks[seat.worker].handed_over.send((arrival, seat));
                     }
                 }
+                // It went away before it was its turn, which is nobody else's trouble.
+                Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
-                    // Out of file descriptors, most likely: let some sessions end.
-                    tracing::error!(%error, "cannot accept a client");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    // Out of file descriptors, most likely: let somebody go.
+                    self.logins.make_room();
+                    if let Some(times) = self.said.cannot_accept.count() {
+                        tracing::error!(%error, times, "cannot accept a client");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
     /// A place at the worker with the fewest clients, of equal ones preferably `here`.
-    fn seat(self: &Arc<Self>, here: usize) -> Seat {
+    fn seat(self: &Arc<Self>, here: usize, login: Place) -> Seat {
         let clients = |worker: usize| self.desks[worker].clients.load(Ordering::Relaxed);
         let workers = 0..self.desks.len();
         let fewest = workers.min_by_key(|worker| (clients(*worker), *worker != here));
         let worker = fewest.unwrap_or(here);
         self.desks[worker].clients.fetch_add(1, Ordering::Relaxed);
-        Seat { frontend: Arc::clone(self), worker }
+        Seat { frontend: Arc::clone(self), worker, login: Some(login) }
     }
 
-    async fn client(&self, Arrival { stream, peer }: Arrival, worker: usize) {
+    /// Logs a client in and serves it. `login` is its place until then.
+    async fn client(&self, Arrival { stream, peer }: Arrival, worker: usize, login: Place) {
         let limits = &self.services.limits;
         if stream.set_options(limits.tcp_keepalive()).is_err() {
             return; // It has gone already.
         }
-        let limit = limits.client_handshake();
-        let (services, policy) = (&self.services, &self.policy);
-        let handshake = Handshake { services, policy, address: peer, worker };
-        let greeted = tokio::time::timeout(limit, handshake.perform(stream)).await;
-        if let Ok(Some(session)) = greeted {
+        let (services, policy, places) = (&self.services, &self.policy, &self.sessions);
+        let handshake = Handshake { services, policy, places, address: peer, worker };
+        let greeted = tokio::select! {
+            greeted = handshake.perform(stream) => greeted,
+            () = tokio::time::sleep(limits.client_handshake()) => {
+                services.metrics.record_late_login();
+                None
+            }
+            () = login.given_up() => {
+                services.metrics.record_login_given_up();
+                if let Some(clients) = self.said.gave_up.count() {
+                    let limit = limits.client_logins_max;
+                    let what = "clients that had not logged in made room for others";
+                    tracing::warn!(clients, client_logins_max = limit, "{what}");
+                }
+                None
+            }
+        };
+        drop(login);
+        if let Some((session, _place)) = greeted {
             Box::pin(session.run()).await;
         }
     }
 }
 
+/// Whether a connection could not be accepted because of its peer (`accept(2)`).
+fn is_of_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, TimedOut};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | TimedOut)
+}
+
 impl Seat {
     /// Begins to serve a client here; to be called on the worker's own thread.
-    fn take(self, arrival: Arrival) {
-        tokio::spawn(async move { self.frontend.client(arrival, self.worker).await });
+    fn take(mut self, arrival: Arrival) {
+        let Some(login) = self.login.take() else { return };
+        tokio::spawn(async move { self.frontend.client(arrival, self.worker, login).await });
     }
 }

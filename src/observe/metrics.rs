@@ -35,6 +35,8 @@ struct Recorded {
     /// By errno, origin and side.
     errors: Mutex<BTreeMap<(u16, &'static str, &'static str), u64>>,
     auth_failures: AtomicU64,
+    logins_late: AtomicU64,
+    logins_given_up: AtomicU64,
     sources: Mutex<Vec<Source>>,
 }
 
@@ -47,6 +49,8 @@ impl Metrics {
             keyspaces,
             errors: Mutex::default(),
             auth_failures: AtomicU64::new(0),
+            logins_late: AtomicU64::new(0),
+            logins_given_up: AtomicU64::new(0),
             sources: Mutex::default(),
         });
         let registry = Registry::new();
@@ -106,6 +110,16 @@ impl Metrics {
         add(&self.recorded.auth_failures, 1);
     }
 
+    /// Counts a client that took too long to log in.
+    pub fn record_late_login(&self) {
+        add(&self.recorded.logins_late, 1);
+    }
+
+    /// Counts a client that had not logged in yet and had to make room for others.
+    pub fn record_login_given_up(&self) {
+        add(&self.recorded.logins_given_up, 1);
+    }
+
     /// The text format of Prometheus, version 0.0.4.
     pub fn render(&self) -> String {
         let families = self.registry.gather();
@@ -153,6 +167,9 @@ impl Recorded {
         samples.set(&family::PLAN_CACHE_MISSES, &[], sum(|w| &w.plan_misses));
         let refused = read(&self.auth_failures) as f64;
         samples.set(&family::AUTH_FAILURES, &[], refused);
+        for (reason, count) in [("late", &self.logins_late), ("room", &self.logins_given_up)] {
+            samples.set(&family::LOGINS_UNFINISHED, &[reason], read(count) as f64);
+        }
         for ((errno, origin, side), count) in self.errors.lock().iter() {
             let labels = [&errno.to_string(), *origin, *side];
             samples.set(&family::QUERY_ERRORS, &labels, *count as f64);

@@ -73,6 +73,7 @@ mod split_brain_ways;
 mod state;
 mod statements;
 mod stored_programs;
+mod strangers;
 mod table_locks;
 mod text_prepared;
 mod transparency;

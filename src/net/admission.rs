@@ -1,0 +1,205 @@
+//! Places for peers who have not shown yet that they are worth one: they are given up for newer
+//! ones, so that whoever connects and goes no further keeps nobody out.
+//!
+//! The one who has waited longest goes, of the address that has the most places: many from one
+//! address make room for each other, not at the expense of another address.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// So many places.
+#[derive(Debug)]
+pub struct Admission {
+    places_max: usize,
+    taken: Mutex<Taken>,
+    /// Told when a place becomes free.
+    left: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    /// All who are there.
+    count: usize,
+    /// Those of them who were asked to leave.
+    leaving: usize,
+    last_number: u64,
+    /// Who may still stay, by origin and in order of arrival.
+    waiting: HashMap<Origin, BTreeMap<u64, Arc<Notify>>>,
+}
+
+/// Peers that count as one: an IPv4 address, an IPv6 network of 64 bits (a host may take any
+/// address in it), or the Unix socket.
+type Origin = Option<IpAddr>;
+
+/// A peer's place, free again when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    admission: Arc<Admission>,
+    origin: Origin,
+    number: u64,
+    given_up: Arc<Notify>,
+}
+
+impl Admission {
+    /// `places_max` places, at least one.
+    pub fn new(places_max: usize) -> Self {
+        let (taken, left) = (Mutex::default(), Notify::new());
+        Self { places_max: places_max.max(1), taken, left }
+    }
+
+    /// Takes a place. Where none is free somebody else's is given up, and this waits until that
+    /// one has gone.
+    pub async fn enter(self: &Arc<Self>, peer: Option<IpAddr>) -> Place {
+        let mut waited = false;
+        loop {
+            let left = self.left.notified();
+            {
+                let mut taken = self.taken.lock();
+                if taken.count < self.places_max {
+                    if waited {
+                        // Others who wait see whether there is more, or have more room made.
+                        self.left.notify_one();
+                    }
+                    return taken.enter(self, peer);
+                }
+                taken.make_room();
+            }
+            left.await;
+            waited = true;
+        }
+    }
+
+    /// Asks the one to leave who has waited longest where most wait, unless somebody is leaving.
+    pub fn make_room(&self) {
+        self.taken.lock().make_room();
+    }
+}
+
+impl Taken {
+    fn enter(&mut self, admission: &Arc<Admission>, peer: Option<IpAddr>) -> Place {
+        let origin = peer.map(network);
+        let given_up = Arc::new(Notify::new());
+        self.count += 1;
+        self.last_number += 1;
+        let number = self.last_number;
+        self.waiting.entry(origin).or_default().insert(number, Arc::clone(&given_up));
+        Place { admission: Arc::clone(admission), origin, number, given_up }
+    }
+
+    fn make_room(&mut self) {
+        if self.leaving > 0 {
+            return;
+        }
+        let first = |peers: &BTreeMap<u64, _>| peers.first_key_value().map(|(number, _)| *number);
+        let most = self.waiting.iter().max_by_key(|(_, peers)| {
+            (peers.len(), std::cmp::Reverse(first(peers).unwrap_or(u64::MAX)))
+        });
+        let Some((&origin, peers)) = most else { return };
+        let Some(number) = first(peers) else { return };
+        if let Some(given_up) = self.remove(origin, number) {
+            self.leaving += 1;
+            given_up.notify_one();
+        }
+    }
+
+    fn remove(&mut self, origin: Origin, number: u64) -> Option<Arc<Notify>> {
+        let peers = self.waiting.get_mut(&origin)?;
+        let found = peers.remove(&number);
+        if peers.is_empty() {
+            self.waiting.remove(&origin);
+        }
+        found
+    }
+}
+
+impl Place {
+    /// Ready when the place is wanted for somebody else.
+    pub async fn given_up(&self) {
+        self.given_up.notified().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.admission.taken.lock();
+        taken.count -= 1;
+        if taken.remove(self.origin, self.number).is_none() {
+            taken.leaving -= 1;
+        }
+        drop(taken);
+        self.admission.left.notify_one();
+    }
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let prefix = u128::from(address) >> 64 << 64;
+            IpAddr::V6(Ipv6Addr::from(prefix))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn peer(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn poll<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn enter(admission: &Arc<Admission>, from: Option<IpAddr>) -> Option<Place> {
+        match poll(std::pin::pin!(admission.enter(from))) {
+            Poll::Ready(place) => Some(place),
+            Poll::Pending => None,
+        }
+    }
+
+    fn is_given_up(place: &Place) -> bool {
+        poll(std::pin::pin!(place.given_up())).is_ready()
+    }
+
+    #[test]
+    fn the_oldest_of_the_most_makes_room() {
+        let admission = Arc::new(Admission::new(4));
+        let one = enter(&admission, Some(peer("10.0.0.1"))).unwrap();
+        let many = ["2001:db8::1", "2001:db8::2", "2001:db8:0:0:9::"];
+        let many = many.map(|address| enter(&admission, Some(peer(address))).unwrap());
+        let mut entering = std::pin::pin!(admission.enter(Some(peer("10.0.0.2"))));
+        assert!(poll(entering.as_mut()).is_pending());
+        assert!(is_given_up(&many[0]));
+        assert!(!is_given_up(&one) && !is_given_up(&many[1]) && !is_given_up(&many[2]));
+        // Asked once, however often it looks.
+        assert!(poll(entering.as_mut()).is_pending());
+        assert!(!is_given_up(&many[1]));
+        let [first, second, third] = many;
+        drop(first);
+        let Poll::Ready(_new) = poll(entering.as_mut()) else { panic!("a place is free") };
+        drop((second, third));
+        // Of equal ones the oldest.
+        let _more = [None, Some(peer("10.0.0.3"))].map(|from| enter(&admission, from).unwrap());
+        assert!(enter(&admission, None).is_none());
+        assert!(is_given_up(&one));
+    }
+
+    #[test]
+    fn places_are_free_again() {
+        let admission = Arc::new(Admission::new(0));
+        for _ in 0..3 {
+            drop(enter(&admission, None).expect("one is always there"));
+        }
+        let taken = admission.taken.lock();
+        assert_eq!((taken.count, taken.leaving, taken.waiting.len()), (0, 0, 0));
+    }
+}
