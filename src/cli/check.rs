@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> ExitCode {
             match &validated.vschema {
                 None => problems.push(text),
                 Some(_) if validated.problems.is_empty() => {}
-                Some(_) => eprintln!("{text}"),
+                Some(_) => complain!("{text}"),
             }
             if let (Some(vschema), true) = (&validated.vschema, problems.is_empty()) {
                 let misfits = canary::fit(vschema, &topology);
@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> ExitCode {
         return super::fail(super::PROBLEMS, &problems.join("\n"));
     }
     let (servers, keyspaces) = (topology.servers().len(), topology.keyspaces().len());
-    println!("{}: fine; {keyspaces} keyspaces on {servers} servers", args.config.display());
+    say!("{}: fine; {keyspaces} keyspaces on {servers} servers", args.config.display());
     ExitCode::SUCCESS
 }
 
@@ -69,7 +69,7 @@ fn live(config: &Config, topology: &Topology) -> Result<Vec<String>, StartError>
     let mut problems = Vec::new();
     for ((_, server), greeted) in topology.servers().zip(app::greet_servers(config, topology)?) {
         match greeted {
-            Ok(version) => println!("{}: {version}", server.address),
+            Ok(version) => say!("{}: {version}", server.address),
             Err(error) => {
                 let advice = match error.account_trouble() {
                     Some((trouble, _)) => format!("\n   = help: {}", trouble.advice()),

@@ -74,21 +74,21 @@ pub fn run(args: &Args) -> ExitCode {
     }
     match write(args, &opts, &databases) {
         Ok(()) => {
-            println!("wrote {}", config.display());
-            println!("wrote {}", args.out.join("vschema").display());
-            println!("keyspaces: {}", databases.join(", "));
-            println!("run:     geogate serve --config {}", config.display());
+            say!("wrote {}", config.display());
+            say!("wrote {}", args.out.join("vschema").display());
+            say!("keyspaces: {}", databases.join(", "));
+            say!("run:     geogate serve --config {}", config.display());
             let user = opts.user().unwrap_or("root");
             let listen = args.listen;
-            println!(
+            say!(
                 "connect: mysql -h {} -P {} -u {user} -p {}",
                 listen.ip(),
                 listen.port(),
                 databases[0]
             );
             match args.control().to_string() {
-                control if control == CONTROL_DEFAULT => println!("watch:   geogate sessions"),
-                control => println!("watch:   geogate sessions --server http://{control}"),
+                control if control == CONTROL_DEFAULT => say!("watch:   geogate sessions"),
+                control => say!("watch:   geogate sessions --server http://{control}"),
             }
             ExitCode::SUCCESS
         }

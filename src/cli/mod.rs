@@ -1,10 +1,22 @@
 //! The command line, one file a subcommand.
 
+/// Prints a line; see [`printed`].
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::printed(&mut std::io::stdout(), format_args!($($text)*)) };
+}
+
+/// Prints a line to standard error; see [`printed`].
+macro_rules! complain {
+    ($($text:tt)*) => { $crate::cli::printed(&mut std::io::stderr(), format_args!($($text)*)) };
+}
+
 pub mod canary;
 pub mod check;
 pub mod delay;
+mod escape;
 pub mod explain;
 pub mod init;
+mod log;
 mod remote;
 pub mod serve;
 pub mod servers;
@@ -76,6 +88,15 @@ pub fn main() -> ExitCode {
 
 /// Prints an error and gives the exit code for it.
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("{error}");
+    complain!("{error}");
     ExitCode::from(code)
+}
+
+/// Writes a line. Where nobody reads any more (`geogate ... | head`) there is nobody to be told,
+/// and the exit code stays what it is; a full disk is another matter.
+fn printed(to: &mut dyn std::io::Write, text: std::fmt::Arguments<'_>) {
+    let written = to.write_fmt(text).and_then(|()| to.write_all(b"\n"));
+    if written.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe) {
+        std::process::exit(i32::from(PROBLEMS));
+    }
 }

@@ -1,12 +1,21 @@
 //! `geogate serve`: run the proxy until it is told to stop.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::log::{self, LogFormat};
 use crate::app::App;
 use crate::config;
 
 /// Run the proxy.
+///
+/// SIGTERM drains: /readyz says no, then no client is let in, then sessions have limits.drain_ms to
+/// end their transactions. SIGINT does the same at once; a second signal ends all. SIGHUP reads
+/// certificates, tokens and the VSchema again, and says in the log what needs a restart.
 ///
 /// Example: geogate serve --config geogate.toml
 #[derive(Debug, clap::Args)]
@@ -14,45 +23,129 @@ pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// How the log is written to standard error; GEOGATE_LOG sets its level
+    #[arg(long, value_name = "FORMAT", env = "GEOGATE_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
 }
 
 /// Runs until SIGINT or SIGTERM, then drains.
 pub fn run(args: &Args) -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("GEOGATE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    log.with_ansi(terminal).init();
     let config = match config::load(&args.config) {
         Ok(config) => config,
         Err(error) => return super::fail(super::USAGE, &error),
     };
+    log::begin(args.log_format, config.limits.log_value_bytes_max);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // Before anything else: from here on no signal kills the process by surprise.
+    let signals = runtime.and_then(|runtime| {
+        let signals = runtime.block_on(async { Signals::new() })?;
+        Ok((runtime, signals))
+    });
+    let (runtime, mut signals) = match signals {
+        Ok(signals) => signals,
+        Err(error) => return failed(args, &format!("error: cannot wait for signals: {error}")),
+    };
     let app = match App::start(&config) {
         Ok(app) => app,
-        Err(error) => return super::fail(super::PROBLEMS, &error),
+        Err(error) => return failed(args, &error),
     };
     let address = app.address().map(tracing::field::display);
     let socket = config.listen.socket.as_ref().map(|socket| socket.path.display());
     let socket = socket.map(tracing::field::display);
     tracing::info!(address, socket, workers = config.workers, "serving");
-    if let Err(error) = wait_for_signal() {
-        return super::fail(super::PROBLEMS, &format!("cannot wait for signals: {error}"));
-    }
-    tracing::info!("draining");
-    app.drain();
+    let notice = runtime.block_on(async {
+        loop {
+            match signals.next().await {
+                Told::Reload => reload(&app, &args.config),
+                Told::Terminate => break config.limits.drain_notice(),
+                Told::Interrupt => break Duration::ZERO,
+            }
+        }
+    });
+    tracing::info!(notice_ms = notice.as_millis() as u64, "draining");
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            while matches!(signals.next().await, Told::Reload) {}
+            tracing::warn!("told to stop a second time: sessions are cut");
+            std::process::exit(i32::from(super::PROBLEMS));
+        });
+    });
+    app.drain(notice);
     ExitCode::SUCCESS
 }
 
-fn wait_for_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+/// Why the proxy does not start: for people as it is, for collectors of logs as one event.
+fn failed(args: &Args, error: &dyn std::fmt::Display) -> ExitCode {
+    match args.log_format {
+        LogFormat::Text => super::fail(super::PROBLEMS, error),
+        LogFormat::Json => {
+            tracing::error!("{error}");
+            ExitCode::from(super::PROBLEMS)
         }
-        Ok(())
-    })
+    }
+}
+
+fn reload(app: &App, path: &Path) {
+    let advice = "nothing of the configuration was reloaded";
+    let new = match config::load(path) {
+        Ok(new) => new,
+        Err(error) => {
+            for problem in &error.problems {
+                tracing::error!(problem, advice, "SIGHUP: the configuration has mistakes");
+            }
+            return;
+        }
+    };
+    match app.reload(&new) {
+        Ok(found) => {
+            let changed = found.changed.join(", ");
+            tracing::info!(changed, "SIGHUP: the configuration and the certificates were reloaded");
+            if !found.needs_restart.is_empty() {
+                let keys = found.needs_restart.join(", ");
+                tracing::warn!(keys, "SIGHUP: these were changed and need a restart");
+            }
+        }
+        Err(error) => tracing::error!(%error, advice, "SIGHUP: the configuration does not work"),
+    }
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Reload,
+    Terminate,
+    Interrupt,
+}
+
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+    user: [Signal; 2],
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            user: [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?],
+        })
+    }
+
+    /// The next signal that means something.
+    async fn next(&mut self) -> Told {
+        let [first, second] = &mut self.user;
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => return Told::Reload,
+                _ = self.interrupt.recv() => return Told::Interrupt,
+                _ = self.terminate.recv() => return Told::Terminate,
+                _ = first.recv() => {}
+                _ = second.recv() => {}
+            }
+            tracing::info!("SIGUSR1 and SIGUSR2 mean nothing here; SIGHUP reloads, SIGTERM stops");
+        }
+    }
 }

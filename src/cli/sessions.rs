@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use super::escape::escaped;
 use super::remote::Remote;
 
 /// Arguments of `geogate sessions`.
@@ -22,8 +23,8 @@ pub struct Args {
 /// Exit code 0: listed, 1: refused, 2: the proxy cannot be asked.
 pub fn run(args: &Args) -> ExitCode {
     match args.remote.request("GET", "/api/v1/sessions", &[], None) {
-        Ok(answer) if args.json => println!("{answer:#}"),
-        Ok(answer) => print!("{}", table(&answer)),
+        Ok(answer) if args.json => say!("{answer:#}"),
+        Ok(answer) => say!("{}", table(&answer).trim_end()),
         Err(code) => return code,
     }
     ExitCode::SUCCESS
@@ -48,14 +49,15 @@ fn table(answer: &Value) -> String {
 }
 
 fn row(session: &Value) -> [String; 7] {
-    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    // What clients say of themselves must not steer the terminal.
+    let text = |value: &Value| escaped(value.as_str().unwrap_or("-"));
     let attributes = &session["attributes"];
     let idle = session["idle_seconds"].as_u64().map(|seconds| format!("{seconds}s"));
     [
         session["id"].to_string(),
         text(&session["user"]),
         text(&session["peer"]),
-        session["database"].as_str().filter(|name| !name.is_empty()).unwrap_or("-").to_owned(),
+        escaped(session["database"].as_str().filter(|name| !name.is_empty()).unwrap_or("-")),
         idle.unwrap_or_else(|| "runs".to_owned()),
         text(attributes.get("program_name").unwrap_or(&attributes["_client_name"])),
         text(&session["pinned"]),

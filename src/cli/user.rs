@@ -29,7 +29,7 @@ fn hash() -> ExitCode {
     let password = password.trim_end_matches(['\r', '\n']).as_bytes();
     let native = hex(&native::stored(password)).to_uppercase();
     let sha2 = hex(&caching_sha2::stored(password));
-    println!("hash = {{ native = \"*{native}\", sha2 = \"{sha2}\" }}");
+    say!("hash = {{ native = \"*{native}\", sha2 = \"{sha2}\" }}");
     ExitCode::SUCCESS
 }
 

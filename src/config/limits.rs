@@ -32,6 +32,13 @@ pub struct Limits {
     pub server_connection_idle_ms: u64,
     /// Milliseconds a client has to authenticate.
     pub client_handshake_ms: u64,
+    /// Milliseconds for which new clients are still let in after SIGTERM, while `/readyz` says that
+    /// they should be sent elsewhere.
+    pub drain_notice_ms: u64,
+    /// Milliseconds that sessions in a transaction may go on when the proxy stops.
+    pub drain_ms: u64,
+    /// Bytes of a value in the log; the rest is cut off.
+    pub log_value_bytes_max: usize,
     /// Clients that have connected and not logged in yet; with more the oldest are given up.
     pub client_logins_max: usize,
     /// Bytes of a packet that a client may send before it has logged in.
@@ -106,6 +113,9 @@ impl Default for Limits {
             server_connect_ms: 3_000,
             server_connection_idle_ms: 600_000,
             client_handshake_ms: 10_000,
+            drain_notice_ms: 1_000,
+            drain_ms: 10_000,
+            log_value_bytes_max: 4_096,
             client_logins_max: 1_000,
             client_login_bytes_max: 256 << 10,
             control_connections_max: 64,
@@ -176,6 +186,16 @@ impl Limits {
     /// How long a client has to authenticate.
     pub fn client_handshake(&self) -> Duration {
         Duration::from_millis(self.client_handshake_ms)
+    }
+
+    /// How long clients are still let in after SIGTERM.
+    pub fn drain_notice(&self) -> Duration {
+        Duration::from_millis(self.drain_notice_ms)
+    }
+
+    /// How long transactions may go on when the proxy stops.
+    pub fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
     }
 
     /// How long a request to the control API may take to come.

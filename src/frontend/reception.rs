@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -26,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Frontend {
     services: Arc<Services>,
-    policy: Policy,
+    policy: ArcSwap<Policy>,
     desks: Vec<Desk>,
     /// Places of clients that have not logged in yet.
     logins: Arc<Admission>,
@@ -82,7 +83,13 @@ impl Frontend {
         let logins = Arc::new(Admission::new(limits.client_logins_max));
         let sessions = Arc::new(SessionPlaces::new(limits.client_connections_max));
         let said = Said::default();
+        let policy = ArcSwap::from_pointee(policy);
         (Self { services, policy, desks, logins, sessions, said }, inboxes)
+    }
+
+    /// Receives the next clients in another way.
+    pub fn set_policy(&self, policy: Policy) {
+        self.policy.store(Arc::new(policy));
     }
 
     /// Serves as `worker` until `stop` is ready: its own clients, and new ones of `listeners` for
@@ -156,7 +163,8 @@ impl Frontend {
         if stream.set_options(limits.tcp_keepalive()).is_err() {
             return; // It has gone already.
         }
-        let (services, policy, places) = (&self.services, &self.policy, &self.sessions);
+        let policy = &*self.policy.load_full();
+        let (services, places) = (&self.services, &self.sessions);
         let handshake = Handshake { services, policy, places, address: peer, worker };
         let greeted = tokio::select! {
             greeted = handshake.perform(stream) => greeted,

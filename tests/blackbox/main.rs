@@ -46,6 +46,7 @@ mod moving_vschema;
 mod multitude;
 mod mysql;
 mod odd_packets;
+mod operators;
 mod packet;
 mod placement;
 mod prepared;
