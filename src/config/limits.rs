@@ -52,7 +52,7 @@ pub struct Limits {
     pub control_connection_ms: u64,
     /// Bytes of the head of a request to the control API.
     pub control_head_bytes_max: usize,
-    /// Bytes of the body of a request to the control API.
+    /// Bytes of the body of a request to the control API, and of the files that it names.
     pub control_body_bytes_max: usize,
     /// Milliseconds a client may be idle between commands, unless it has set `wait_timeout`.
     pub client_idle_ms: u64,

@@ -75,7 +75,7 @@ pub(super) async fn start(
         return Err(Failure::bad_request(what));
     }
     let steward = &state.services.steward;
-    let sources = body::sources(&text, &mut members, steward.folder())?;
+    let sources = body::sources(&text, &mut members, &state)?;
     body::nothing_left(&members)?;
     let changed = steward.start_canary(&sources, weight, &actor)?;
     Ok((StatusCode::CREATED, answer::change(&changed, Rehearsal::No)))

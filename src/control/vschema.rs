@@ -64,7 +64,7 @@ pub(super) async fn apply(
     };
     let steward = &state.services.steward;
     let mut members = body::object(&text)?;
-    let sources = body::sources(&text, &mut members, steward.folder())?;
+    let sources = body::sources(&text, &mut members, &state)?;
     body::nothing_left(&members)?;
     let changed = steward.apply(&sources, expected, rehearsal, &actor)?;
     Ok(answer::change(&changed, rehearsal))
