@@ -4,9 +4,11 @@
 //! goes the other way: listeners close, idle sessions end, the rest get a deadline.
 
 mod descriptors;
+mod problems;
 mod reload;
 mod threads;
 
+pub use problems::problems;
 pub use reload::Reloaded;
 
 use std::net::SocketAddr;

@@ -9,6 +9,7 @@ mod cidr;
 mod limits;
 mod listen;
 mod load;
+mod mistakes;
 mod raw;
 
 use std::fmt;
