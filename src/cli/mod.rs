@@ -17,6 +17,7 @@ mod escape;
 pub mod explain;
 pub mod init;
 mod log;
+mod password;
 mod remote;
 pub mod serve;
 pub mod servers;
