@@ -179,3 +179,50 @@ fn broken_pipes_are_quiet() {
         assert_eq!((output.status.code(), &*error), (Some(code), ""), "{arguments:?}");
     }
 }
+
+/// Goal: the list of sessions tells who keeps a server connection between statements, which, and
+/// why. Method: the ids are compared with those of the server.
+#[test]
+fn sessions_tell_what_is_open() {
+    let cluster = SINGLE.watched();
+    let proxy = cluster.another_proxy("kept", "");
+    let mut clients = [(); 4].map(|()| proxy.client("app"));
+    for (client, statements) in clients.iter_mut().zip([
+        &["SELECT 1"][..],
+        &["BEGIN", "SELECT 1"],
+        &["CREATE TEMPORARY TABLE kept (id INT)"],
+        &["BEGIN", "SELECT 1", "COMMIT"],
+    ]) {
+        for statement in statements {
+            client.query(statement).expect(statement);
+        }
+    }
+    let mut text = String::new();
+    let idle = wait_until(Duration::from_secs(5), || {
+        text = proxy.http("GET", "/api/v1/sessions", "").1;
+        !text.contains("\"idle_seconds\":null")
+    });
+    assert!(idle, "{text}");
+    let answer: Value = serde_json::from_str(&text).expect("JSON");
+    let found: Vec<(&Value, Option<u64>)> = clients
+        .iter()
+        .map(|client| {
+            let listed = answer["sessions"].as_array().expect("a list");
+            let session = listed.iter().find(|s| s["id"] == client.connection_id);
+            let session = session.unwrap_or_else(|| panic!("{} in {text}", client.connection_id));
+            (&session["kept_by"], session["server_thread"].as_u64())
+        })
+        .collect();
+    assert_eq!(*found[1].0, "an open transaction or cursor");
+    assert_eq!(*found[2].0, "a temporary table");
+    for free in [0, 3] {
+        assert!(found[free].0.is_null() && found[free].1.is_none(), "{:?}", found[free]);
+    }
+    let at_server = |client: &mut Client| {
+        let sql = "SELECT id FROM information_schema.processlist WHERE info LIKE '%processlist%'";
+        client.query(sql).expect("rows").scalar().parse::<u64>().ok()
+    };
+    for kept in [1, 2] {
+        assert_eq!(found[kept].1, at_server(&mut clients[kept]));
+    }
+}
