@@ -1,4 +1,5 @@
-//! The log of `geogate serve`: one line an event, as text or as JSON.
+//! The log of `geogate serve`: one line an event, as text (further lines of a message are indented)
+//! or as JSON.
 //!
 //! What clients and servers say ends up in it: user names, SQL, errors. So every value is escaped
 //! (no line can be forged, no terminal steered) and cut to `log_value_bytes_max`; colours are for
@@ -17,6 +18,9 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::escape::escaped;
+
+/// Begins a further line of a message.
+const CONTINUED: &str = "\n    | ";
 
 /// How events are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -121,7 +125,11 @@ fn text_line(
     }
     write!(writer, "{}:", metadata.target())?;
     if let Some(Value::String(message)) = fields.remove("message") {
-        write!(writer, " {}", escaped(&message))?;
+        // Reports have several lines. None can pass for an event of its own.
+        for (at, line) in message.split('\n').enumerate() {
+            let before = if at == 0 { " " } else { CONTINUED };
+            write!(writer, "{before}{}", escaped(line))?;
+        }
     }
     for (name, value) in fields {
         match value {
@@ -258,7 +266,7 @@ mod tests {
         assert_eq!(
             rest,
             format!(
-                "  WARN geogate::cli::log::tests: no \"entry\" for\\r\\neve\\n2030-01-01 ... (16 bytes \
+                "  WARN geogate::cli::log::tests: no \"entry\" for\\r\n    | eve\n    | 2030-01-01 ... (16 bytes \
                  more) plain=a:1 user=\"eve\\n2030-01-01 ERROR forged\\u{{1b}}[2J\" text=\"{}... (50 \
                  bytes more)\" port=7 up=true\n",
                 "é".repeat(15)

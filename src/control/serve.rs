@@ -27,7 +27,7 @@ pub(super) async fn accept_all(
     limits: Arc<Limits>,
 ) -> io::Result<()> {
     let places = Arc::new(Admission::new(limits.control_connections_max));
-    let cannot_accept = Seldom::default();
+    let cannot_accept = Seldom::new(1);
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {

@@ -7,11 +7,12 @@ use rustls::ServerConfig;
 
 use super::places::{SessionPlace, SessionPlaces};
 use super::proxy_protocol::Opening;
+use super::reception::Said;
 use crate::config::{Compression, Networks, TlsMode};
 use crate::error::{SqlError, catalog};
 use crate::executor::registry::Newcomer;
 use crate::executor::relay::Client;
-use crate::net::{Algorithm, Codecs, Framed, ReadError, Side, Stream};
+use crate::net::{Algorithm, Codecs, Framed, Place, ReadError, Side, Stream};
 use crate::session::accounts::{Account, AuthError, Claim, Occasion, Switching};
 use crate::session::{Login, Services, Session};
 use crate::wire::auth::{CACHING_SHA2, NATIVE, Nonce};
@@ -43,6 +44,9 @@ pub(super) struct Handshake<'a> {
     pub(super) services: &'a Arc<Services>,
     pub(super) policy: &'a Policy,
     pub(super) places: &'a Arc<SessionPlaces>,
+    pub(super) said: &'a Said,
+    /// The client's place until it has logged in.
+    pub(super) login: &'a Place,
     /// Where the client is; `None`: on this machine, over the Unix socket.
     pub(super) address: Option<SocketAddr>,
     pub(super) worker: usize,
@@ -88,7 +92,9 @@ impl Handshake<'_> {
             Ok(account) => account,
             Err(AuthError::Refused(error)) => {
                 let advice = "accounts are the [[user]] entries of the configuration";
-                tracing::info!(host = %self.host(), %error, advice, "login refused");
+                if let Some(times) = self.said.refused.count() {
+                    tracing::info!(host = %self.host(), %error, advice, times, "login refused");
+                }
                 self.services.metrics.record_auth_failure();
                 return refuse(&mut framed, sequence, &error).await;
             }
@@ -182,16 +188,25 @@ impl Handshake<'_> {
                 }
                 Ok(_) | Err(_) if !self.policy.trusted_proxies.contain(self.ip()) => {
                     let host = self.host();
-                    tracing::warn!(%host, "a PROXY protocol header from a host that is not trusted");
+                    if let Some(times) = self.said.refused.count() {
+                        let what = "a PROXY protocol header from a host that is not trusted";
+                        tracing::warn!(%host, times, "{what}");
+                    }
                     return refuse(framed, 1, &catalog::PROXY_NOT_TRUSTED.with(&[&host])).await;
                 }
                 Ok(Opening::Header { len, client }) => {
                     framed.consume(len);
                     self.address = client.or(self.address);
+                    if let Some(ip) = self.ip() {
+                        self.login.set_peer(ip);
+                    }
                     return Some(());
                 }
                 Err(malformed) => {
-                    tracing::warn!(host = %self.host(), %malformed, "a broken PROXY protocol header");
+                    if let Some(times) = self.said.refused.count() {
+                        let what = "a broken PROXY protocol header";
+                        tracing::warn!(host = %self.host(), %malformed, times, "{what}");
+                    }
                     return refuse(framed, 1, &catalog::BAD_HANDSHAKE.with(&[&malformed])).await;
                 }
             }

@@ -23,6 +23,9 @@ use crate::session::Services;
 /// How long nobody is accepted after that was not possible.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// Refused logins that are logged in ten seconds; the others are counted.
+const REFUSALS_LOGGED: u32 = 100;
+
 /// What all workers share.
 #[derive(Debug)]
 pub struct Frontend {
@@ -37,10 +40,22 @@ pub struct Frontend {
 }
 
 /// What strangers can make us say again and again.
-#[derive(Debug, Default)]
-struct Said {
+#[derive(Debug)]
+pub(super) struct Said {
     cannot_accept: Seldom,
     gave_up: Seldom,
+    /// Each is worth a line, up to a number that nobody can read.
+    pub(super) refused: Seldom,
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self {
+            cannot_accept: Seldom::new(1),
+            gave_up: Seldom::new(1),
+            refused: Seldom::new(REFUSALS_LOGGED),
+        }
+    }
 }
 
 /// A worker as the others see it.
@@ -164,8 +179,9 @@ impl Frontend {
             return; // It has gone already.
         }
         let policy = &*self.policy.load_full();
-        let (services, places) = (&self.services, &self.sessions);
-        let handshake = Handshake { services, policy, places, address: peer, worker };
+        let (services, places, said) = (&self.services, &self.sessions, &self.said);
+        let handshake =
+            Handshake { services, policy, places, said, login: &login, address: peer, worker };
         let greeted = tokio::select! {
             greeted = handshake.perform(stream) => greeted,
             () = tokio::time::sleep(limits.client_handshake()) => {

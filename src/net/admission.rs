@@ -39,7 +39,7 @@ type Origin = Option<IpAddr>;
 #[derive(Debug)]
 pub struct Place {
     admission: Arc<Admission>,
-    origin: Origin,
+    origin: Mutex<Origin>,
     number: u64,
     given_up: Arc<Notify>,
 }
@@ -87,6 +87,7 @@ impl Taken {
         self.last_number += 1;
         let number = self.last_number;
         self.waiting.entry(origin).or_default().insert(number, Arc::clone(&given_up));
+        let origin = Mutex::new(origin);
         Place { admission: Arc::clone(admission), origin, number, given_up }
     }
 
@@ -117,6 +118,17 @@ impl Taken {
 }
 
 impl Place {
+    /// The peer turns out to be another one, for which a proxy has connected.
+    pub fn set_peer(&self, peer: IpAddr) {
+        let mut taken = self.admission.taken.lock();
+        let mut origin = self.origin.lock();
+        // Whoever was asked to leave waits no more.
+        if let Some(given_up) = taken.remove(*origin, self.number) {
+            *origin = Some(network(peer));
+            taken.waiting.entry(*origin).or_default().insert(self.number, given_up);
+        }
+    }
+
     /// Ready when the place is wanted for somebody else.
     pub async fn given_up(&self) {
         self.given_up.notified().await;
@@ -127,7 +139,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.admission.taken.lock();
         taken.count -= 1;
-        if taken.remove(self.origin, self.number).is_none() {
+        if taken.remove(*self.origin.lock(), self.number).is_none() {
             taken.leaving -= 1;
         }
         drop(taken);
@@ -191,6 +203,23 @@ mod tests {
         let _more = [None, Some(peer("10.0.0.3"))].map(|from| enter(&admission, from).unwrap());
         assert!(enter(&admission, None).is_none());
         assert!(is_given_up(&one));
+    }
+
+    #[test]
+    fn peers_behind_a_proxy_are_told_apart() {
+        let admission = Arc::new(Admission::new(3));
+        let proxy = Some(peer("10.0.0.9"));
+        let places = [(); 3].map(|()| enter(&admission, proxy).unwrap());
+        let [good, bad, worse] = &places;
+        good.set_peer(peer("192.0.2.1"));
+        bad.set_peer(peer("192.0.2.2"));
+        worse.set_peer(peer("192.0.2.2"));
+        assert!(enter(&admission, proxy).is_none());
+        assert!(is_given_up(bad) && !is_given_up(good) && !is_given_up(worse));
+        bad.set_peer(peer("192.0.2.3"));
+        drop(places);
+        let taken = admission.taken.lock();
+        assert_eq!((taken.count, taken.leaving, taken.waiting.len()), (0, 0, 0));
     }
 
     #[test]

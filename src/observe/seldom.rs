@@ -6,32 +6,45 @@ use parking_lot::Mutex;
 
 use crate::clock::{self, Instant};
 
-/// How often such a message is worth a line.
+/// How often the messages begin to be logged again.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Counts a message, and tells when to log it.
-#[derive(Debug, Default)]
-pub struct Seldom(Mutex<State>);
+/// Counts a message, and tells when to log it: the first few of every ten seconds.
+#[derive(Debug)]
+pub struct Seldom {
+    lines_max: u32,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
     unsaid: u64,
+    said: u32,
     next: Option<Instant>,
 }
 
 impl Seldom {
+    /// So many lines in ten seconds.
+    pub fn new(lines_max: u32) -> Self {
+        Self { lines_max, state: Mutex::default() }
+    }
+
     /// Counts it once more. `Some`: it is time to log it, for so many.
     pub fn count(&self) -> Option<u64> {
         self.count_at(clock::now())
     }
 
     fn count_at(&self, now: Instant) -> Option<u64> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.unsaid += 1;
-        if state.next.is_some_and(|next| now < next) {
+        if state.next.is_none_or(|next| now >= next) {
+            state.next = Some(now + EVERY);
+            state.said = 0;
+        }
+        if state.said >= self.lines_max {
             return None;
         }
-        state.next = Some(now + EVERY);
+        state.said += 1;
         Some(std::mem::take(&mut state.unsaid))
     }
 }
@@ -41,11 +54,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_is_said_and_the_others_are_added_up() {
-        let (seldom, start) = (Seldom::default(), clock::now());
-        assert_eq!(seldom.count_at(start), Some(1));
-        assert_eq!(seldom.count_at(start + EVERY / 2), None);
-        assert_eq!(seldom.count_at(start + EVERY / 2), None);
-        assert_eq!(seldom.count_at(start + EVERY), Some(3));
+    fn the_first_are_said_and_the_others_are_added_up() {
+        let (seldom, start) = (Seldom::new(2), clock::now());
+        let count = |later| seldom.count_at(start + later);
+        assert_eq!(count(Duration::ZERO), Some(1));
+        assert_eq!(count(EVERY / 2), Some(1));
+        assert_eq!(count(EVERY / 2), None);
+        assert_eq!(count(EVERY / 2), None);
+        assert_eq!(count(EVERY), Some(3));
+        assert_eq!(count(EVERY), Some(1));
+        assert_eq!(count(EVERY), None);
     }
 }

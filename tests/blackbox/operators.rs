@@ -178,6 +178,18 @@ fn broken_pipes_are_quiet() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), &*error), (Some(code), ""), "{arguments:?}");
     }
+    // A proxy whose log nobody reads goes on.
+    proxy.stop();
+    let mut command = owned_command(env!("CARGO_BIN_EXE_geogate"));
+    command.args(["serve", "--config", config]).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut unread = spawn_owned(command).expect("setpriv is installed");
+    drop(unread.stderr.take());
+    proxy.wait_ready();
+    let login = Login { user: "nobody".into(), ..Login::test("app") };
+    assert!(Client::connect(proxy.socket_address(), &login).is_err());
+    assert_eq!(proxy.client("app").query("SELECT 1").expect("a row").scalar(), "1");
+    let _ = unread.kill();
+    let _ = unread.wait();
 }
 
 /// Goal: the list of sessions tells who keeps a server connection between statements, which, and
