@@ -21,7 +21,7 @@ pub(super) fn find(file: Option<&Path>, whose: &str) -> io::Result<String> {
 }
 
 /// Asks without showing what is typed.
-fn ask(whose: &str) -> io::Result<String> {
+pub(super) fn ask(whose: &str) -> io::Result<String> {
     let terminal = io::stdin();
     let before = tcgetattr(&terminal)?;
     let mut silent = before.clone();

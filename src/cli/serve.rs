@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::log::{self, LogFormat};
-use crate::app::App;
-use crate::config;
+use crate::app::{App, StartError};
+use crate::config::{self, Config, Limits};
+use crate::sql::STACK_BYTES;
 
 /// Run the proxy.
 ///
@@ -32,32 +33,39 @@ pub struct Args {
 pub fn run(args: &Args) -> ExitCode {
     let config = match config::load(&args.config) {
         Ok(config) => config,
-        Err(error) => return super::fail(super::USAGE, &error),
+        Err(error) => {
+            log::begin(args.log_format, Limits::default().log_value_bytes_max);
+            return failed(args, super::USAGE, &error);
+        }
     };
     log::begin(args.log_format, config.limits.log_value_bytes_max);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match serve(args, config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(args, super::PROBLEMS, &error),
+    }
+}
+
+fn serve(args: &Args, config: Config) -> Result<(), StartError> {
     // Before anything else: from here on no signal kills the process by surprise.
-    let signals = runtime.and_then(|runtime| {
-        let signals = runtime.block_on(async { Signals::new() })?;
-        Ok((runtime, signals))
-    });
-    let (runtime, mut signals) = match signals {
-        Ok(signals) => signals,
-        Err(error) => return failed(args, &format!("error: cannot wait for signals: {error}")),
-    };
-    let app = match App::start(&config) {
-        Ok(app) => app,
-        Err(error) => return failed(args, &error),
-    };
-    let address = app.address().map(tracing::field::display);
-    let socket = config.listen.socket.as_ref().map(|socket| socket.path.display());
-    let socket = socket.map(tracing::field::display);
-    tracing::info!(address, socket, workers = config.workers, "serving");
+    let without_signals =
+        |error: io::Error| StartError(format!("error: cannot wait for signals: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // The start reads what others have written, which may nest deeply.
+        .thread_stack_size(STACK_BYTES)
+        .build();
+    let runtime = runtime.map_err(without_signals)?;
+    let mut signals = runtime.block_on(async { Signals::new() }).map_err(without_signals)?;
+    let notice = config.limits.drain_notice();
+    let (app, reload_due) = runtime.block_on(start(config, &mut signals))?;
+    if reload_due {
+        reload(&app, &args.config);
+    }
     let notice = runtime.block_on(async {
         loop {
             match signals.next().await {
                 Told::Reload => reload(&app, &args.config),
-                Told::Terminate => break config.limits.drain_notice(),
+                Told::Terminate => break notice,
                 Told::Interrupt => break Duration::ZERO,
             }
         }
@@ -65,22 +73,48 @@ pub fn run(args: &Args) -> ExitCode {
     tracing::info!(notice_ms = notice.as_millis() as u64, "draining");
     std::thread::spawn(move || {
         runtime.block_on(async {
-            while matches!(signals.next().await, Told::Reload) {}
+            while signals.next().await == Told::Reload {}
             tracing::warn!("told to stop a second time: sessions are cut");
             std::process::exit(i32::from(super::PROBLEMS));
         });
     });
     app.drain(notice);
-    ExitCode::SUCCESS
+    Ok(())
+}
+
+/// Starts the proxy, which may wait for servers, and stops that when told so. Also whether it was
+/// told to reload meanwhile.
+async fn start(config: Config, signals: &mut Signals) -> Result<(App, bool), StartError> {
+    let (address, workers) = (config.listen.clone(), config.workers);
+    let mut starting = tokio::task::spawn_blocking(move || App::start(&config));
+    let mut reload_due = false;
+    let app = loop {
+        tokio::select! {
+            started = &mut starting => break started,
+            told = signals.next() => match told {
+                Told::Reload => reload_due = true,
+                Told::Terminate | Told::Interrupt => {
+                    tracing::warn!("told to stop before all had started");
+                    std::process::exit(i32::from(super::PROBLEMS));
+                }
+            }
+        }
+    };
+    let app = app.map_err(|error| StartError(format!("error: the start panicked: {error}")))??;
+    let socket = address.socket.as_ref().map(|socket| socket.path.display());
+    let socket = socket.map(tracing::field::display);
+    let address = app.address().map(tracing::field::display);
+    tracing::info!(address, socket, workers, "serving");
+    Ok((app, reload_due))
 }
 
 /// Why the proxy does not start: for people as it is, for collectors of logs as one event.
-fn failed(args: &Args, error: &dyn std::fmt::Display) -> ExitCode {
+fn failed(args: &Args, code: u8, error: &dyn std::fmt::Display) -> ExitCode {
     match args.log_format {
-        LogFormat::Text => super::fail(super::PROBLEMS, error),
+        LogFormat::Text => super::fail(code, error),
         LogFormat::Json => {
             tracing::error!("{error}");
-            ExitCode::from(super::PROBLEMS)
+            ExitCode::from(code)
         }
     }
 }

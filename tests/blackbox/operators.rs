@@ -1,6 +1,8 @@
 //! What operators see and do: the log, signals, the end of the process, output that nobody reads.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -8,7 +10,7 @@ use serde_json::Value;
 
 use crate::client::{Client, Login};
 use crate::proxy::Proxy;
-use crate::server::{owned_command, spawn_owned, wait_until};
+use crate::server::{RUN, free_port, owned_command, send_signal, spawn_owned, wait_until};
 use crate::single::SINGLE;
 
 /// The proxy of a folder again, with other settings in its environment.
@@ -237,4 +239,51 @@ fn sessions_tell_what_is_open() {
     for kept in [1, 2] {
         assert_eq!(found[kept].1, at_server(&mut clients[kept]));
     }
+}
+
+/// Goal: a proxy that still waits for its servers ends at once when it is told so, and one whose
+/// configuration cannot be read says so in JSON where JSON is asked for. Method: servers that take
+/// connections and say nothing.
+#[test]
+fn a_start_can_be_stopped() {
+    let silent = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let folder = RUN.path.join("silent");
+    fs::create_dir_all(folder.join("vschema")).expect("writable");
+    fs::write(folder.join("vschema/app.json"), r#"{"sharded": false}"#).expect("writable");
+    let mut config = format!(
+        "[listen]\nmysql = \"127.0.0.1:{}\"\n[vschema]\npath = \"vschema\"\n[backend]\nuser = \
+         \"u\"\n[[keyspace]]\nname = \"app\"\n[[keyspace.shard]]\n",
+        free_port()
+    );
+    for (at, server) in silent.iter().enumerate() {
+        let address = server.local_addr().expect("bound");
+        let role = if at == 0 { "primary" } else { "replica" };
+        let _ = writeln!(config, "[[keyspace.shard.server]]\naddress = \"{address}\"");
+        let _ = writeln!(config, "role = \"{role}\"");
+    }
+    let file = folder.join("geogate.toml");
+    fs::write(&file, &config).expect("writable");
+    for signal in ["TERM", "INT"] {
+        let mut command = owned_command(env!("CARGO_BIN_EXE_geogate"));
+        command.args(["serve", "--config"]).arg(&file).stderr(Stdio::null());
+        let mut child = spawn_owned(command).expect("setpriv is installed");
+        let asked = wait_until(Duration::from_secs(10), || {
+            silent[0].set_nonblocking(true).expect("a socket");
+            silent[0].accept().is_ok()
+        });
+        assert!(asked);
+        send_signal(signal, child.id());
+        let ended = || matches!(child.try_wait(), Ok(Some(_)));
+        let at_once = wait_until(Duration::from_secs(2), ended);
+        let _ = child.kill();
+        let _ = child.wait();
+        assert!(at_once, "SIG{signal}");
+    }
+    fs::write(&file, config + "[limit]\n").expect("writable");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_geogate"));
+    command.args(["serve", "--log-format", "json", "--config"]).arg(&file);
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    let line: Value = serde_json::from_slice(&output.stderr).expect("one object");
+    assert!(line["fields"]["message"].as_str().is_some_and(|m| m.contains("`limit`")), "{line}");
 }
