@@ -32,19 +32,22 @@ impl Need {
         let limits = &config.limits;
         let servers = topology.servers().map(|(_, server)| {
             let connections = server.connections_max.unwrap_or(limits.server_connections_max);
-            connections as u64 * OF_A_SERVER_CONNECTION + BESIDE_A_POOL
+            (connections as u64)
+                .saturating_mul(OF_A_SERVER_CONNECTION)
+                .saturating_add(BESIDE_A_POOL)
         });
         let control = config.control.map_or(0, |_| limits.control_connections_max as u64);
         Self {
             clients: limits.client_connections_max as u64,
             logins: limits.client_logins_max as u64,
-            servers: servers.sum(),
+            servers: servers.fold(0, u64::saturating_add),
             others: control + config.workers as u64 * OF_A_WORKER + OF_THE_PROCESS,
         }
     }
 
     fn sum(&self) -> u64 {
-        self.clients + self.logins + self.servers + self.others
+        let all = [self.clients, self.logins, self.servers, self.others];
+        all.into_iter().fold(0, u64::saturating_add)
     }
 
     /// The clients and logins for which there is room among `allowed` descriptors.
@@ -52,7 +55,7 @@ impl Need {
         if self.sum() <= allowed {
             return Some((self.clients, self.logins));
         }
-        let room = allowed.saturating_sub(self.servers + self.others);
+        let room = allowed.saturating_sub(self.servers).saturating_sub(self.others);
         let logins = self.logins.min(room / 4);
         let clients = self.clients.min(room - logins);
         (clients >= CLIENTS_MIN.min(self.clients) && logins > 0).then_some((clients, logins))

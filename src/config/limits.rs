@@ -149,22 +149,37 @@ impl Default for Limits {
 }
 
 /// Bytes of a request's head that the HTTP library cannot do without.
-const HEAD_BYTES_MIN: usize = 8 << 10;
+const HEAD_BYTES_MIN: u64 = 8 << 10;
 
 impl Limits {
     /// What cannot be meant: a line for each limit with which nothing would work.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        let mut at_least = |name: &str, value: usize, least: usize| {
+        let mut at_least = |name: &str, value: u64, least: u64| {
             if value < least {
                 problems.push(format!("limits.{name} must be {least} or more"));
             }
         };
-        at_least("client_connections_max", self.client_connections_max, 1);
-        at_least("server_connections_max", self.server_connections_max, 1);
-        at_least("client_logins_max", self.client_logins_max, 1);
-        at_least("control_connections_max", self.control_connections_max, 1);
-        at_least("control_head_bytes_max", self.control_head_bytes_max, HEAD_BYTES_MIN);
+        for (name, value) in [
+            ("client_connections_max", self.client_connections_max as u64),
+            ("server_connections_max", self.server_connections_max as u64),
+            ("client_logins_max", self.client_logins_max as u64),
+            ("control_connections_max", self.control_connections_max as u64),
+            ("client_handshake_ms", self.client_handshake_ms),
+            ("server_connect_ms", self.server_connect_ms),
+            ("control_request_ms", self.control_request_ms),
+            ("control_connection_ms", self.control_connection_ms),
+            // Without a pause they would do nothing else.
+            ("monitor_interval_ms", self.monitor_interval_ms),
+            ("monitor_timeout_ms", self.monitor_timeout_ms),
+            ("schema_refresh_ms", self.schema_refresh_ms),
+            ("fan_out_max", self.fan_out_max as u64),
+        ] {
+            at_least(name, value, 1);
+        }
+        // The kernel counts seconds, and refuses none.
+        at_least("tcp_keepalive_ms", self.tcp_keepalive_ms, 1_000);
+        at_least("control_head_bytes_max", self.control_head_bytes_max as u64, HEAD_BYTES_MIN);
         problems
     }
 

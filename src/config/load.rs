@@ -461,6 +461,19 @@ mod tests {
     }
 
     #[test]
+    fn limits_with_which_nothing_works_are_refused() {
+        let names = ["client_logins_max", "client_handshake_ms", "monitor_interval_ms"];
+        let zero = |name: &&str| format!("{name} = 0\n");
+        let limits: String = names.iter().map(zero).collect();
+        let text = format!("[limits]\ntcp_keepalive_ms = 999\n{limits}{SMALL}");
+        let error = parse(&text, Path::new(".")).unwrap_err();
+        assert_eq!(error.problems.len(), 4, "{error}");
+        for name in names {
+            assert!(error.to_string().contains(&format!("limits.{name} must be 1")), "{error}");
+        }
+    }
+
+    #[test]
     fn unknown_keys_are_errors() {
         let error = parse(&format!("{SMALL}\n[limit]\n"), Path::new(".")).unwrap_err();
         assert!(error.to_string().contains("limit"), "{error}");

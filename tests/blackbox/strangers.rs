@@ -2,10 +2,12 @@
 //!
 //! Goal of all: they cost little, for a short time, and keep nobody out.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -189,4 +191,40 @@ fn file_descriptors_are_counted_at_the_start() {
     assert!(listens && text.contains("limits are lowered"), "{text}");
     assert!(refusal.is_some_and(|error| error.errno() == 1040), "{} clients", clients.len());
     assert!(text.contains(&format!("client_connections_max={}", clients.len())), "{text}");
+}
+
+/// Goal: the same while others connect all the time and as fast as they can.
+#[test]
+fn a_storm_of_half_logins_keeps_nobody_out() {
+    let cluster = SINGLE.watched();
+    let proxy = cluster.another_proxy("storm", "");
+    let kept = descriptors(4_000) / 2;
+    let (address, over) = (proxy.socket_address(), AtomicBool::new(false));
+    let (connected, longest) = std::thread::scope(|scope| {
+        let storm = || {
+            let (mut half, mut count) = (VecDeque::new(), 0_u64);
+            while !over.load(Ordering::Relaxed) {
+                if let Ok(stream) = TcpStream::connect(address) {
+                    half.push_back(stream);
+                    count += 1;
+                }
+                if half.len() > kept {
+                    half.pop_front();
+                }
+            }
+            count
+        };
+        let storms = [scope.spawn(storm), scope.spawn(storm)];
+        let mut longest = Duration::ZERO;
+        for _ in 0..50 {
+            let started = Instant::now();
+            let answer = proxy.client("app").query("SELECT 7");
+            assert_eq!(answer.expect("a row").scalar(), "7");
+            longest = longest.max(started.elapsed());
+        }
+        over.store(true, Ordering::Relaxed);
+        (storms.map(|storm| storm.join().expect("it ends")), longest)
+    });
+    println!("{connected:?} half logins; the longest login among them took {longest:?}");
+    assert!(longest < Duration::from_secs(5), "{longest:?}");
 }
