@@ -10,10 +10,9 @@ use crate::topology::Topology;
 use crate::vschema::{Sources, Strictness, VSchema, render_text};
 use crate::{canary, config, topology};
 
-/// Validate configuration, topology and VSchema together.
-///
-/// Example: geogate check --config geogate.toml
+/// Arguments of `geogate check`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: geogate check --config geogate.toml")]
 pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]

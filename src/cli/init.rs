@@ -13,12 +13,11 @@ use super::password;
 use crate::config::{self, Address};
 use crate::vschema::{can_be_in_folder, is_keyspace_name};
 
-/// Write a configuration in front of an existing server.
-///
-/// Every database becomes an unsharded keyspace; clients log in with the same account. Its
-/// password is asked for, or taken from --password-file or MYSQL_PWD.
-/// Example: geogate init --from mysql://root@127.0.0.1:3306 --out geogate
+/// Arguments of `geogate init`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: geogate init --from mysql://root@127.0.0.1:3306 --out geogate\n\
+    Every database becomes an unsharded keyspace; clients log in with the same account. Its\n\
+    password is asked for, or taken from --password-file or MYSQL_PWD.")]
 pub struct Args {
     /// The server: mysql://USER@HOST[:PORT]
     #[arg(long, value_name = "URL")]

@@ -101,3 +101,23 @@ fn printed(to: &mut dyn std::io::Write, text: std::fmt::Arguments<'_>) {
         std::process::exit(i32::from(PROBLEMS));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn help_tells_what_a_command_needs() {
+        let mut command = Cli::command();
+        command.build();
+        let cases =
+            [("serve", "SIGHUP"), ("init", "MYSQL_PWD"), ("check", "Example: geogate check")];
+        for (name, expected) in cases {
+            let found = command.find_subcommand_mut(name).expect("it is a command");
+            let help = found.render_long_help().to_string();
+            assert!(help.contains(expected), "{help}");
+        }
+    }
+}

@@ -12,14 +12,13 @@ use crate::app::{App, StartError};
 use crate::config::{self, Config, Limits};
 use crate::sql::STACK_BYTES;
 
-/// Run the proxy.
-///
-/// SIGTERM drains: /readyz says no, then no client is let in, then sessions have limits.drain_ms to
-/// end their transactions. SIGINT does the same at once; a second signal ends all. SIGHUP reads
-/// certificates, tokens and the VSchema again, and says in the log what needs a restart.
-///
-/// Example: geogate serve --config geogate.toml
+/// Arguments of `geogate serve`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: geogate serve --config geogate.toml\n\
+    SIGTERM drains: /readyz says no, then no client is let in, then sessions have\n\
+    limits.drain_ms to end their transactions. SIGINT does so without notice; a second signal\n\
+    ends all at once. SIGHUP reads certificates, tokens and the VSchema again; the log tells\n\
+    what needs a restart.")]
 pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
