@@ -116,7 +116,7 @@ impl Default for Limits {
             drain_notice_ms: 1_000,
             drain_ms: 10_000,
             log_value_bytes_max: 4_096,
-            client_logins_max: 1_000,
+            client_logins_max: 2_000,
             client_login_bytes_max: 128 << 10,
             control_connections_max: 64,
             control_request_ms: 10_000,

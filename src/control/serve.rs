@@ -26,7 +26,8 @@ pub(super) async fn accept_all(
     router: Router,
     limits: Arc<Limits>,
 ) -> io::Result<()> {
-    let places = Arc::new(Admission::new(limits.control_connections_max));
+    let places =
+        Arc::new(Admission::new(limits.control_connections_max, Duration::ZERO..=Duration::ZERO));
     let cannot_accept = Seldom::new(1);
     loop {
         match listener.accept().await {

@@ -23,6 +23,9 @@ use crate::session::Services;
 /// How long nobody is accepted after that was not possible.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// Whatever others want, a client has this time to log in.
+const GRACE_MIN: Duration = Duration::from_millis(100);
+
 /// Refused logins that are logged in ten seconds; the others are counted.
 const REFUSALS_LOGGED: u32 = 100;
 
@@ -95,7 +98,8 @@ impl Frontend {
             })
             .unzip();
         let limits = &services.limits;
-        let logins = Arc::new(Admission::new(limits.client_logins_max));
+        let grace_max = (limits.client_handshake() / 10).max(GRACE_MIN);
+        let logins = Arc::new(Admission::new(limits.client_logins_max, GRACE_MIN..=grace_max));
         let sessions = Arc::new(SessionPlaces::new(limits.client_connections_max));
         let said = Said::default();
         let policy = ArcSwap::from_pointee(policy);
@@ -198,8 +202,8 @@ impl Frontend {
                 None
             }
         };
-        drop(login);
         if let Some((session, _place)) = greeted {
+            login.got_through();
             Box::pin(session.run()).await;
         }
     }

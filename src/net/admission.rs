@@ -2,19 +2,27 @@
 //! ones, so that whoever connects and goes no further keeps nobody out.
 //!
 //! The one who has waited longest goes, of the address that has the most places: many from one
-//! address make room for each other, not at the expense of another address.
+//! address make room for each other, not at the expense of another address. Nobody goes before
+//! twice the time that it takes others to get through: when very many come who all mean it, they
+//! wait for each other in the kernel's queue instead of driving each other out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use crate::clock::{self, Instant};
 
 /// So many places.
 #[derive(Debug)]
 pub struct Admission {
     places_max: usize,
+    /// The bounds of the time that everybody has.
+    grace: RangeInclusive<Duration>,
     taken: Mutex<Taken>,
     /// Told when a place becomes free.
     left: Notify,
@@ -27,8 +35,25 @@ struct Taken {
     /// Those of them who were asked to leave.
     leaving: usize,
     last_number: u64,
+    /// How long it took those to get through who did, a moving average.
+    usual: Duration,
     /// Who may still stay, by origin and in order of arrival.
-    waiting: HashMap<Origin, BTreeMap<u64, Arc<Notify>>>,
+    waiting: HashMap<Origin, BTreeMap<u64, Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    given_up: Arc<Notify>,
+}
+
+/// What became of the wish for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// Somebody is leaving.
+    Soon,
+    /// Everybody's time has only begun; this is when to ask again.
+    Later(Duration),
 }
 
 /// Peers that count as one: an IPv4 address, an IPv6 network of 64 bits (a host may take any
@@ -41,14 +66,16 @@ pub struct Place {
     admission: Arc<Admission>,
     origin: Mutex<Origin>,
     number: u64,
+    since: Instant,
     given_up: Arc<Notify>,
 }
 
 impl Admission {
-    /// `places_max` places, at least one.
-    pub fn new(places_max: usize) -> Self {
+    /// `places_max` places, at least one. Everybody has one for twice the usual time, or what of
+    /// `grace` is nearest to that.
+    pub fn new(places_max: usize, grace: RangeInclusive<Duration>) -> Self {
         let (taken, left) = (Mutex::default(), Notify::new());
-        Self { places_max: places_max.max(1), taken, left }
+        Self { places_max: places_max.max(1), grace, taken, left }
     }
 
     /// Takes a place. Where none is free somebody else's is given up, and this waits until that
@@ -57,57 +84,74 @@ impl Admission {
         let mut waited = false;
         loop {
             let left = self.left.notified();
-            {
-                let mut taken = self.taken.lock();
+            let room = {
+                let (now, mut taken) = (clock::now(), self.taken.lock());
                 if taken.count < self.places_max {
                     if waited {
                         // Others who wait see whether there is more, or have more room made.
                         self.left.notify_one();
                     }
-                    return taken.enter(self, peer);
+                    return taken.enter(self, peer, now);
                 }
-                taken.make_room();
+                let grace = self.grace(taken.usual);
+                taken.make_room(now, grace)
+            };
+            match room {
+                Room::Soon => left.await,
+                Room::Later(wait) => drop(tokio::time::timeout(wait, left).await),
             }
-            left.await;
             waited = true;
         }
     }
 
     /// Asks the one to leave who has waited longest where most wait, unless somebody is leaving.
     pub fn make_room(&self) {
-        self.taken.lock().make_room();
+        self.taken.lock().make_room(clock::now(), *self.grace.start());
+    }
+
+    fn grace(&self, usual: Duration) -> Duration {
+        (usual * 2).clamp(*self.grace.start(), *self.grace.end())
     }
 }
 
 impl Taken {
-    fn enter(&mut self, admission: &Arc<Admission>, peer: Option<IpAddr>) -> Place {
+    fn enter(&mut self, admission: &Arc<Admission>, peer: Option<IpAddr>, now: Instant) -> Place {
         let origin = peer.map(network);
         let given_up = Arc::new(Notify::new());
         self.count += 1;
         self.last_number += 1;
         let number = self.last_number;
-        self.waiting.entry(origin).or_default().insert(number, Arc::clone(&given_up));
-        let origin = Mutex::new(origin);
-        Place { admission: Arc::clone(admission), origin, number, given_up }
+        let waiting = Waiting { since: now, given_up: Arc::clone(&given_up) };
+        self.waiting.entry(origin).or_default().insert(number, waiting);
+        let (admission, origin) = (Arc::clone(admission), Mutex::new(origin));
+        Place { admission, origin, number, since: now, given_up }
     }
 
-    fn make_room(&mut self) {
+    fn make_room(&mut self, now: Instant, grace: Duration) -> Room {
         if self.leaving > 0 {
-            return;
+            return Room::Soon;
         }
-        let first = |peers: &BTreeMap<u64, _>| peers.first_key_value().map(|(number, _)| *number);
+        let first = |peers: &BTreeMap<u64, Waiting>| peers.keys().next().copied();
         let most = self.waiting.iter().max_by_key(|(_, peers)| {
             (peers.len(), std::cmp::Reverse(first(peers).unwrap_or(u64::MAX)))
         });
-        let Some((&origin, peers)) = most else { return };
-        let Some(number) = first(peers) else { return };
-        if let Some(given_up) = self.remove(origin, number) {
-            self.leaving += 1;
-            given_up.notify_one();
+        let oldest = most.and_then(|(origin, peers)| {
+            let (number, waiting) = peers.first_key_value()?;
+            Some((*origin, *number, waiting.since))
+        });
+        let Some((origin, number, since)) = oldest else { return Room::Soon };
+        let left = (since + grace).saturating_duration_since(now);
+        if !left.is_zero() {
+            return Room::Later(left);
         }
+        if let Some(waiting) = self.remove(origin, number) {
+            self.leaving += 1;
+            waiting.given_up.notify_one();
+        }
+        Room::Soon
     }
 
-    fn remove(&mut self, origin: Origin, number: u64) -> Option<Arc<Notify>> {
+    fn remove(&mut self, origin: Origin, number: u64) -> Option<Waiting> {
         let peers = self.waiting.get_mut(&origin)?;
         let found = peers.remove(&number);
         if peers.is_empty() {
@@ -118,14 +162,22 @@ impl Taken {
 }
 
 impl Place {
+    /// Gives it back because the peer got through.
+    pub fn got_through(self) {
+        let mut taken = self.admission.taken.lock();
+        let took = clock::now().saturating_duration_since(self.since);
+        taken.usual = (taken.usual * 7 + took) / 8;
+        drop(taken);
+    }
+
     /// The peer turns out to be another one, for which a proxy has connected.
     pub fn set_peer(&self, peer: IpAddr) {
         let mut taken = self.admission.taken.lock();
         let mut origin = self.origin.lock();
         // Whoever was asked to leave waits no more.
-        if let Some(given_up) = taken.remove(*origin, self.number) {
+        if let Some(waiting) = taken.remove(*origin, self.number) {
             *origin = Some(network(peer));
-            taken.waiting.entry(*origin).or_default().insert(self.number, given_up);
+            taken.waiting.entry(*origin).or_default().insert(self.number, waiting);
         }
     }
 
@@ -163,6 +215,11 @@ mod tests {
 
     use super::*;
 
+    /// Places that are given up as soon as others want them.
+    fn at_once(places_max: usize) -> Arc<Admission> {
+        Arc::new(Admission::new(places_max, Duration::ZERO..=Duration::ZERO))
+    }
+
     fn peer(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
@@ -184,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_oldest_of_the_most_makes_room() {
-        let admission = Arc::new(Admission::new(4));
+        let admission = at_once(4);
         let one = enter(&admission, Some(peer("10.0.0.1"))).unwrap();
         let many = ["2001:db8::1", "2001:db8::2", "2001:db8:0:0:9::"];
         let many = many.map(|address| enter(&admission, Some(peer(address))).unwrap());
@@ -206,8 +263,28 @@ mod tests {
     }
 
     #[test]
+    fn everybody_has_the_usual_time() {
+        let ms = Duration::from_millis;
+        let admission = Arc::new(Admission::new(1, ms(10)..=ms(2_000)));
+        for (usual, grace) in [(0, 10), (4, 10), (300, 600), (5_000, 2_000)] {
+            assert_eq!(admission.grace(ms(usual)), ms(grace));
+        }
+        let now = clock::now();
+        let place = admission.taken.lock().enter(&admission, None, now);
+        let ask = |after| admission.taken.lock().make_room(now + ms(after), ms(600));
+        assert_eq!(ask(0), Room::Later(ms(600)));
+        assert_eq!(ask(599), Room::Later(ms(1)));
+        assert!(!is_given_up(&place));
+        assert_eq!(ask(600), Room::Soon);
+        assert!(is_given_up(&place));
+        place.got_through();
+        let taken = admission.taken.lock();
+        assert!(taken.usual < ms(1_000) && taken.count == 0);
+    }
+
+    #[test]
     fn peers_behind_a_proxy_are_told_apart() {
-        let admission = Arc::new(Admission::new(3));
+        let admission = at_once(3);
         let proxy = Some(peer("10.0.0.9"));
         let places = [(); 3].map(|()| enter(&admission, proxy).unwrap());
         let [good, bad, worse] = &places;
@@ -224,7 +301,7 @@ mod tests {
 
     #[test]
     fn places_are_free_again() {
-        let admission = Arc::new(Admission::new(0));
+        let admission = at_once(0);
         for _ in 0..3 {
             drop(enter(&admission, None).expect("one is always there"));
         }
