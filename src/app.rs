@@ -3,13 +3,22 @@
 //! Order: configuration, topology, pools, services, one listener and one runtime a worker. Draining
 //! goes the other way: listeners close, idle sessions end, the rest get a deadline.
 
+mod descriptors;
+mod problems;
+mod reload;
+mod threads;
+
+pub use problems::problems;
+pub use reload::Reloaded;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,11 +27,11 @@ use crate::backend::{
     Dial, DialError, DialSettings, PassedAttributes, Pool, PoolLimits, Product, Profile, ServerKind,
 };
 use crate::canary::{Actor, Steward, StewardSettings};
-use crate::config::{Config, Listen};
-use crate::control::{self, ControlState};
+use crate::config::{Config, Limits, Listen};
+use crate::control::{ControlState, Phase};
 use crate::executor::registry::Registry;
 use crate::executor::sequence::Sequences;
-use crate::frontend::{Frontend, Inbox, Listener, Policy};
+use crate::frontend::{Frontend, Listener, Policy};
 use crate::monitor::columns::ColumnLook;
 use crate::monitor::reader::Reader;
 use crate::monitor::stored_programs::StoredProgramReader;
@@ -40,12 +49,12 @@ use crate::wire::capability::Capabilities;
 use crate::wire::charset::{Collation, UTF8MB4_0900_COLLATION, UTF8MB4_COLLATION};
 use crate::{clock, net};
 
+use threads::{Control, Worker};
+
 /// How long the start waits for servers to say what they can do; later ones are asked again.
 const OFFERS_WAIT: Duration = Duration::from_secs(1);
-/// How often servers that never were reached are asked, in seconds.
-const OFFERS_EVERY: u64 = 5;
-/// How long sessions in a transaction may go on after the proxy was told to stop.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How often a proxy that stops looks whether all have gone.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 /// How long the first client waits for the servers' columns and stored programs.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
@@ -59,17 +68,17 @@ pub struct StartError(pub String);
 #[derive(Debug)]
 pub struct App {
     services: Arc<Services>,
+    frontend: Arc<Frontend>,
+    control: Arc<ControlState>,
+    /// What was read at the start, except for what was reloaded since.
+    config: Mutex<Config>,
     workers: Vec<JoinHandle<()>>,
-    stop: watch::Sender<bool>,
+    control_thread: JoinHandle<()>,
+    phase: watch::Sender<Phase>,
     address: Option<SocketAddr>,
     control_address: Option<SocketAddr>,
     /// Runs the monitors of the servers.
     monitors: tokio::runtime::Runtime,
-}
-
-/// A thread that reads statements.
-fn reader(name: String) -> std::thread::Builder {
-    std::thread::Builder::new().name(name).stack_size(STACK_BYTES)
 }
 
 impl App {
@@ -87,22 +96,15 @@ impl App {
             .enable_all()
             .build()
             .map_err(|e| StartError(format!("cannot start the monitors: {e}")))?;
-        let services = Arc::new(services(config, topology, monitors.handle())?);
+        let limits = descriptors::provide(config, &topology)?;
+        let services = Arc::new(services(config, &limits, topology, monitors.handle())?);
         gauges::watch(&services);
         monitors.block_on(async {
             let columns = services.columns.ready(FIRST_LOOK);
             let stored_programs = services.stored_programs.reader().ready(FIRST_LOOK);
             tokio::join!(columns, stored_programs)
         });
-        let tls = net::server_config(&config.tls).map_err(|e| StartError(e.to_string()))?;
-        let policy = Policy {
-            tls,
-            tls_mode: config.tls.mode,
-            trusted_proxies: config.listen.trusted_proxies.clone(),
-            compression: config.listen.compression.clone(),
-            collation: collation(&config.listen, &services.server_version)?,
-            codecs: Arc::default(),
-        };
+        let policy = policy(config, &services.server_version)?;
         let (frontend, inboxes) = Frontend::new(Arc::clone(&services), policy, config.workers);
         let frontend = Arc::new(frontend);
         let listeners = listeners(&config.listen)?;
@@ -112,26 +114,32 @@ impl App {
         for (number, listener) in listeners.into_iter().enumerate() {
             shares[number % config.workers].push(listener);
         }
-        let (stop, stopped) = watch::channel(false);
+        let (phase, phases) = watch::channel(Phase::Serving);
         // Before the first client is let in: who can connect can also ask the API.
-        let control = Control::new(config, &services, stopped.clone())?;
-        let control_address = control.address();
+        let control = Control::new(config, &services, phases.clone())?;
+        let (control_address, control_state) = (control.address(), control.state());
         let mut workers = Vec::new();
         for (number, (listeners, inbox)) in shares.into_iter().zip(inboxes).enumerate() {
             let worker = Worker {
                 number,
                 frontend: Arc::clone(&frontend),
                 services: Arc::clone(&services),
-                stopped: stopped.clone(),
+                phase: phases.clone(),
             };
-            let thread = reader(format!("worker-{number}"));
-            let thread = thread.spawn(move || worker.run(listeners, inbox));
-            workers.push(thread.map_err(|e| StartError(format!("cannot start a thread: {e}")))?);
+            workers.push(worker.start(listeners, inbox)?);
         }
-        let thread = reader("control".to_owned());
-        let thread = thread.spawn(move || control.run());
-        workers.push(thread.map_err(|e| StartError(format!("cannot start a thread: {e}")))?);
-        Ok(Self { services, workers, stop, address, control_address, monitors })
+        Ok(Self {
+            services,
+            frontend,
+            control: control_state,
+            config: Mutex::new(config.clone()),
+            workers,
+            control_thread: control.start()?,
+            phase,
+            address,
+            control_address,
+            monitors,
+        })
     }
 
     /// Where clients connect; `None` if only on a Unix socket.
@@ -144,15 +152,44 @@ impl App {
         self.control_address
     }
 
-    /// Stops accepting, lets transactions end, and returns when all workers have ended.
-    pub fn drain(self) {
+    /// Says at `/readyz` that clients should be sent elsewhere, and goes on for `notice`, so that
+    /// load balancers see it; then stops accepting, lets transactions end, and returns when all
+    /// workers have ended. The control API answers to the last.
+    #[expect(clippy::disallowed_methods, reason = "the main thread has no runtime to wait in")]
+    pub fn drain(self, notice: Duration) {
+        self.phase.send_replace(Phase::Leaving);
+        std::thread::sleep(notice);
         self.services.registry.drain();
-        self.stop.send_replace(true);
-        for worker in self.workers {
-            let _ = worker.join();
+        self.phase.send_replace(Phase::Draining);
+        let limits = &self.services.limits;
+        let deadline = Instant::now() + limits.drain();
+        while self.services.registry.count() > 0 && Instant::now() < deadline {
+            std::thread::sleep(DRAIN_POLL);
+        }
+        let sessions = self.services.registry.count();
+        if sessions > 0 {
+            let drain_ms = limits.drain_ms;
+            tracing::warn!(sessions, drain_ms, "sessions did not end in time and are cut");
+        }
+        self.phase.send_replace(Phase::Ended);
+        for thread in self.workers.into_iter().chain([self.control_thread]) {
+            let _ = thread.join();
         }
         self.monitors.shutdown_background();
     }
+}
+
+/// How clients are received.
+fn policy(config: &Config, server_version: &str) -> Result<Policy, StartError> {
+    let tls = net::server_config(&config.tls).map_err(|e| StartError(e.to_string()))?;
+    Ok(Policy {
+        tls,
+        tls_mode: config.tls.mode,
+        trusted_proxies: config.listen.trusted_proxies.clone(),
+        compression: config.listen.compression.clone(),
+        collation: collation(&config.listen, server_version)?,
+        codecs: Arc::default(),
+    })
 }
 
 /// The collation of the greeting, by the low byte of its number. Clients that do not choose one
@@ -188,6 +225,7 @@ fn listeners(listen: &Listen) -> Result<Vec<Listener>, StartError> {
 
 fn services(
     config: &Config,
+    limits: &Limits,
     topology: Topology,
     monitors: &tokio::runtime::Handle,
 ) -> Result<Services, StartError> {
@@ -196,7 +234,6 @@ fn services(
         Accounts::new(&config.users, rsa).map_err(|problems| StartError(problems.join("\n")))?;
     let tls = net::client_config(config.backend.tls, config.backend.ca.as_deref())
         .map_err(|e| StartError(e.to_string()))?;
-    let limits = &config.limits;
     let passed = &config.pass_attributes;
     let passed = PassedAttributes::new(passed.clone(), limits.passed_attribute_sets_max);
     let shared = DialShared { passed: Arc::new(passed), ..DialShared::default() };
@@ -392,125 +429,4 @@ async fn learn_offers(pools: &[Arc<Pool>]) {
         });
     }
     asked.join_all().await;
-}
-
-/// A thread with a runtime of its own, its sessions and its idle connections.
-struct Worker {
-    number: usize,
-    frontend: Arc<Frontend>,
-    services: Arc<Services>,
-    stopped: watch::Receiver<bool>,
-}
-
-impl Worker {
-    fn run(self, listeners: Vec<Listener>, inbox: Inbox) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime needs only file descriptors, which the listeners got too");
-        runtime.block_on(self.serve(listeners, inbox));
-    }
-
-    async fn serve(mut self, listeners: Vec<Listener>, inbox: Inbox) {
-        // Dropped after the drain, which ends it.
-        let mut chores = JoinSet::new();
-        chores.spawn(housekeeping(Arc::clone(&self.services), self.number));
-        let mut stopped = self.stopped.clone();
-        let stop = async move {
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
-        let frontend = Arc::clone(&self.frontend);
-        let served = frontend.serve(listeners, inbox, self.number, stop).await;
-        if let Err(error) = served {
-            tracing::error!(%error, worker = self.number, "the listener failed");
-            let _ = self.stopped.changed().await;
-        }
-        let deadline = clock::now() + DRAIN;
-        while self.services.registry.count() > 0 && clock::now() < deadline {
-            clock::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-/// The thread for everything that is not a client's statement: control API, VSchema files.
-struct Control {
-    state: Arc<ControlState>,
-    socket: Option<std::net::TcpListener>,
-    vschema: std::path::PathBuf,
-}
-
-impl Control {
-    fn new(
-        config: &Config,
-        services: &Arc<Services>,
-        stopped: watch::Receiver<bool>,
-    ) -> Result<Self, StartError> {
-        let bind = |address: SocketAddr| {
-            let socket = std::net::TcpListener::bind(address)?;
-            socket.set_nonblocking(true)?;
-            Ok(socket)
-        };
-        let socket = config.control.map(bind).transpose().map_err(|error: std::io::Error| {
-            let address = config.control.map(|address| address.to_string()).unwrap_or_default();
-            StartError(format!("error: cannot listen on control.address {address}: {error}"))
-        })?;
-        let counted = Arc::clone(services);
-        let state = ControlState {
-            services: Arc::clone(services),
-            tokens: config.tokens.clone(),
-            region: config.region.clone(),
-            regions: config.regions.clone(),
-            unready_without: config.unready_without.clone(),
-            metrics: Box::new(move || counted.metrics.render()),
-            stopped,
-        };
-        Ok(Self { state: Arc::new(state), socket, vschema: config.vschema.clone() })
-    }
-
-    fn address(&self) -> Option<SocketAddr> {
-        self.socket.as_ref().and_then(|socket| socket.local_addr().ok())
-    }
-
-    fn run(self) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime needs only file descriptors, which the workers got too");
-        runtime.block_on(async move {
-            let mut stopped = self.state.stopped.clone();
-            let steward = Arc::clone(&self.state.services.steward);
-            let mut tasks = JoinSet::new();
-            tasks.spawn(async move { control::watch::run(steward, &self.vschema).await });
-            if let Some(socket) = self.socket {
-                tasks.spawn(async move {
-                    if let Err(error) = control::serve(socket, self.state).await {
-                        tracing::error!(%error, "the control API failed");
-                    }
-                });
-            }
-            // The tasks end with the proxy, which drops them.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        });
-    }
-}
-
-/// Once a second: expire idle connections of this worker, and idle clients of all.
-async fn housekeeping(services: Arc<Services>, worker: usize) {
-    let start = clock::now();
-    let mut asking = JoinSet::new();
-    loop {
-        clock::sleep(Duration::from_secs(1)).await;
-        while asking.try_join_next().is_some() {}
-        for pool in &services.pools {
-            pool.sweep(worker);
-        }
-        if worker == 0 {
-            let seconds = clock::now().saturating_duration_since(start).as_secs();
-            services.registry.tick(seconds);
-            if seconds.is_multiple_of(OFFERS_EVERY) {
-                let services = Arc::clone(&services);
-                asking.spawn(async move { learn_offers(&services.pools).await });
-            }
-        }
-    }
 }

@@ -16,6 +16,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use geogate::app::App;
 use geogate::config;
@@ -94,7 +95,7 @@ fn point_selects_allocate_nothing() {
     }
     COUNTING.store(false, Ordering::Relaxed);
     assert!(ALLOCATIONS.load(Ordering::Relaxed) > 0, "nothing is counted");
-    app.drain();
+    app.drain(Duration::ZERO);
 
     // Over shards: the plan is in the cache, the values lead to both of them.
     let shards = [("-80", scripted_server()), ("80-", scripted_server())];
@@ -109,7 +110,7 @@ fn point_selects_allocate_nothing() {
     let executions: Vec<Vec<u8>> = (1..9).map(|id| execution(statement, id)).collect();
     let executions: Vec<&[u8]> = executions.iter().map(Vec::as_slice).collect();
     allocates_nothing("prepared over shards", &mut client, &executions);
-    app.drain();
+    app.drain(Duration::ZERO);
 }
 
 /// Prepares a statement with one parameter and one column; gives its number.

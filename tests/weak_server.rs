@@ -84,7 +84,7 @@ async fn a_server_without_session_tracking_is_refused_by_name() {
     assert!(error.message.contains("GG14003"), "{error}");
     assert!(error.message.contains("SESSION_TRACK"), "{error}");
     drop(client);
-    tokio::task::spawn_blocking(move || app.drain()).await.unwrap();
+    tokio::task::spawn_blocking(move || app.drain(std::time::Duration::ZERO)).await.unwrap();
 }
 
 fn start(folder: &Path, port: u16) -> App {

@@ -49,7 +49,7 @@ fn percent(text: &str) -> Result<Weight, InvalidWeight> {
 pub fn run(args: &Args) -> ExitCode {
     match answer(args) {
         Ok(text) => {
-            println!("{text}");
+            say!("{text}");
             ExitCode::SUCCESS
         }
         Err(code) => code,
@@ -65,7 +65,7 @@ fn answer(args: &Args) -> Result<String, ExitCode> {
             body["percent"] = json!(percent.percent());
             let started = remote.request("POST", PATH, &[], Some(&body))?;
             for caution in started["cautions"].as_array().into_iter().flatten() {
-                eprintln!("warning: {}", caution.as_str().unwrap_or_default());
+                complain!("warning: {}", caution.as_str().unwrap_or_default());
             }
             let (version, previous) = (&started["version"], &started["previous"]);
             format!(

@@ -61,7 +61,7 @@ enum Format {
 /// Exit code 0: all planned, 1: not all, 2: unreadable input.
 pub fn run(args: &Args) -> ExitCode {
     explain(args).unwrap_or_else(|why| {
-        eprintln!("error: {why}");
+        complain!("error: {why}");
         ExitCode::from(2)
     })
 }
@@ -70,24 +70,29 @@ fn explain(args: &Args) -> Result<ExitCode, String> {
     let explainer = Explainer::new(args)?;
     let mut failed = false;
     let mut out = std::io::stdout().lock();
-    let mut print = |id: Option<Json>, sql: &str| -> std::io::Result<()> {
+    // Whether somebody reads on.
+    let mut print = |id: Option<Json>, sql: &str| -> Result<bool, String> {
         let (line, fine) = explainer.line(args.format, id, sql);
         failed |= !fine;
-        writeln!(out, "{line}")
+        match writeln!(out, "{line}") {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+            written => written.map(|()| true).map_err(|cause| cause.to_string()),
+        }
     };
-    let broken = |cause: std::io::Error| cause.to_string();
     if let Some(sql) = &args.sql {
-        print(None, sql).map_err(broken)?;
+        print(None, sql)?;
     }
     if let Some(path) = &args.input {
         for line in open(path)?.lines() {
-            let line = line.map_err(broken)?;
+            let line = line.map_err(|cause| cause.to_string())?;
             if line.trim().is_empty() {
                 continue;
             }
             let case: Json = serde_json::from_str(&line).map_err(|why| why.to_string())?;
             let sql = case["sql"].as_str().ok_or("a line has no \"sql\"")?;
-            print(Some(case["id"].clone()), sql).map_err(broken)?;
+            if !print(Some(case["id"].clone()), sql)? {
+                break;
+            }
         }
         return Ok(ExitCode::SUCCESS);
     }

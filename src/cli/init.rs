@@ -8,17 +8,23 @@ use std::process::ExitCode;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder};
 
-use crate::config::Address;
+use super::escape::escaped;
+use super::password;
+use crate::config::{self, Address};
+use crate::vschema::{can_be_in_folder, is_keyspace_name};
 
-/// Write a configuration in front of an existing server.
-///
-/// Every database becomes an unsharded keyspace; clients log in with the same account.
-/// Example: geogate init --from mysql://root:secret@127.0.0.1:3306 --out geogate
+/// Arguments of `geogate init`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: geogate init --from mysql://root@127.0.0.1:3306 --out geogate\n\
+    Every database becomes an unsharded keyspace; clients log in with the same account. Its\n\
+    password is asked for, or taken from --password-file or MYSQL_PWD.")]
 pub struct Args {
-    /// The server: mysql://USER[:PASSWORD]@HOST[:PORT]
+    /// The server: mysql://USER@HOST[:PORT]
     #[arg(long, value_name = "URL")]
     from: String,
+    /// A file that holds the account's password
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
     /// The folder to write; it must not hold a configuration yet.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -62,38 +68,89 @@ pub fn run(args: &Args) -> ExitCode {
             return super::fail(super::USAGE, &error);
         }
     };
-    let databases = match databases(&opts) {
+    let opts = match with_password(args, opts) {
+        Ok(opts) => opts,
+        Err(error) => {
+            return super::fail(super::USAGE, &format!("cannot read the password: {error}"));
+        }
+    };
+    let found = match databases(&opts) {
         Ok(databases) => databases,
         Err(error) => {
             return super::fail(super::PROBLEMS, &format!("cannot ask the server: {error}"));
         }
     };
+    let (databases, others): (Vec<String>, _) =
+        found.into_iter().partition(|name| reason_against(name).is_none());
+    for name in &others {
+        let (reason, name) = (reason_against(name).unwrap_or_default(), escaped(name));
+        complain!(
+            "left out: database '{name}': {reason}; it can be a keyspace of another name, with \
+             'database' beside its 'name'"
+        );
+    }
     if databases.is_empty() {
-        let error = "the server has no database; create one first";
+        let error = "the server has no database that can be a keyspace; create one first";
         return super::fail(super::PROBLEMS, &error);
     }
-    match write(args, &opts, &databases) {
-        Ok(()) => {
-            println!("wrote {}", config.display());
-            println!("wrote {}", args.out.join("vschema").display());
-            println!("keyspaces: {}", databases.join(", "));
-            println!("run:     geogate serve --config {}", config.display());
-            let user = opts.user().unwrap_or("root");
-            let listen = args.listen;
-            println!(
-                "connect: mysql -h {} -P {} -u {user} -p {}",
-                listen.ip(),
-                listen.port(),
-                databases[0]
-            );
-            match args.control().to_string() {
-                control if control == CONTROL_DEFAULT => println!("watch:   geogate sessions"),
-                control => println!("watch:   geogate sessions --server http://{control}"),
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => super::fail(super::PROBLEMS, &format!("cannot write: {error}")),
+    if let Err(error) = write(args, &opts, &databases) {
+        return super::fail(super::PROBLEMS, &format!("cannot write: {error}"));
     }
+    report(args, &opts, &databases);
+    match config::load(&config) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => super::fail(super::PROBLEMS, &error),
+    }
+}
+
+/// Why a database cannot be a keyspace of the same name.
+fn reason_against(name: &str) -> Option<String> {
+    if !is_keyspace_name(name) {
+        return Some("a keyspace's name has no spaces and none of . : / @ [ ] ` ' \"".to_owned());
+    }
+    let has_file = can_be_in_folder(name);
+    (!has_file).then(|| format!("{name}.json means something else in a VSchema"))
+}
+
+/// With the password from elsewhere, if the URL has none.
+fn with_password(args: &Args, opts: Opts) -> std::io::Result<Opts> {
+    if opts.pass().is_some() {
+        complain!(
+            "note: every process of this machine can read a password on the command line; leave it \
+             out and you are asked for it, or give --password-file or {}",
+            password::VARIABLE
+        );
+        return Ok(opts);
+    }
+    let whose = format!("{}@{}", opts.user().unwrap_or("root"), opts.ip_or_hostname());
+    let password = password::find(args.password_file.as_deref(), &escaped(&whose))?;
+    Ok(OptsBuilder::from_opts(opts).pass(Some(password)).into())
+}
+
+/// Says what was written, and what to do next.
+fn report(args: &Args, opts: &Opts, databases: &[String]) {
+    let config = args.out.join("geogate.toml");
+    let names: Vec<String> = databases.iter().map(|name| escaped(name)).collect();
+    say!("wrote {}", config.display());
+    say!("wrote {}", args.out.join("vschema").display());
+    say!("keyspaces: {}", names.join(", "));
+    say!("run:     geogate serve --config {}", word(&config.display().to_string()));
+    let (user, listen) = (word(opts.user().unwrap_or("root")), args.listen);
+    let (host, port, first) = (listen.ip(), listen.port(), word(&databases[0]));
+    say!("connect: mysql -h {host} -P {port} -u {user} -p {first}");
+    match args.control().to_string() {
+        control if control == CONTROL_DEFAULT => say!("watch:   geogate sessions"),
+        control => say!("watch:   geogate sessions --server http://{control}"),
+    }
+}
+
+/// A word as a shell takes it.
+fn word(text: &str) -> String {
+    let plain = |char: char| char.is_alphanumeric() || "_-./:@%+=,".contains(char);
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", escaped(text).replace("\\\\", "\\").replace('\'', "'\\''"))
 }
 
 fn databases(opts: &Opts) -> Result<Vec<String>, Box<dyn std::error::Error>> {
@@ -166,4 +223,36 @@ fn configuration(args: &Args, opts: &Opts, databases: &[String]) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        let cases = [
+            ("app", "app"),
+            ("a.b", "a.b"),
+            ("東京", "東京"),
+            ("my db", "'my db'"),
+            ("a'b", "'a'\\''b'"),
+            ("a`b\\c", "'a`b\\c'"),
+            ("-x", "'-x'"),
+            ("", "''"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(word(text), expected);
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_keyspaces() {
+        for name in ["a@b", "a.b", "a b", "a'b", "a`b", "rules", "tables", "residency"] {
+            assert!(reason_against(name).is_some(), "{name}");
+        }
+        for name in ["app", "東京", "-", "a\\b", "$a", "Rules"] {
+            assert!(reason_against(name).is_none(), "{name}");
+        }
+    }
 }

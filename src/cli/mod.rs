@@ -1,11 +1,22 @@
 //! The command line, one file a subcommand.
 
-#![expect(clippy::print_stdout, reason = "what a subcommand answers goes there")]
+/// Prints a line; see [`printed`].
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::printed(&mut std::io::stdout(), format_args!($($text)*)) };
+}
+
+/// Prints a line to standard error; see [`printed`].
+macro_rules! complain {
+    ($($text:tt)*) => { $crate::cli::printed(&mut std::io::stderr(), format_args!($($text)*)) };
+}
 
 pub mod canary;
 pub mod check;
+mod escape;
 pub mod explain;
 pub mod init;
+mod log;
+mod password;
 mod remote;
 pub mod serve;
 pub mod servers;
@@ -74,6 +85,35 @@ pub fn main() -> ExitCode {
 
 /// Prints an error and gives the exit code for it.
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("{error}");
+    complain!("{error}");
     ExitCode::from(code)
+}
+
+/// Writes a line. Where nobody reads any more (`geogate ... | head`) there is nobody to be told,
+/// and the exit code stays what it is; a full disk is another matter.
+fn printed(to: &mut dyn std::io::Write, text: std::fmt::Arguments<'_>) {
+    let written = to.write_fmt(text).and_then(|()| to.write_all(b"\n"));
+    if written.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe) {
+        std::process::exit(i32::from(PROBLEMS));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn help_tells_what_a_command_needs() {
+        let mut command = Cli::command();
+        command.build();
+        let cases =
+            [("serve", "SIGHUP"), ("init", "MYSQL_PWD"), ("check", "Example: geogate check")];
+        for (name, expected) in cases {
+            let found = command.find_subcommand_mut(name).expect("it is a command");
+            let help = found.render_long_help().to_string();
+            assert!(help.contains(expected), "{help}");
+        }
+    }
 }

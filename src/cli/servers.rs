@@ -44,9 +44,9 @@ pub fn run(args: &Args) -> ExitCode {
     };
     match (answer, &args.command) {
         (Err(code), _) => return code,
-        (Ok(answer), _) if args.json => println!("{answer:#}"),
-        (Ok(answer), None) => println!("{}", list(&answer)),
-        (Ok(answer), Some(_)) => println!("{}", admitted(&answer)),
+        (Ok(answer), _) if args.json => say!("{answer:#}"),
+        (Ok(answer), None) => say!("{}", list(&answer)),
+        (Ok(answer), Some(_)) => say!("{}", admitted(&answer)),
     }
     ExitCode::SUCCESS
 }

@@ -1,8 +1,9 @@
 //! `geogate user hash`: password hashes for the configuration.
 
-use std::io::BufRead;
+use std::io::{self, BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 
+use super::password;
 use crate::wire::auth::{caching_sha2, native};
 
 /// Accounts.
@@ -10,7 +11,8 @@ use crate::wire::auth::{caching_sha2, native};
 pub enum Command {
     /// Make the hashes of a password for `[[user]] hash`, so that the file has no clear text.
     ///
-    /// Reads the password from standard input. Example: echo secret | geogate user hash
+    /// Asks for the password, or reads it from standard input if that is no terminal.
+    /// Example: geogate user hash < password.txt
     Hash,
 }
 
@@ -22,15 +24,26 @@ pub fn run(command: &Command) -> ExitCode {
 }
 
 fn hash() -> ExitCode {
-    let mut password = String::new();
-    if let Err(error) = std::io::stdin().lock().read_line(&mut password) {
-        return super::fail(super::USAGE, &format!("cannot read the password: {error}"));
-    }
-    let password = password.trim_end_matches(['\r', '\n']).as_bytes();
+    let password = match password() {
+        Ok(password) => password,
+        Err(error) => {
+            return super::fail(super::USAGE, &format!("cannot read the password: {error}"));
+        }
+    };
+    let password = password.as_bytes();
     let native = hex(&native::stored(password)).to_uppercase();
     let sha2 = hex(&caching_sha2::stored(password));
-    println!("hash = {{ native = \"*{native}\", sha2 = \"{sha2}\" }}");
+    say!("hash = {{ native = \"*{native}\", sha2 = \"{sha2}\" }}");
     ExitCode::SUCCESS
+}
+
+fn password() -> io::Result<String> {
+    if io::stdin().is_terminal() {
+        return password::ask("the account");
+    }
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn hex(bytes: &[u8]) -> String {

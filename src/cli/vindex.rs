@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> ExitCode {
         _ => Err("give --vectors FILE, or --vschema PATH KEYSPACE.VINDEX VALUE".to_owned()),
     };
     outcome.unwrap_or_else(|why| {
-        eprintln!("error: {why}");
+        complain!("error: {why}");
         ExitCode::from(2)
     })
 }
@@ -54,9 +54,9 @@ fn run_vectors(file: &Path) -> Result<ExitCode, String> {
     let read_file = |path: &str| std::fs::read_to_string(path).map_err(|cause| cause.to_string());
     let report = vectors::run(&text, &read_file);
     for failure in &report.failures {
-        println!("{failure}");
+        say!("{failure}");
     }
-    println!("{} passed, {} failed", report.passed, report.failures.len());
+    say!("{} passed, {} failed", report.passed, report.failures.len());
     Ok(if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
@@ -72,9 +72,9 @@ fn map_values(args: &Args, path: &Path, name: &str) -> Result<ExitCode, String> 
             vec![parse_value(written)]
         };
         match vindex.vindex.map(&columns) {
-            Ok(mapping) => println!("{written} -> {}", describe(&mapping, &shards)),
+            Ok(mapping) => say!("{written} -> {}", describe(&mapping, &shards)),
             Err(why) => {
-                println!("{written} -> error: {why}");
+                say!("{written} -> error: {why}");
                 exit = ExitCode::from(1);
             }
         }

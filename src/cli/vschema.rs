@@ -92,7 +92,7 @@ pub fn run(args: &Args) -> ExitCode {
 fn print_answer(answer: Result<String, ExitCode>) -> ExitCode {
     match answer {
         Ok(text) => {
-            println!("{text}");
+            say!("{text}");
             ExitCode::SUCCESS
         }
         Err(code) => code,
@@ -167,15 +167,15 @@ fn validate(args: &ValidateArgs) -> ExitCode {
     let sources = match Sources::read(&args.path) {
         Ok(sources) => sources,
         Err(error) => {
-            eprintln!("error: {error}");
+            complain!("error: {error}");
             return ExitCode::from(2);
         }
     };
     let strictness = if args.lenient { Strictness::Lenient } else { Strictness::Strict };
     let problems = sources.validate(strictness).problems;
     match args.format {
-        Format::Text => print!("{}", render_text(&problems)),
-        Format::Json => print!("{}", render_json(&problems)),
+        Format::Text => say!("{}", render_text(&problems).trim_end()),
+        Format::Json => say!("{}", render_json(&problems).trim_end()),
     }
     let refused = problems.iter().any(|problem: &Problem| problem.severity == Severity::Error);
     if refused { ExitCode::from(1) } else { ExitCode::SUCCESS }

@@ -32,6 +32,28 @@ pub struct Limits {
     pub server_connection_idle_ms: u64,
     /// Milliseconds a client has to authenticate.
     pub client_handshake_ms: u64,
+    /// Milliseconds for which new clients are still let in after SIGTERM, while `/readyz` says that
+    /// they should be sent elsewhere.
+    pub drain_notice_ms: u64,
+    /// Milliseconds that sessions in a transaction may go on when the proxy stops.
+    pub drain_ms: u64,
+    /// Bytes of a value in the log; the rest is cut off.
+    pub log_value_bytes_max: usize,
+    /// Clients that have connected and not logged in yet; with more the oldest are given up.
+    pub client_logins_max: usize,
+    /// Bytes of a packet that a client may send before it has logged in.
+    pub client_login_bytes_max: usize,
+    /// Connections to the control API that may be open at once; with more the oldest are given up.
+    pub control_connections_max: usize,
+    /// Milliseconds in which a request to the control API must have come, and for which a
+    /// connection to it may be unused.
+    pub control_request_ms: u64,
+    /// Milliseconds a connection to the control API is kept, for however many requests.
+    pub control_connection_ms: u64,
+    /// Bytes of the head of a request to the control API.
+    pub control_head_bytes_max: usize,
+    /// Bytes of the body of a request to the control API, and of the files that it names.
+    pub control_body_bytes_max: usize,
     /// Milliseconds a client may be idle between commands, unless it has set `wait_timeout`.
     pub client_idle_ms: u64,
     /// The same for clients that call themselves interactive (CLIENT_INTERACTIVE).
@@ -91,6 +113,16 @@ impl Default for Limits {
             server_connect_ms: 3_000,
             server_connection_idle_ms: 600_000,
             client_handshake_ms: 10_000,
+            drain_notice_ms: 1_000,
+            drain_ms: 10_000,
+            log_value_bytes_max: 4_096,
+            client_logins_max: 2_000,
+            client_login_bytes_max: 128 << 10,
+            control_connections_max: 64,
+            control_request_ms: 10_000,
+            control_connection_ms: 300_000,
+            control_head_bytes_max: 64 << 10,
+            control_body_bytes_max: 16 << 20,
             client_idle_ms: 28_800_000,
             client_interactive_idle_ms: 28_800_000,
             tcp_keepalive_ms: 60_000,
@@ -116,7 +148,41 @@ impl Default for Limits {
     }
 }
 
+/// Bytes of a request's head that the HTTP library cannot do without.
+const HEAD_BYTES_MIN: u64 = 8 << 10;
+
 impl Limits {
+    /// What cannot be meant: a line for each limit with which nothing would work.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut at_least = |name: &str, value: u64, least: u64| {
+            if value < least {
+                problems.push(format!("limits.{name} must be {least} or more"));
+            }
+        };
+        for (name, value) in [
+            ("client_connections_max", self.client_connections_max as u64),
+            ("server_connections_max", self.server_connections_max as u64),
+            ("client_logins_max", self.client_logins_max as u64),
+            ("control_connections_max", self.control_connections_max as u64),
+            ("client_handshake_ms", self.client_handshake_ms),
+            ("server_connect_ms", self.server_connect_ms),
+            ("control_request_ms", self.control_request_ms),
+            ("control_connection_ms", self.control_connection_ms),
+            // Without a pause they would do nothing else.
+            ("monitor_interval_ms", self.monitor_interval_ms),
+            ("monitor_timeout_ms", self.monitor_timeout_ms),
+            ("schema_refresh_ms", self.schema_refresh_ms),
+            ("fan_out_max", self.fan_out_max as u64),
+        ] {
+            at_least(name, value, 1);
+        }
+        // The kernel counts seconds, and refuses none.
+        at_least("tcp_keepalive_ms", self.tcp_keepalive_ms, 1_000);
+        at_least("control_head_bytes_max", self.control_head_bytes_max as u64, HEAD_BYTES_MIN);
+        problems
+    }
+
     /// How long a statement waits for a free connection to a server.
     pub fn server_connection_wait(&self) -> Duration {
         Duration::from_millis(self.server_connection_wait_ms)
@@ -135,6 +201,26 @@ impl Limits {
     /// How long a client has to authenticate.
     pub fn client_handshake(&self) -> Duration {
         Duration::from_millis(self.client_handshake_ms)
+    }
+
+    /// How long clients are still let in after SIGTERM.
+    pub fn drain_notice(&self) -> Duration {
+        Duration::from_millis(self.drain_notice_ms)
+    }
+
+    /// How long transactions may go on when the proxy stops.
+    pub fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
+    }
+
+    /// How long a request to the control API may take to come.
+    pub fn control_request(&self) -> Duration {
+        Duration::from_millis(self.control_request_ms)
+    }
+
+    /// How long a connection to the control API is kept.
+    pub fn control_connection(&self) -> Duration {
+        Duration::from_millis(self.control_connection_ms)
     }
 
     /// How long a client may be idle.

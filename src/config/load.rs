@@ -5,10 +5,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::listen::parse_mode;
-use super::raw::{OneOrMore, RawConfig, RawKeyspace, RawListen, RawRegion, RawToken, RawUser};
+use super::mistakes;
+use super::raw::{
+    OneOrMore, RawBackend, RawConfig, RawKeyspace, RawListen, RawRegion, RawTls, RawToken, RawUser,
+};
 use super::{
-    Address, Backend, Cidr, Compression, Config, Credential, Keyspace, Listen, Networks,
-    ReadyPolicy, Secret, Server, Shard, Tls, Token, UnixSocket, User,
+    Address, Backend, BackendTls, Cidr, Compression, Config, Credential, Keyspace, Listen,
+    Networks, ReadyPolicy, Secret, Server, Shard, Tls, Token, UnixSocket, User,
 };
 use crate::region::Region;
 
@@ -17,6 +20,8 @@ use crate::region::Region;
 pub struct ConfigError {
     /// The mistakes, each with the key it stands at and what to write instead.
     pub problems: Vec<String>,
+    /// Where the VSchema is, if that could be read.
+    pub vschema: Option<PathBuf>,
 }
 
 impl fmt::Display for ConfigError {
@@ -37,21 +42,25 @@ impl std::error::Error for ConfigError {}
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
         problems: vec![format!("cannot read {}: {error}", path.display())],
+        vschema: None,
     })?;
     parse(&text, path.parent().unwrap_or(Path::new(".")))
 }
 
 /// Checks the text of a configuration whose relative paths start at `base`.
 pub fn parse(text: &str, base: &Path) -> Result<Config, ConfigError> {
-    let raw: RawConfig = toml::from_str(text)
-        .map_err(|error| ConfigError { problems: vec![error.to_string().trim_end().to_owned()] })?;
-    Checker { base, problems: Vec::new() }.check(raw)
+    let (raw, problems) = mistakes::read(text);
+    let Some(raw) = raw else { return Err(ConfigError { problems, vschema: None }) };
+    let is_whole = problems.is_empty();
+    Checker { base, problems, is_whole }.check(raw)
 }
 
 /// Collects problems while the parts are checked.
 struct Checker<'a> {
     base: &'a Path,
     problems: Vec<String>,
+    /// Whether all of the text could be read: otherwise what is missing may be in the rest.
+    is_whole: bool,
 }
 
 impl Checker<'_> {
@@ -65,37 +74,19 @@ impl Checker<'_> {
         let control =
             raw.control.address.as_deref().and_then(|text| self.socket("control.address", text));
         let tokens = raw.control.tokens.iter().filter_map(|token| self.token(token)).collect();
-        let identity = match (raw.tls.certificate, raw.tls.key) {
-            (Some(certificate), Some(key)) => {
-                Some((self.base.join(certificate), self.base.join(key)))
-            }
-            (None, None) => None,
-            _ => {
-                self.problem("tls: certificate and key go together; give both or neither");
-                None
-            }
-        };
-        let password = self.secret(
-            "backend",
-            raw.backend.password.as_ref(),
-            raw.backend.password_file.as_ref(),
-            raw.backend.password_env.as_ref(),
-        );
-        if raw.backend.tls == super::BackendTls::VerifyIdentity && raw.backend.ca.is_none() {
-            self.problem("backend.tls = \"verify_identity\" needs backend.ca");
-        }
+        let tls = self.tls(raw.tls);
+        let backend = self.backend(raw.backend);
         self.pass_attributes(&raw.proxy.pass_attributes);
         let users = self.users(&raw.users);
         self.known_regions(region.as_ref(), &regions, &keyspaces);
         let unready_without = self.ready_policy(raw.control.unready_without_primary, &keyspaces);
-        let workers = raw.proxy.workers.unwrap_or_else(|| {
-            std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-        });
-        if workers == 0 || workers > 256 {
-            self.problem("proxy.workers must be 1 to 256");
-        }
+        let workers = self.workers(raw.proxy.workers);
+        let is_written = !raw.vschema.path.as_os_str().is_empty();
+        self.needed(is_written, "vschema.path is missing: the folder of the VSchema");
+        self.problems.extend(raw.limits.problems());
         if !self.problems.is_empty() {
-            return Err(ConfigError { problems: self.problems });
+            let vschema = is_written.then(|| self.base.join(&raw.vschema.path));
+            return Err(ConfigError { problems: self.problems, vschema });
         }
         Ok(Config {
             region,
@@ -109,15 +100,9 @@ impl Checker<'_> {
             control,
             state: self.base.join(raw.control.state.unwrap_or_else(|| "state".into())),
             tokens,
-            tls: Tls { mode: raw.tls.mode, identity },
+            tls,
             vschema: self.base.join(raw.vschema.path),
-            backend: Backend {
-                user: raw.backend.user,
-                password: password.unwrap_or(Secret::new("")),
-                tls: raw.backend.tls,
-                ca: raw.backend.ca.map(|ca| self.base.join(ca)),
-                compression: raw.backend.compression,
-            },
+            backend,
             users,
             regions,
             client_regions,
@@ -128,6 +113,52 @@ impl Checker<'_> {
 
     fn problem(&mut self, text: impl Into<String>) {
         self.problems.push(text.into());
+    }
+
+    /// A key that must be there.
+    fn needed(&mut self, is_there: bool, text: &str) {
+        if !is_there && self.is_whole {
+            self.problem(text);
+        }
+    }
+
+    fn tls(&mut self, raw: RawTls) -> Tls {
+        let identity = match (raw.certificate, raw.key) {
+            (Some(certificate), Some(key)) => {
+                Some((self.base.join(certificate), self.base.join(key)))
+            }
+            (None, None) => None,
+            _ => {
+                self.problem("tls: certificate and key go together; give both or neither");
+                None
+            }
+        };
+        Tls { mode: raw.mode, identity }
+    }
+
+    fn backend(&mut self, raw: RawBackend) -> Backend {
+        let (file, env) = (raw.password_file.as_ref(), raw.password_env.as_ref());
+        let password = self.secret("backend", raw.password.as_ref(), file, env);
+        if raw.tls == BackendTls::VerifyIdentity && raw.ca.is_none() {
+            self.problem("backend.tls = \"verify_identity\" needs backend.ca");
+        }
+        self.needed(!raw.user.is_empty(), "backend.user is missing: the account on servers");
+        Backend {
+            user: raw.user,
+            password: password.unwrap_or(Secret::new("")),
+            tls: raw.tls,
+            ca: raw.ca.map(|ca| self.base.join(ca)),
+            compression: raw.compression,
+        }
+    }
+
+    fn workers(&mut self, raw: Option<usize>) -> usize {
+        let one_a_core = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = raw.unwrap_or_else(one_a_core);
+        if workers == 0 || workers > 256 {
+            self.problem("proxy.workers must be 1 to 256");
+        }
+        workers
     }
 
     /// Refuses names that cannot be passed on.
@@ -272,7 +303,11 @@ impl Checker<'_> {
             raw.token_env.as_ref(),
         );
         match secret {
-            Some(secret) if !secret.reveal().is_empty() => Some(Token { secret, role: raw.role }),
+            Some(secret) if !secret.reveal().is_empty() => {
+                let what = "[[control.token]]: role is missing: viewer, operator or admin";
+                self.needed(raw.role.is_some(), what);
+                raw.role.map(|role| Token { secret, role })
+            }
             _ => {
                 self.problem("[[control.token]]: a token must not be empty");
                 None
@@ -285,6 +320,7 @@ impl Checker<'_> {
         let mut users = Vec::new();
         for user in raw {
             let key = format!("[[user]] '{}'", user.name);
+            self.needed(!user.name.is_empty(), "[[user]]: name is missing");
             if !names.insert(&user.name) {
                 self.problem(format!("{key} stands twice"));
             }
@@ -321,11 +357,14 @@ impl Checker<'_> {
     fn keyspaces(&mut self, raw: &[RawKeyspace]) -> Vec<Keyspace> {
         let mut names = HashSet::new();
         let mut keyspaces = Vec::new();
+        self.needed(!raw.is_empty(), "there is no [[keyspace]]");
         for keyspace in raw {
             let key = format!("[[keyspace]] '{}'", keyspace.name);
-            if keyspace.name.is_empty() || keyspace.name.contains(['@', ':', '/', '[', ']']) {
+            if keyspace.name.contains(['@', ':', '/', '[', ']']) {
                 self.problem(format!("{key}: a keyspace name has none of @ : / [ ]"));
             }
+            self.needed(!keyspace.name.is_empty(), "[[keyspace]]: name is missing");
+            self.needed(!keyspace.shards.is_empty(), &format!("{key} has no [[keyspace.shard]]"));
             if !names.insert(&keyspace.name) {
                 self.problem(format!("{key} stands twice"));
             }
@@ -346,15 +385,17 @@ impl Checker<'_> {
                                 Server { address, region, role, connections_max, compression };
                             servers.push(server);
                         }
+                        None if server.address.is_empty() => {
+                            self.needed(false, &format!("{at}: a server's address is missing"));
+                        }
                         None => self.problem(format!(
                             "{at}: '{}' is not an address; write host:port or unix:/path",
                             server.address
                         )),
                     }
                 }
-                if servers.is_empty() {
-                    self.problem(format!("{at} has no server"));
-                }
+                let written = !shard.servers.is_empty();
+                self.needed(written, &format!("{at} has no [[keyspace.shard.server]]"));
                 shards.push(Shard { range: shard.range.clone(), servers });
             }
             keyspaces.push(Keyspace {
@@ -417,6 +458,19 @@ mod tests {
         );
         let error = parse(&text, Path::new(".")).unwrap_err();
         assert_eq!(error.problems.len(), 3, "{error}");
+    }
+
+    #[test]
+    fn limits_with_which_nothing_works_are_refused() {
+        let names = ["client_logins_max", "client_handshake_ms", "monitor_interval_ms"];
+        let zero = |name: &&str| format!("{name} = 0\n");
+        let limits: String = names.iter().map(zero).collect();
+        let text = format!("[limits]\ntcp_keepalive_ms = 999\n{limits}{SMALL}");
+        let error = parse(&text, Path::new(".")).unwrap_err();
+        assert_eq!(error.problems.len(), 4, "{error}");
+        for name in names {
+            assert!(error.to_string().contains(&format!("limits.{name} must be 1")), "{error}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod cidr;
 mod limits;
 mod listen;
 mod load;
+mod mistakes;
 mod raw;
 
 use std::fmt;
@@ -90,7 +91,7 @@ impl fmt::Debug for Secret {
 }
 
 /// A bearer token of the control API.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The token.
     pub secret: Secret,
@@ -111,7 +112,7 @@ pub enum Role {
 }
 
 /// TLS towards clients.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// Whether it is offered or demanded.
     pub mode: TlsMode,
@@ -133,7 +134,7 @@ pub enum TlsMode {
 }
 
 /// The account used on servers, and how to reach them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
     /// Account name.
     pub user: String,
@@ -236,7 +237,7 @@ pub enum ReadyPolicy {
 }
 
 /// Someone who may log in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// Login name.
     pub name: String,
@@ -255,7 +256,7 @@ pub struct User {
 }
 
 /// What proves a user's identity.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// A password in clear text (from the file, another file or the environment).
     Password(Secret),
@@ -269,7 +270,7 @@ pub enum Credential {
 }
 
 /// A keyspace: which servers hold which part of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace {
     /// Its name for clients.
     pub name: String,
@@ -280,7 +281,7 @@ pub struct Keyspace {
 }
 
 /// A shard of a keyspace.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// Its range in Vitess' notation, such as `-80`.
     pub range: String,

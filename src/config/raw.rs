@@ -1,7 +1,8 @@
 //! The configuration as it is written in `geogate.toml`. Unknown keys are errors.
 //!
-//! Nothing here is checked beyond its shape; [`super::Config`] is what it means. Every key is
-//! shown and explained in `deploy/geogate.example.toml`.
+//! Nothing here is checked beyond its shape, not even whether what is needed is there;
+//! [`super::Config`] is what it means. Every key is shown and explained in
+//! `deploy/geogate.example.toml`.
 
 use std::path::PathBuf;
 
@@ -21,13 +22,15 @@ pub(super) struct RawConfig {
     pub(super) control: RawControl,
     #[serde(default)]
     pub(super) tls: RawTls,
+    #[serde(default)]
     pub(super) vschema: RawVSchema,
+    #[serde(default)]
     pub(super) backend: RawBackend,
     #[serde(default, rename = "user")]
     pub(super) users: Vec<RawUser>,
     #[serde(default, rename = "region")]
     pub(super) regions: Vec<RawRegion>,
-    #[serde(rename = "keyspace")]
+    #[serde(default, rename = "keyspace")]
     pub(super) keyspaces: Vec<RawKeyspace>,
     #[serde(default)]
     pub(super) limits: Limits,
@@ -89,7 +92,7 @@ pub(super) struct RawToken {
     pub(super) token: Option<String>,
     pub(super) token_file: Option<PathBuf>,
     pub(super) token_env: Option<String>,
-    pub(super) role: super::Role,
+    pub(super) role: Option<super::Role>,
 }
 
 /// `[tls]`
@@ -103,16 +106,18 @@ pub(super) struct RawTls {
 }
 
 /// `[vschema]`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawVSchema {
+    #[serde(default)]
     pub(super) path: PathBuf,
 }
 
 /// `[backend]`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawBackend {
+    #[serde(default)]
     pub(super) user: String,
     pub(super) password: Option<String>,
     pub(super) password_file: Option<PathBuf>,
@@ -128,6 +133,7 @@ pub(super) struct RawBackend {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawUser {
+    #[serde(default)]
     pub(super) name: String,
     pub(super) password: Option<String>,
     pub(super) password_file: Option<PathBuf>,
@@ -155,6 +161,7 @@ pub(super) struct RawHash {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRegion {
+    #[serde(default)]
     pub(super) name: String,
     #[serde(default)]
     pub(super) clients: Vec<String>,
@@ -164,9 +171,10 @@ pub(super) struct RawRegion {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawKeyspace {
+    #[serde(default)]
     pub(super) name: String,
     pub(super) database: Option<String>,
-    #[serde(rename = "shard")]
+    #[serde(default, rename = "shard")]
     pub(super) shards: Vec<RawShard>,
 }
 
@@ -176,7 +184,7 @@ pub(super) struct RawKeyspace {
 pub(super) struct RawShard {
     #[serde(default = "whole_range")]
     pub(super) range: String,
-    #[serde(rename = "server")]
+    #[serde(default, rename = "server")]
     pub(super) servers: Vec<RawServer>,
 }
 
@@ -184,6 +192,7 @@ pub(super) struct RawShard {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawServer {
+    #[serde(default)]
     pub(super) address: String,
     pub(super) region: Option<String>,
     #[serde(default)]

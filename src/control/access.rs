@@ -34,8 +34,9 @@ impl FromRequestParts<Arc<ControlState>> for Viewer {
         parts: &mut Parts,
         state: &Arc<ControlState>,
     ) -> Result<Self, Failure> {
-        if !state.tokens.is_empty() {
-            authorize(&parts.headers, &state.tokens, Role::Viewer)?;
+        let rules = state.rules.load();
+        if !rules.tokens.is_empty() {
+            authorize(&parts.headers, &rules.tokens, Role::Viewer)?;
         }
         Ok(Self)
     }
@@ -48,7 +49,7 @@ impl FromRequestParts<Arc<ControlState>> for Operator {
         parts: &mut Parts,
         state: &Arc<ControlState>,
     ) -> Result<Self, Failure> {
-        authorize(&parts.headers, &state.tokens, Role::Operator).map(Self)
+        authorize(&parts.headers, &state.rules.load().tokens, Role::Operator).map(Self)
     }
 }
 
@@ -59,7 +60,7 @@ impl FromRequestParts<Arc<ControlState>> for Admin {
         parts: &mut Parts,
         state: &Arc<ControlState>,
     ) -> Result<Self, Failure> {
-        authorize(&parts.headers, &state.tokens, Role::Admin).map(Self)
+        authorize(&parts.headers, &state.rules.load().tokens, Role::Admin).map(Self)
     }
 }
 

@@ -1,13 +1,45 @@
 //! The VSchema in a request: a path on the proxy's machine, files, or one whole document.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::sync::Arc;
 
+use axum::body;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
+use super::ControlState;
 use super::answer::Failure;
 use crate::canary::Weight;
-use crate::vschema::{Shape, Sources};
+use crate::vschema::{Reach, Shape, Sources};
+
+/// The body of a request. It stands last among what a handler takes, so that nothing is read for
+/// those who may not send it.
+#[derive(Debug)]
+pub(super) struct Text(pub(super) String);
+
+impl FromRequest<Arc<ControlState>> for Text {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &Arc<ControlState>) -> Result<Self, Failure> {
+        let limits = &state.services.limits;
+        let bytes_max = limits.control_body_bytes_max;
+        let read = body::to_bytes(request.into_body(), bytes_max);
+        let Ok(read) = tokio::time::timeout(limits.control_request(), read).await else {
+            let ms = limits.control_request_ms;
+            let what = format!("the body did not come within control_request_ms ({ms})");
+            return Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "late", what));
+        };
+        let bytes = read.map_err(|_| {
+            let what = format!(
+                "the body broke off, or is longer than control_body_bytes_max ({bytes_max})"
+            );
+            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", what)
+        })?;
+        let text = String::from_utf8(bytes.into());
+        text.map(Self).map_err(|_| Failure::bad_request("the body is not UTF-8"))
+    }
+}
 
 /// A JSON object.
 pub(super) fn object(body: &str) -> Result<Map<String, Value>, Failure> {
@@ -21,18 +53,22 @@ pub(super) fn object(body: &str) -> Result<Map<String, Value>, Failure> {
 /// Takes the VSchema out of a body: `{"path": ".."}`, `{"files": {"shop.json": ".."}}` for a
 /// folder, `{"file": {"all.json": ".."}}` for one file, `{"document": {..}}`, or, if none of these
 /// is there, the body itself as document. `named_files` beside files are those that vindex
-/// parameters name; others are read from `folder`, if their paths are relative.
+/// parameters name. Others are read here, and like `path` only below the VSchema's own folder,
+/// where relative paths begin.
 pub(super) fn sources(
     body: &str,
     members: &mut Map<String, Value>,
-    folder: &Path,
+    state: &ControlState,
 ) -> Result<Sources, Failure> {
+    let folder = state.services.steward.folder();
+    let bytes_max = state.services.limits.control_body_bytes_max as u64;
+    let reach = Reach::below(folder, bytes_max);
     if let Some(path) = members.remove("path") {
         let Value::String(path) = path else {
             return Err(Failure::bad_request("path must be a text"));
         };
         let unreadable = |error| Failure::bad_request(format!("{error}"));
-        return Sources::read(Path::new(&path)).map_err(unreadable);
+        return Sources::read_within(&folder.join(path), &reach).map_err(unreadable);
     }
     let named = match members.remove("named_files") {
         Some(files) => texts(files)?.into_iter().collect(),
@@ -40,7 +76,7 @@ pub(super) fn sources(
     };
     for (member, shape) in [("files", Shape::Folder), ("file", Shape::Document)] {
         if let Some(files) = members.remove(member) {
-            return Ok(Sources::from_kept(shape, folder, &texts(files)?, &named));
+            return Ok(Sources::from_texts(shape, folder, &texts(files)?, &named, &reach));
         }
     }
     let text = match members.remove("document") {
@@ -51,7 +87,7 @@ pub(super) fn sources(
         }
     };
     let file = ("vschema.json".to_owned(), text);
-    Ok(Sources::from_kept(Shape::Document, folder, &[file], &named))
+    Ok(Sources::from_texts(Shape::Document, folder, &[file], &named, &reach))
 }
 
 fn texts(files: Value) -> Result<Vec<(String, String)>, Failure> {

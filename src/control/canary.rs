@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::ControlState;
 use super::access::{Operator, Viewer};
 use super::answer::{self, Failure};
-use super::body;
+use super::body::{self, Text};
 use crate::canary::{Outcome, Rehearsal, Weight};
 use crate::clock;
 
@@ -62,7 +62,7 @@ pub(super) async fn show(_: Viewer, State(state): State<Arc<ControlState>>) -> J
 pub(super) async fn start(
     Operator(actor): Operator,
     State(state): State<Arc<ControlState>>,
-    text: String,
+    Text(text): Text,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let mut members = body::object(&text)?;
     if let Some(name) = NOT_YET.iter().find(|name| members.contains_key(**name)) {
@@ -75,7 +75,7 @@ pub(super) async fn start(
         return Err(Failure::bad_request(what));
     }
     let steward = &state.services.steward;
-    let sources = body::sources(&text, &mut members, steward.folder())?;
+    let sources = body::sources(&text, &mut members, &state)?;
     body::nothing_left(&members)?;
     let changed = steward.start_canary(&sources, weight, &actor)?;
     Ok((StatusCode::CREATED, answer::change(&changed, Rehearsal::No)))
@@ -85,7 +85,7 @@ pub(super) async fn start(
 pub(super) async fn set(
     Operator(actor): Operator,
     State(state): State<Arc<ControlState>>,
-    text: String,
+    Text(text): Text,
 ) -> Result<Json<Value>, Failure> {
     let mut members = body::object(&text)?;
     let weight = body::percent(&mut members)?;

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde_json::json;
 
-use super::ControlState;
+use super::{ControlState, Phase};
 use crate::config::ReadyPolicy;
 use crate::topology::{Reachability, ShardId, Topology};
 
@@ -26,12 +26,12 @@ pub(super) async fn ready(State(state): State<Arc<ControlState>>) -> impl IntoRe
     let servers = topology.servers().len();
     let down = |reachability: &Reachability| matches!(reachability, Reachability::Down(_));
     let unreachable = topology.servers().filter(|(_, s)| down(&s.health.reachability)).count();
-    let problem = if *state.stopped.borrow() {
+    let problem = if *state.phase.borrow() > Phase::Serving {
         Some("the proxy is stopping".to_owned())
     } else if unreachable == servers {
         Some("no server can be reached".to_owned())
     } else {
-        without_primary(&topology, &state.unready_without)
+        without_primary(&topology, &state.rules.load().unready_without)
     };
     let status = if problem.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     // The active version serves whatever the files say.

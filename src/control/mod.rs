@@ -13,6 +13,7 @@ pub mod client;
 mod health;
 mod metrics;
 mod regions;
+mod serve;
 mod servers;
 mod sessions;
 mod vschema;
@@ -22,37 +23,61 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use tokio::sync::watch::Receiver;
 
-use crate::config::{ReadyPolicy, Token};
+use crate::config::{Config, ReadyPolicy, Token};
 use crate::region::Region;
 use crate::session::Services;
 
 use answer::Failure;
 
-/// A VSchema is never longer.
-const BODY_BYTES_MAX: usize = 16 << 20;
+/// What the proxy does with clients; it never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// All are welcome.
+    Serving,
+    /// New ones are let in, but should be sent elsewhere.
+    Leaving,
+    /// None is let in; those who are there have some time.
+    Draining,
+    /// None is there any more.
+    Ended,
+}
+
+/// The part of the configuration that is asked for with each request.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Who may do what.
+    pub tokens: Vec<Token>,
+    /// Without which primaries the proxy is not ready.
+    pub unready_without: ReadyPolicy,
+}
+
+impl Rules {
+    /// As the configuration has it.
+    pub fn of(config: &Config) -> Self {
+        Self { tokens: config.tokens.clone(), unready_without: config.unready_without.clone() }
+    }
+}
 
 /// What the handlers share.
 pub struct ControlState {
     /// Sessions, servers, and the steward of the VSchema.
     pub services: Arc<Services>,
-    /// Who may do what.
-    pub tokens: Vec<Token>,
+    /// What a reload of the configuration replaces.
+    pub rules: ArcSwap<Rules>,
     /// The region of this proxy.
     pub region: Option<Region>,
     /// All regions, in the order of the configuration.
     pub regions: Vec<Region>,
-    /// Without which primaries the proxy is not ready.
-    pub unready_without: ReadyPolicy,
     /// Writes the metrics in the text format of Prometheus.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
-    /// Turns true when the proxy stops.
-    pub stopped: Receiver<bool>,
+    /// How far the proxy is with stopping.
+    pub phase: Receiver<Phase>,
 }
 
 impl fmt::Debug for ControlState {
@@ -87,20 +112,20 @@ pub fn router(state: Arc<ControlState>) -> Router {
             let what = "this path does not take this method";
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", what)
         })
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(state)
 }
 
 /// Answers requests on a bound socket until the proxy stops.
 pub async fn serve(socket: std::net::TcpListener, state: Arc<ControlState>) -> io::Result<()> {
-    let mut stopped = state.stopped.clone();
+    let mut phase = state.phase.clone();
     let listener = tokio::net::TcpListener::from_std(socket)?;
+    let limits = Arc::new(state.services.limits.clone());
     let stop = async move {
-        let _ = stopped.wait_for(|stopped| *stopped).await;
+        let _ = phase.wait_for(|phase| *phase >= Phase::Ended).await;
     };
     // Without waiting for open connections: a console that polls must not delay the end.
     tokio::select! {
-        served = async { axum::serve(listener, router(state)).await } => served,
+        served = serve::accept_all(listener, router(state), limits) => served,
         () = stop => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::ControlState;
 use super::access::{Operator, Viewer};
 use super::answer::Failure;
-use super::body;
+use super::body::{self, Text};
 use crate::config::Address;
 use crate::monitor::AdmitError;
 use crate::topology::{Lag, Reachability, Server, ServerId, ShardId, Topology};
@@ -28,7 +28,7 @@ pub(super) async fn list(_: Viewer, State(state): State<Arc<ControlState>>) -> J
 pub(super) async fn admit(
     Operator(actor): Operator,
     State(state): State<Arc<ControlState>>,
-    text: String,
+    Text(text): Text,
 ) -> Result<Json<Value>, Failure> {
     let members = body::object(&text)?;
     let named = members.get("server").and_then(Value::as_str);

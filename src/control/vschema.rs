@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::ControlState;
 use super::access::{Admin, Viewer};
 use super::answer::{self, Failure};
-use super::body;
+use super::body::{self, Text};
 use crate::canary::{Draft, Origin, Rehearsal, Reread, Version};
 use crate::clock;
 
@@ -52,7 +52,7 @@ pub(super) async fn apply(
     State(state): State<Arc<ControlState>>,
     Query(how): Query<How>,
     headers: HeaderMap,
-    text: String,
+    Text(text): Text,
 ) -> Result<Json<Value>, Failure> {
     let expected = expected_version(&headers)?;
     let rehearsal = match how.dry_run.as_deref() {
@@ -64,7 +64,7 @@ pub(super) async fn apply(
     };
     let steward = &state.services.steward;
     let mut members = body::object(&text)?;
-    let sources = body::sources(&text, &mut members, steward.folder())?;
+    let sources = body::sources(&text, &mut members, &state)?;
     body::nothing_left(&members)?;
     let changed = steward.apply(&sources, expected, rehearsal, &actor)?;
     Ok(answer::change(&changed, rehearsal))
@@ -88,7 +88,7 @@ pub(super) async fn rollback(
     Admin(actor): Admin,
     State(state): State<Arc<ControlState>>,
     headers: HeaderMap,
-    text: String,
+    Text(text): Text,
 ) -> Result<Json<Value>, Failure> {
     let mut members =
         if text.trim().is_empty() { serde_json::Map::new() } else { body::object(&text)? };

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 
+use super::places::{SessionPlace, SessionPlaces};
 use super::proxy_protocol::Opening;
+use super::reception::Said;
 use crate::config::{Compression, Networks, TlsMode};
 use crate::error::{SqlError, catalog};
 use crate::executor::client::Client;
 use crate::executor::registry::Newcomer;
-use crate::net::{Algorithm, Codecs, Framed, Side, Stream};
+use crate::net::{Algorithm, Codecs, Framed, Place, ReadError, Side, Stream};
 use crate::session::accounts::{Account, AuthError, Claim, Occasion, Switching};
 use crate::session::{Login, Services, Session};
 use crate::wire::auth::{CACHING_SHA2, NATIVE, Nonce};
@@ -19,9 +21,6 @@ use crate::wire::err::ErrPacket;
 use crate::wire::handshake::{Attributes, ClientHello, Greeting, HandshakeResponse};
 use crate::wire::packet::build_packet;
 use crate::wire::status::StatusFlags;
-
-/// A packet of the connection phase is never longer.
-const PACKET_MAX: usize = 256 << 10;
 
 /// What a login needs to know beside the services.
 #[derive(Debug)]
@@ -44,6 +43,10 @@ pub struct Policy {
 pub(super) struct Handshake<'a> {
     pub(super) services: &'a Arc<Services>,
     pub(super) policy: &'a Policy,
+    pub(super) places: &'a Arc<SessionPlaces>,
+    pub(super) said: &'a Said,
+    /// The client's place until it has logged in.
+    pub(super) login: &'a Place,
     /// Where the client is; `None`: on this machine, over the Unix socket.
     pub(super) address: Option<SocketAddr>,
     pub(super) worker: usize,
@@ -51,7 +54,7 @@ pub(super) struct Handshake<'a> {
 
 impl Handshake<'_> {
     /// Greets a client and logs it in. `None`: it was refused and told so, or it went away.
-    pub(super) async fn perform(mut self, stream: Stream) -> Option<Session> {
+    pub(super) async fn perform(mut self, stream: Stream) -> Option<(Session, SessionPlace)> {
         let connection_id = self.services.registry.next_id();
         let nonce = Nonce::generate().ok()?;
         let offered = with_servers(offered(self.policy), self.services.offered_by_servers());
@@ -89,18 +92,25 @@ impl Handshake<'_> {
             Ok(account) => account,
             Err(AuthError::Refused(error)) => {
                 let advice = "accounts are the [[user]] entries of the configuration";
-                tracing::info!(host = %self.host(), %error, advice, "login refused");
+                if let Some(times) = self.said.refused.count() {
+                    tracing::info!(host = %self.host(), %error, advice, times, "login refused");
+                }
                 self.services.metrics.record_auth_failure();
                 return refuse(&mut framed, sequence, &error).await;
             }
             Err(AuthError::Lost) => return None,
+        };
+        let Some(place) = self.places.take() else {
+            return refuse(&mut framed, sequence, &self.too_many()).await;
         };
         let agreed = response.capabilities.intersection(offered);
         if let Some(algorithm) = algorithm(agreed, response.zstd_level) {
             framed = framed.compress(algorithm, Arc::clone(&self.policy.codecs), Side::Server);
         }
         let client = Client::new(framed, agreed);
-        self.enter(client, account, &response, Entry { connection_id, nonce, sequence }).await
+        let entry = Entry { connection_id, nonce, sequence };
+        let session = self.enter(client, account, &response, entry).await?;
+        Some((session, place))
     }
 
     /// Makes the session of a client that has proven who it is.
@@ -178,16 +188,25 @@ impl Handshake<'_> {
                 }
                 Ok(_) | Err(_) if !self.policy.trusted_proxies.contain(self.ip()) => {
                     let host = self.host();
-                    tracing::warn!(%host, "a PROXY protocol header from a host that is not trusted");
+                    if let Some(times) = self.said.refused.count() {
+                        let what = "a PROXY protocol header from a host that is not trusted";
+                        tracing::warn!(%host, times, "{what}");
+                    }
                     return refuse(framed, 1, &catalog::PROXY_NOT_TRUSTED.with(&[&host])).await;
                 }
                 Ok(Opening::Header { len, client }) => {
                     framed.consume(len);
                     self.address = client.or(self.address);
+                    if let Some(ip) = self.ip() {
+                        self.login.set_peer(ip);
+                    }
                     return Some(());
                 }
                 Err(malformed) => {
-                    tracing::warn!(host = %self.host(), %malformed, "a broken PROXY protocol header");
+                    if let Some(times) = self.said.refused.count() {
+                        let what = "a broken PROXY protocol header";
+                        tracing::warn!(host = %self.host(), %malformed, times, "{what}");
+                    }
                     return refuse(framed, 1, &catalog::BAD_HANDSHAKE.with(&[&malformed])).await;
                 }
             }
@@ -200,7 +219,7 @@ impl Handshake<'_> {
         mut framed: Framed,
         sequence: &mut u8,
     ) -> Option<(Framed, Vec<u8>)> {
-        let mut payload = receive(&mut framed, sequence).await?;
+        let mut payload = self.receive(&mut framed, sequence).await?;
         let hello = ClientHello::parse(&payload);
         if let (Ok(ClientHello::SslRequest(_)), Some(tls)) = (hello, &self.policy.tls) {
             let tls = Arc::clone(tls);
@@ -209,7 +228,7 @@ impl Handshake<'_> {
                 stream.accept_tls(tls, &ahead).await
             });
             framed = upgraded.await.ok()?;
-            payload = receive(&mut framed, sequence).await?;
+            payload = self.receive(&mut framed, sequence).await?;
         }
         Some((framed, payload))
     }
@@ -230,11 +249,37 @@ impl Handshake<'_> {
         if self.policy.tls_mode == TlsMode::Required && !framed.stream().is_private() {
             return Err(catalog::INSECURE_AUTH.error());
         }
-        let limit = self.services.limits.client_connections_max;
-        if self.services.registry.count() >= limit {
-            return Err(catalog::TOO_MANY_CONNECTIONS.with(&[&limit]));
+        // Before anybody is made to prove who they are in vain; it is decided afterwards.
+        if self.places.are_full() {
+            return Err(self.too_many());
         }
         Ok(response)
+    }
+
+    fn too_many(&self) -> SqlError {
+        catalog::TOO_MANY_CONNECTIONS.with(&[&self.places.places_max()])
+    }
+
+    /// The next packet of the connection phase, which must be in sequence.
+    async fn receive(&self, framed: &mut Framed, sequence: &mut u8) -> Option<Vec<u8>> {
+        let bytes_max = self.services.limits.client_login_bytes_max;
+        let packet = match framed.read_packet(bytes_max).await {
+            Ok(packet) => packet,
+            Err(ReadError::TooLong { limit }) => {
+                let error = format!("limit client_login_bytes_max ({limit}) exceeded");
+                let error = catalog::BAD_HANDSHAKE.with(&[&error]);
+                return refuse(framed, sequence.wrapping_add(1), &error).await;
+            }
+            Err(_) => return None,
+        };
+        let next = packet.sequence.wrapping_add(1);
+        if packet.sequence != *sequence {
+            return refuse(framed, next, &catalog::OUT_OF_ORDER.error()).await;
+        }
+        *sequence = next;
+        let payload = framed.payload(packet).to_vec();
+        framed.consume_packet(packet);
+        Some(payload)
     }
 }
 
@@ -243,19 +288,6 @@ struct Entry {
     connection_id: u32,
     nonce: Nonce,
     sequence: u8,
-}
-
-/// The next packet of the connection phase, which must be in sequence.
-async fn receive(framed: &mut Framed, sequence: &mut u8) -> Option<Vec<u8>> {
-    let packet = framed.read_packet(PACKET_MAX).await.ok()?;
-    let next = packet.sequence.wrapping_add(1);
-    if packet.sequence != *sequence {
-        return refuse(framed, next, &catalog::OUT_OF_ORDER.error()).await;
-    }
-    *sequence = next;
-    let payload = framed.payload(packet).to_vec();
-    framed.consume_packet(packet);
-    Some(payload)
 }
 
 /// What Geogate can do for a client. TLS is added where there is a certificate.

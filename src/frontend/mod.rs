@@ -5,6 +5,7 @@
 
 mod handshake;
 mod listener;
+mod places;
 mod proxy_protocol;
 mod reception;
 

@@ -9,13 +9,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::handshake::{Handshake, Policy};
 use super::listener::{Arrival, Listener, Open};
+use super::places::SessionPlaces;
 use crate::clock;
+use crate::net::{Admission, Place};
+use crate::observe::Seldom;
 use crate::session::Services;
+
+/// How long nobody is accepted after that was not possible.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Whatever others want, a client has this time to log in.
+const GRACE_MIN: Duration = Duration::from_millis(100);
+
+/// Refused logins that are logged in ten seconds; the others are counted.
+const REFUSALS_LOGGED: u32 = 100;
 
 /// Clients that may wait for a worker to begin with them; then nobody is accepted meanwhile.
 const HANDED_OVER_MAX: usize = 1024;
@@ -24,8 +37,32 @@ const HANDED_OVER_MAX: usize = 1024;
 #[derive(Debug)]
 pub struct Frontend {
     services: Arc<Services>,
-    policy: Policy,
+    policy: ArcSwap<Policy>,
     desks: Vec<Desk>,
+    /// Places of clients that have not logged in yet.
+    logins: Arc<Admission>,
+    /// Places of those that have.
+    sessions: Arc<SessionPlaces>,
+    said: Said,
+}
+
+/// What strangers can make us say again and again.
+#[derive(Debug)]
+pub(super) struct Said {
+    cannot_accept: Seldom,
+    gave_up: Seldom,
+    /// Each is worth a line, up to a number that nobody can read.
+    pub(super) refused: Seldom,
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self {
+            cannot_accept: Seldom::new(1),
+            gave_up: Seldom::new(1),
+            refused: Seldom::new(REFUSALS_LOGGED),
+        }
+    }
 }
 
 /// A worker as the others see it.
@@ -45,6 +82,8 @@ pub struct Inbox(mpsc::Receiver<(Arrival, Seat)>);
 struct Seat {
     frontend: Arc<Frontend>,
     worker: usize,
+    /// Until the client has logged in.
+    login: Option<Place>,
 }
 
 impl Drop for Seat {
@@ -62,7 +101,18 @@ impl Frontend {
                 (Desk { clients: AtomicUsize::new(0), handed_over }, Inbox(inbox))
             })
             .unzip();
-        (Self { services, policy, desks }, inboxes)
+        let limits = &services.limits;
+        let grace_max = (limits.client_handshake() / 10).max(GRACE_MIN);
+        let logins = Arc::new(Admission::new(limits.client_logins_max, GRACE_MIN..=grace_max));
+        let sessions = Arc::new(SessionPlaces::new(limits.client_connections_max));
+        let said = Said::default();
+        let policy = ArcSwap::from_pointee(policy);
+        (Self { services, policy, desks, logins, sessions, said }, inboxes)
+    }
+
+    /// Receives the next clients in another way.
+    pub fn set_policy(&self, policy: Policy) {
+        self.policy.store(Arc::new(policy));
     }
 
     /// Serves as `worker` until `stop` is ready: its own clients, and new ones of `listeners` for
@@ -96,7 +146,9 @@ impl Frontend {
         loop {
             match listener.accept().await {
                 Ok(arrival) => {
-                    let seat = self.seat(here);
+                    let peer = arrival.peer.map(|address| address.ip());
+                    let login = self.logins.enter(peer).await;
+                    let seat = self.seat(here, login);
                     if seat.worker == here {
                         seat.take(arrival);
                     } else {
@@ -104,38 +156,67 @@ impl Frontend {
                         let _ = self.desks[seat.worker].handed_over.send((arrival, seat)).await;
                     }
                 }
+                // It went away before it was its turn, which is nobody else's trouble.
+                Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
-                    // Out of file descriptors, most likely: let some sessions end.
-                    tracing::error!(%error, "cannot accept a client");
-                    clock::sleep(Duration::from_millis(100)).await;
+                    // Out of file descriptors, most likely: let somebody go.
+                    self.logins.make_room();
+                    if let Some(times) = self.said.cannot_accept.count() {
+                        tracing::error!(%error, times, "cannot accept a client");
+                    }
+                    clock::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
     /// A place at the worker with the fewest clients, of equal ones preferably `here`.
-    fn seat(self: &Arc<Self>, here: usize) -> Seat {
+    fn seat(self: &Arc<Self>, here: usize, login: Place) -> Seat {
         let clients = |worker: usize| self.desks[worker].clients.load(Ordering::Relaxed);
         let workers = 0..self.desks.len();
         let fewest = workers.min_by_key(|worker| (clients(*worker), *worker != here));
         let worker = fewest.unwrap_or(here);
         self.desks[worker].clients.fetch_add(1, Ordering::Relaxed);
-        Seat { frontend: Arc::clone(self), worker }
+        Seat { frontend: Arc::clone(self), worker, login: Some(login) }
     }
 
-    async fn client(&self, Arrival { stream, peer }: Arrival, worker: usize) {
+    /// Logs a client in and serves it. `login` is its place until then.
+    async fn client(&self, Arrival { stream, peer }: Arrival, worker: usize, login: Place) {
         let limits = &self.services.limits;
         if stream.set_options(limits.tcp_keepalive()).is_err() {
             return; // It has gone already.
         }
-        let limit = limits.client_handshake();
-        let (services, policy) = (&self.services, &self.policy);
-        let handshake = Handshake { services, policy, address: peer, worker };
-        let greeted = tokio::time::timeout(limit, handshake.perform(stream)).await;
-        if let Ok(Some(session)) = greeted {
+        let policy = &*self.policy.load_full();
+        let (services, places, said) = (&self.services, &self.sessions, &self.said);
+        let handshake =
+            Handshake { services, policy, places, said, login: &login, address: peer, worker };
+        let greeted = tokio::select! {
+            greeted = handshake.perform(stream) => greeted,
+            () = clock::sleep(limits.client_handshake()) => {
+                services.metrics.record_late_login();
+                None
+            }
+            () = login.given_up() => {
+                services.metrics.record_login_given_up();
+                if let Some(clients) = self.said.gave_up.count() {
+                    let limit = limits.client_logins_max;
+                    let what = "clients that had not logged in made room for others";
+                    tracing::warn!(clients, client_logins_max = limit, "{what}");
+                }
+                None
+            }
+        };
+        if let Some((session, _place)) = greeted {
+            login.got_through();
             Box::pin(session.run()).await;
         }
     }
+}
+
+/// Whether a connection could not be accepted because of its peer (`accept(2)`).
+fn is_of_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, TimedOut};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | TimedOut)
 }
 
 impl Seat {
@@ -144,7 +225,8 @@ impl Seat {
         clippy::disallowed_methods,
         reason = "the worker's runtime owns it: the drain waits for the registry, then drops the rest"
     )]
-    fn take(self, arrival: Arrival) {
-        tokio::spawn(async move { self.frontend.client(arrival, self.worker).await });
+    fn take(mut self, arrival: Arrival) {
+        let Some(login) = self.login.take() else { return };
+        tokio::spawn(async move { self.frontend.client(arrival, self.worker, login).await });
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! This module knows the four bytes of a packet header and nothing else of the protocol.
 
+mod admission;
 mod codec;
 mod compressed;
 mod framed;
@@ -14,6 +15,7 @@ mod stream;
 mod tls;
 mod tls_names;
 
+pub use admission::{Admission, Place};
 pub use codec::{Algorithm, Codecs};
 pub use compressed::Side;
 pub use framed::{Framed, Packet, ReadError};

@@ -35,6 +35,8 @@ pub struct Metrics {
 struct Recorded {
     keyspaces: Vec<String>,
     workers: Box<[Counters]>,
+    logins_late: AtomicU64,
+    logins_given_up: AtomicU64,
     sources: Mutex<Vec<Source>>,
 }
 
@@ -45,6 +47,8 @@ impl Metrics {
         let recorded = Arc::new(Recorded {
             workers: (0..workers).map(|_| counters()).collect(),
             keyspaces,
+            logins_late: AtomicU64::new(0),
+            logins_given_up: AtomicU64::new(0),
             sources: Mutex::default(),
         });
         const VALID: &str = "the names of the table are valid and differ";
@@ -113,6 +117,16 @@ impl Metrics {
         self.auth_failures.inc();
     }
 
+    /// Counts a client that took too long to log in.
+    pub fn record_late_login(&self) {
+        add(&self.recorded.logins_late, 1);
+    }
+
+    /// Counts a client that had not logged in yet and had to make room for others.
+    pub fn record_login_given_up(&self) {
+        add(&self.recorded.logins_given_up, 1);
+    }
+
     /// The text format of Prometheus, version 0.0.4.
     pub fn render(&self) -> String {
         let families = self.registry.gather();
@@ -158,6 +172,9 @@ impl Recorded {
         samples.set(&family::SCATTER_QUERIES, &[], sum(|w| &w.scatters));
         samples.set(&family::PLAN_CACHE_HITS, &[], sum(|w| &w.plan_hits));
         samples.set(&family::PLAN_CACHE_MISSES, &[], sum(|w| &w.plan_misses));
+        for (reason, count) in [("late", &self.logins_late), ("room", &self.logins_given_up)] {
+            samples.set(&family::LOGINS_UNFINISHED, &[reason], read(count) as f64);
+        }
         let (mut durations, mut waits) = (Distribution::default(), Distribution::default());
         for worker in &self.workers {
             worker.durations.add_to(&mut durations);

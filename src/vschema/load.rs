@@ -2,7 +2,9 @@
 //!
 //! This is the only part of `vschema` that reads files.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::decode::{Document, Item};
@@ -58,7 +60,58 @@ pub struct LoadError {
     /// The path.
     pub path: String,
     /// What the system says.
-    pub cause: std::io::Error,
+    pub cause: io::Error,
+}
+
+/// Which files may be read.
+#[derive(Clone, Debug)]
+pub struct Reach<'a> {
+    below: Option<&'a Path>,
+    bytes_left: Cell<u64>,
+}
+
+impl<'a> Reach<'a> {
+    /// Whatever the operator of this machine has named.
+    pub fn anywhere() -> Self {
+        Self { below: None, bytes_left: Cell::new(u64::MAX) }
+    }
+
+    /// Regular files below a folder, `bytes_max` bytes of all together: for paths that come from
+    /// elsewhere, which must neither show other files nor read a device without end.
+    pub fn below(folder: &'a Path, bytes_max: u64) -> Self {
+        Self { below: Some(folder), bytes_left: Cell::new(bytes_max) }
+    }
+
+    fn check(&self, path: &Path) -> io::Result<()> {
+        let Some(folder) = self.below else { return Ok(()) };
+        // Links are followed first: where they lead is what counts.
+        let (found, folder) = (path.canonicalize()?, folder.canonicalize()?);
+        if !found.starts_with(&folder) {
+            let what = format!("it is not below the VSchema's folder {}", folder.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
+        }
+        Ok(())
+    }
+
+    fn read(&self, path: &Path) -> io::Result<String> {
+        if self.below.is_none() {
+            return std::fs::read_to_string(path);
+        }
+        self.check(path)?;
+        // Asked before, because opening a pipe would wait for its other end.
+        if !path.metadata()?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let left = self.bytes_left.get();
+        let mut text = String::new();
+        std::fs::File::open(path)?.take(left.saturating_add(1)).read_to_string(&mut text)?;
+        let Some(left) = left.checked_sub(text.len() as u64) else {
+            let what = "the files are longer than control_body_bytes_max together";
+            return Err(io::Error::other(what));
+        };
+        self.bytes_left.set(left);
+        Ok(text)
+    }
 }
 
 /// What the files amount to.
@@ -73,13 +126,20 @@ pub struct Validated {
 impl Sources {
     /// Reads a folder (`KEYSPACE.json`, `rules.json`; subfolders are left alone) or one file.
     pub fn read(path: &Path) -> Result<Self, LoadError> {
+        Self::read_within(path, &Reach::anywhere())
+    }
+
+    /// The same for what may be read.
+    pub fn read_within(path: &Path, reach: &Reach<'_>) -> Result<Self, LoadError> {
         let fail = |path: &Path, cause| LoadError { path: path.display().to_string(), cause };
-        let read = |path: &Path| std::fs::read_to_string(path).map_err(|cause| fail(path, cause));
+        let read = |path: &Path| reach.read(path).map_err(|cause| fail(path, cause));
         if !path.is_dir() {
             let file = (path.display().to_string(), read(path)?);
             let folder = path.parent().unwrap_or(Path::new(""));
-            return Ok(Self::from_files(Shape::Document, folder, &[file]));
+            let files = [file];
+            return Ok(Self::from_texts(Shape::Document, folder, &files, &BTreeMap::new(), reach));
         }
+        reach.check(path).map_err(|cause| fail(path, cause))?;
         let mut paths = Vec::new();
         for entry in std::fs::read_dir(path).map_err(|cause| fail(path, cause))? {
             let file = entry.map_err(|cause| fail(path, cause))?.path();
@@ -94,10 +154,10 @@ impl Sources {
         });
         let files = files.collect::<Result<Vec<_>, LoadError>>()?;
         if files.is_empty() {
-            let cause = std::io::Error::other("no KEYSPACE.json in this folder");
+            let cause = io::Error::other("no KEYSPACE.json in this folder");
             return Err(fail(path, cause));
         }
-        Ok(Self::with_named_files(files, path, &BTreeMap::new()))
+        Ok(Self::with_named_files(files, path, &BTreeMap::new(), reach))
     }
 
     /// One document: a SrvVSchema, or a single keyspace named after the file.
@@ -120,6 +180,17 @@ impl Sources {
         files: &[(String, String)],
         named_files: &BTreeMap<String, String>,
     ) -> Self {
+        Self::from_texts(shape, folder, files, named_files, &Reach::anywhere())
+    }
+
+    /// The same for what may be read.
+    pub fn from_texts(
+        shape: Shape,
+        folder: &Path,
+        files: &[(String, String)],
+        named_files: &BTreeMap<String, String>,
+        reach: &Reach<'_>,
+    ) -> Self {
         let files = files.iter().map(|(name, text)| {
             let content = match shape {
                 Shape::Folder => content_of_file(Path::new(name)),
@@ -128,13 +199,14 @@ impl Sources {
             SourceFile { name: name.clone(), content, text: text.clone() }
         });
         let count = if shape == Shape::Document { 1 } else { files.len() };
-        Self::with_named_files(files.take(count).collect(), folder, named_files)
+        Self::with_named_files(files.take(count).collect(), folder, named_files, reach)
     }
 
     fn with_named_files(
         files: Vec<SourceFile>,
         folder: &Path,
         kept: &BTreeMap<String, String>,
+        reach: &Reach<'_>,
     ) -> Self {
         let mut paths = Vec::new();
         for file in &files {
@@ -148,7 +220,7 @@ impl Sources {
         let content = |path: String| {
             let content = match kept.get(&path) {
                 Some(text) => Ok(text.clone()),
-                None => std::fs::read_to_string(folder.join(&path)).map_err(|e| e.to_string()),
+                None => reach.read(&folder.join(&path)).map_err(|error| error.to_string()),
             };
             (path, content)
         };
@@ -212,6 +284,11 @@ fn named_in(node: &Node, paths: &mut Vec<String>) {
         }
         _ => {}
     }
+}
+
+/// Whether a keyspace of this name can have a file in a folder, where some names mean more.
+pub fn can_be_in_folder(keyspace: &str) -> bool {
+    matches!(content_of_file(Path::new(&format!("{keyspace}.json"))), Content::Keyspace(_))
 }
 
 /// What a file of a folder holds, by its name.

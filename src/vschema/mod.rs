@@ -29,9 +29,10 @@ pub use diff::{
     Change, ChangeClass, Difference, NewNames, ReturnedName, ServerColumns, diff, diff_table,
     render_differences,
 };
-pub use load::{LoadError, Shape, Sources, Validated};
+pub use load::{LoadError, Reach, Shape, Sources, Validated, can_be_in_folder};
 pub use model::{ForeignKeyMode, Keyspace, MultiTenant, VSchema};
 pub use problem::{Place, Problem, Severity, Strictness, render_json, render_text};
 pub use resolve::{Names, ResolveError, Resolved, RuleTarget, TabletType};
 pub use same_name::{name_key, same_name};
 pub use table::{AutoIncrement, ColumnVindex, NamedVindex, Table, TableKind, TableName};
+pub use validate::is_keyspace_name;

@@ -1,6 +1,7 @@
 //! Another VSchema for a running proxy: by file, signal and API, under load, refused and undone.
 
 use std::fs;
+use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -303,5 +304,58 @@ fn the_two_vschemas_route_differently() {
         let plan = client.query("VEXPLAIN PLAN SELECT v FROM swap WHERE k = 1000").expect("a plan");
         let plan = plan.texts().concat().join("\n");
         assert!(plan.contains(expected), "{plan}");
+    }
+}
+
+/// Goal: whoever has a token reads files below the VSchema's folder and no others, however they
+/// are named, and no pipe or device holds the API up.
+#[test]
+fn requests_read_only_files_below_the_folder() {
+    let cluster = crate::single::SINGLE.watched();
+    let proxy = cluster.another_proxy("paths", "[limits]\ncontrol_body_bytes_max = 5000\n");
+    let folder = proxy.folder.join("vschema");
+    fs::create_dir_all(folder.join("next")).expect("writable");
+    let small = r#"{"sharded": false, "tables": {"t": {}}}"#;
+    fs::write(folder.join("next/app.json"), small).expect("writable");
+    fs::write(proxy.folder.join("app.json"), small).expect("writable");
+    fs::write(folder.join("long.json"), " ".repeat(6_000)).expect("writable");
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, folder.join(name));
+    link("../app.json", "out").expect("writable");
+    link("/", "root").expect("writable");
+    link("next", "inside").expect("writable");
+    let pipe = Command::new("mkfifo").arg(folder.join("pipe")).status().expect("mkfifo");
+    assert!(pipe.success());
+    let ask = |body: Value| proxy.http("PUT", "/api/v1/vschema?dry_run=1", &body.to_string());
+    let outside = folder.join("..").join("app.json");
+    for (path, reason) in [
+        ("out", "not below"),
+        ("../app.json", "not below"),
+        ("..", "not below"),
+        ("root", "not below"),
+        ("root/etc", "not below"),
+        ("/dev/zero", "not below"),
+        ("/proc/self/environ", "not below"),
+        (outside.to_str().expect("plain"), "not below"),
+        ("pipe", "no regular file"),
+        ("long.json", "control_body_bytes_max"),
+        ("none", "No such file"),
+    ] {
+        let (status, answer) = ask(json!({"path": path}));
+        assert_eq!(status, 400, "{path}: {answer}");
+        assert!(answer.contains(reason), "{path}: {answer}");
+    }
+    for path in ["next", "inside", "next/app.json"] {
+        let (status, answer) = ask(json!({"path": path}));
+        assert_eq!(status, 200, "{path}: {answer}");
+    }
+    // Files that parameters of vindexes name are read here too.
+    for map in ["/dev/zero", "pipe", "out", "../app.json"] {
+        let vindex =
+            json!({"type": "region_json", "params": {"region_map": map, "region_bytes": "1"}});
+        let files =
+            json!({"app.json": json!({"sharded": true, "vindexes": {"v": vindex}}).to_string()});
+        let (status, answer) = ask(json!({"files": files}));
+        assert_eq!(status, 422, "{map}: {answer}");
+        assert!(answer.contains("not below") || answer.contains("no regular"), "{map}: {answer}");
     }
 }

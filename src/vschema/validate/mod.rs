@@ -43,9 +43,14 @@ pub(super) fn build(raw: &RawVSchema, read_file: ReadFile<'_>, problems: &mut Pr
     vschema
 }
 
-fn check_keyspace_name(name: &Spot<String>, problems: &mut Problems) {
+/// Whether something can be the name of a keyspace.
+pub fn is_keyspace_name(name: &str) -> bool {
     let bad = |c: char| c.is_whitespace() || c.is_control() || ".:/@[]`'\"".contains(c);
-    if name.value.is_empty() || name.value.contains(bad) {
+    !name.is_empty() && !name.contains(bad)
+}
+
+fn check_keyspace_name(name: &Spot<String>, problems: &mut Problems) {
+    if !is_keyspace_name(&name.value) {
         let what = format!("'{}' cannot be the name of a keyspace", name.value);
         problems.fatal(&name.place, what, "use letters, digits, '_' and '-'");
     }
