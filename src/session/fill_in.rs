@@ -64,7 +64,7 @@ pub(super) async fn filled_request(
     request: Request,
 ) -> Request {
     let text = request.text(client).to_vec();
-    match filled(connections, state, &text, request.features).await {
+    match filled(connections, state, &text, request.features()).await {
         Some(text) => {
             client.drop_command();
             request.with_text(&text)
@@ -76,8 +76,8 @@ pub(super) async fn filled_request(
 /// Whether something may have to be filled in before it is known what the statement does.
 #[inline]
 pub(super) fn fills_head(request: &Request) -> bool {
-    matches!(request.kind, StatementKind::Kill | StatementKind::Set)
-        && asks_session(request.features)
+    matches!(request.kind(), StatementKind::Kill | StatementKind::Set)
+        && asks_session(request.features())
 }
 
 /// KILL and SET with the session's values in them: they are not passed on as they are.
@@ -88,7 +88,7 @@ pub(super) async fn filled_head(
     request: Request,
 ) -> Request {
     let text = request.text(client).to_vec();
-    let Some(filled) = filled(connections, state, &text, request.features).await else {
+    let Some(filled) = filled(connections, state, &text, request.features()).await else {
         return request;
     };
     client.drop_command();

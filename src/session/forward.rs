@@ -41,7 +41,7 @@ pub(super) async fn run_statement(
 ) -> Ran {
     match connections.mode {
         Mode::Single(shard) => {
-            let fills = asks_session(request.features);
+            let fills = asks_session(request.features());
             let request = if fills {
                 fill_in::filled_request(client, connections, state, request).await
             } else {
@@ -50,7 +50,7 @@ pub(super) async fn run_statement(
             pass_through(client, connections, state, request, shard).await
         }
         Mode::Several => {
-            let fills = request.features.contains(Features::SYSTEM_VARIABLE);
+            let fills = request.features().contains(Features::SYSTEM_VARIABLE);
             let request = if fills {
                 fill_in::filled_request(client, connections, state, request).await
             } else {
@@ -69,7 +69,7 @@ async fn pass_through(
     request: Request,
     shard: ShardId,
 ) -> Ran {
-    let (kind, features) = (request.kind, request.features);
+    let (kind, features) = (request.kind(), request.features());
     state.tally.query.route = Route::PassThrough;
     let hints = consistency::hints(connections, state, request.text(client), features)?;
     let defines = definition::defines_stored(&connections.services, kind, features);
@@ -113,7 +113,7 @@ async fn exchange_at(
     aim: &Aim<'_>,
     end: AnswerEnd,
 ) -> Result<Option<Outcome>, Stop> {
-    let (source, expect) = (&request.source, Expect::Query);
+    let (source, expect) = (request.source(), Expect::Query);
     match exchange::exchange_once(client, connections, index, source, expect, end).await? {
         Exchanged::Outcome(outcome) => Ok(Some(outcome)),
         Exchanged::Lost(lost) if exchange::runs_again(connections, state, aim, &lost) => Ok(None),
@@ -147,12 +147,12 @@ async fn route_statement(
     state: &mut State,
     request: Request,
 ) -> Ran {
-    if let Source::Packet(packet) = request.source
+    if let &Source::Packet(packet) = request.source()
         && let Some(OneShard { shard, access, topology }) =
             cached::cached_route(client, connections, state, packet)
     {
         let database = topology.keyspace(shard.keyspace()).database.as_bytes();
-        let wants_insert_id = request.features.contains(Features::LAST_INSERT_ID);
+        let wants_insert_id = request.features().contains(Features::LAST_INSERT_ID);
         let (aim, end) =
             (Aim { shard, access, hints: None, wants_insert_id }, AnswerEnd::Forwarded);
         loop {
@@ -161,7 +161,7 @@ async fn route_statement(
             let exchanged =
                 exchange_at(client, connections, state, index, &request, &aim, end).await?;
             let Some(outcome) = exchanged else { continue };
-            let (kind, features) = (request.kind, request.features);
+            let (kind, features) = (request.kind(), request.features());
             after_statement(connections, state, index, kind, features, &outcome).await;
             return Ok(Answer::Sent);
         }

@@ -72,20 +72,20 @@ impl Session {
         if let Ok(Some(about)) = control::parse(text, connections.mirror.lex_mode, &state.scan) {
             return self.control(request, about).await;
         }
-        if let Some(builtin) = builtin::builtin(connections, state, text, request.features) {
+        if let Some(builtin) = builtin::builtin(connections, state, text, request.features()) {
             connections.forget_warnings();
             return Ok(builtin.answer().into());
         }
         if let Some(answer) =
-            own_variables::select_own_variables(connections, state, text, request.features)
+            own_variables::select_own_variables(connections, state, text, request.features())
         {
             return Ok(answer.into());
         }
-        diagnostics::recall(connections, request.kind, request.features, text);
-        if request.kind == StatementKind::Diagnostics {
+        diagnostics::recall(connections, request.kind(), request.features(), text);
+        if request.kind() == StatementKind::Diagnostics {
             diagnostics::go_to_diagnostics(client, connections, state).await?;
         }
-        Ok(Way::Servers(request.kind, request.features))
+        Ok(Way::Servers(request.kind(), request.features()))
     }
 
     /// A statement about the session rather than about rows.

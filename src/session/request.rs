@@ -24,9 +24,9 @@ use super::{last_values, named_at_server};
 /// A statement of text that may run.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) source: Source,
-    pub(super) kind: StatementKind,
-    pub(super) features: Features,
+    source: Source,
+    kind: StatementKind,
+    features: Features,
 }
 
 /// What [`admit`] gives: a statement of this kind may run.
@@ -123,6 +123,18 @@ impl Admitted {
 }
 
 impl Request {
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(super) fn kind(&self) -> StatementKind {
+        self.kind
+    }
+
+    pub(super) fn features(&self) -> Features {
+        self.features
+    }
+
     /// The text of the statement.
     pub(super) fn text<'a>(&'a self, client: &'a Client) -> &'a [u8] {
         self.source.text(client)

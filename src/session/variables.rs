@@ -145,7 +145,7 @@ async fn set_on_server(
     client.state_marks = state_marks(&changes).unwrap_or(marks_before);
     // Sessions that begin after the answer to a SET GLOBAL have the new value.
     let exchanged =
-        exchange::exchange_keeping_end(client, connections, index, &request.source).await;
+        exchange::exchange_keeping_end(client, connections, index, request.source()).await;
     if !exchanged.as_ref().is_ok_and(|outcome| !outcome.is_error()) {
         client.state_marks = marks_before;
     }
