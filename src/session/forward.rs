@@ -1,6 +1,6 @@
 //! Runs a statement on the servers: the only one as it came, or where its plan leads.
 
-use crate::backend::{Failure, Several};
+use crate::backend::Several;
 use crate::error::catalog;
 use crate::executor::client::Client;
 use crate::executor::relay::AnswerEnd;
@@ -13,7 +13,7 @@ use crate::wire::capability::Capabilities;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::session_track::SessionChange;
 
-use super::answer::{Answer, Ran, Stop};
+use super::answer::{Answer, Ran};
 use super::cached;
 use super::cached::OneShard;
 use super::connections::{Connections, Mode};
@@ -40,35 +40,23 @@ pub(super) async fn run_statement(
     request: Request,
 ) -> Ran {
     match connections.mode {
-        Mode::Single(shard) => {
-            let fills = asks_session(request.features());
-            let request = if fills {
-                fill_in::filled_request(client, connections, state, request).await
-            } else {
-                request
-            };
-            pass_through(client, connections, state, request, shard).await
-        }
-        Mode::Several => {
-            let fills = request.features().contains(Features::SYSTEM_VARIABLE);
-            let request = if fills {
-                fill_in::filled_request(client, connections, state, request).await
-            } else {
-                request
-            };
-            route_statement(client, connections, state, request).await
-        }
+        Mode::Single(shard) => pass_through(client, connections, state, request, shard).await,
+        Mode::Several => route(client, connections, state, request).await,
     }
 }
 
 /// Runs a statement on the only server.
-async fn pass_through(
+pub(super) async fn pass_through(
     client: &mut Client,
     connections: &mut Connections,
     state: &mut State,
-    request: Request,
+    mut request: Request,
     shard: ShardId,
 ) -> Ran {
+    if asks_session(request.features()) {
+        let filled = fill_in::filled_request(client, connections, state, request);
+        request = Box::pin(filled).await;
+    }
     let (kind, features) = (request.kind(), request.features());
     state.tally.query.route = Route::PassThrough;
     let hints = consistency::hints(connections, state, request.text(client), features)?;
@@ -79,20 +67,25 @@ async fn pass_through(
         hints: hints.as_ref(),
         wants_insert_id: features.contains(Features::LAST_INSERT_ID),
     };
-    let end = if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded };
+    let (expect, end) =
+        (Expect::Query, if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded });
     let (index, outcome) = loop {
         let database = std::mem::take(&mut state.database);
         let attached =
             consistency::attach_placed(client, connections, state, &aim, &database).await;
         state.database = database;
         let index = attached?;
-        if let Err(failure) = allow_several(client, connections, state, index, &request).await {
-            return Err(connections.fail(index, failure).await.into());
+        if takes_several(client, connections, state, &request) {
+            let lease = &mut connections.attached[index].lease;
+            if let Err(failure) = lease.set_several(Several::Taken).await {
+                return Err(connections.fail(index, failure).await.into());
+            }
         }
-        if let Some(outcome) =
-            exchange_at(client, connections, state, index, &request, &aim, end).await?
-        {
-            break (index, outcome);
+        let source = request.source();
+        match exchange::exchange_once(client, connections, index, source, expect, end).await? {
+            Exchanged::Outcome(outcome) => break (index, outcome),
+            Exchanged::Lost(lost) if exchange::runs_again(connections, state, &aim, &lost) => {}
+            Exchanged::Lost(lost) => return Err(lost.error.into()),
         }
     };
     // What came after a stored program in the same command is not known.
@@ -102,68 +95,51 @@ async fn pass_through(
     Ok(if client.framed.out.is_empty() { Answer::Sent } else { Answer::Buffered })
 }
 
-/// Exchanges a statement on the connection that it was placed on. `None`: it was a read that was
-/// lost before the client saw anything of it, and is to be placed again.
-async fn exchange_at(
-    client: &mut Client,
-    connections: &mut Connections,
-    state: &mut State,
-    index: ConnectionId,
-    request: &Request,
-    aim: &Aim<'_>,
-    end: AnswerEnd,
-) -> Result<Option<Outcome>, Stop> {
-    let (source, expect) = (request.source(), Expect::Query);
-    match exchange::exchange_once(client, connections, index, source, expect, end).await? {
-        Exchanged::Outcome(outcome) => Ok(Some(outcome)),
-        Exchanged::Lost(lost) if exchange::runs_again(connections, state, aim, &lost) => Ok(None),
-        Exchanged::Lost(lost) => Err(lost.error.into()),
-    }
-}
-
-/// Lets the server find the end of a stored program and the statements after it, if the client
-/// may send several.
-async fn allow_several(
-    client: &mut Client,
-    connections: &mut Connections,
+/// Whether the server must find the end of a stored program and the statements after it: all other
+/// commands have been taken apart.
+fn takes_several(
+    client: &Client,
+    connections: &Connections,
     state: &State,
-    index: ConnectionId,
     request: &Request,
-) -> Result<(), Failure> {
-    if !client.capabilities.contains(Capabilities::MULTI_STATEMENTS)
-        || !(state.scan.is_program() || connections.mirror.oracle_mode)
-        || !request.text(client).contains(&b';')
-    {
-        // All other commands have been taken apart.
-        return Ok(());
-    }
-    connections.attached[index].lease.set_several(Several::Taken).await
+) -> bool {
+    client.capabilities.contains(Capabilities::MULTI_STATEMENTS)
+        && (state.scan.is_program() || connections.mirror.oracle_mode)
+        && request.text(client).contains(&b';')
 }
 
 /// Runs a statement where there are several servers.
-async fn route_statement(
+pub(super) async fn route(
     client: &mut Client,
     connections: &mut Connections,
     state: &mut State,
-    request: Request,
+    mut request: Request,
 ) -> Ran {
+    if request.features().contains(Features::SYSTEM_VARIABLE) {
+        let filled = fill_in::filled_request(client, connections, state, request);
+        request = Box::pin(filled).await;
+    }
     if let &Source::Packet(packet) = request.source()
         && let Some(OneShard { shard, access, topology }) =
             cached::cached_route(client, connections, state, packet)
     {
         let database = topology.keyspace(shard.keyspace()).database.as_bytes();
         let wants_insert_id = request.features().contains(Features::LAST_INSERT_ID);
-        let (aim, end) =
-            (Aim { shard, access, hints: None, wants_insert_id }, AnswerEnd::Forwarded);
+        let aim = Aim { shard, access, hints: None, wants_insert_id };
+        let (expect, end) = (Expect::Query, AnswerEnd::Forwarded);
         loop {
             let index =
                 consistency::attach_placed(client, connections, state, &aim, database).await?;
-            let exchanged =
-                exchange_at(client, connections, state, index, &request, &aim, end).await?;
-            let Some(outcome) = exchanged else { continue };
-            let (kind, features) = (request.kind(), request.features());
-            after_statement(connections, state, index, kind, features, &outcome).await;
-            return Ok(Answer::Sent);
+            let source = request.source();
+            match exchange::exchange_once(client, connections, index, source, expect, end).await? {
+                Exchanged::Outcome(outcome) => {
+                    let (kind, features) = (request.kind(), request.features());
+                    after_statement(connections, state, index, kind, features, &outcome).await;
+                    return Ok(Answer::Sent);
+                }
+                Exchanged::Lost(lost) if exchange::runs_again(connections, state, &aim, &lost) => {}
+                Exchanged::Lost(lost) => return Err(lost.error.into()),
+            }
         }
     }
     let text = request.text(client).to_vec();
@@ -173,7 +149,8 @@ async fn route_statement(
     if let Err(error) = scan.run(&text, connections.mirror.lex_mode) {
         return Err(catalog::SYNTAX.with(&[&error]).into());
     }
-    planned::run_planned(client, connections, state, Statement::text(text, scan)).await
+    let planned = planned::run_planned(client, connections, state, Statement::text(text, scan));
+    Box::pin(planned).await
 }
 
 /// What an answer means for the session.

@@ -5,13 +5,26 @@ use crate::sql::control::{self, Control};
 use crate::sql::statement_kind::StatementKind;
 
 use super::Session;
-use super::answer::{Instead, Ran, Way, Went};
+use super::answer::{Answer, Instead, Ran, Way, Went};
+use super::connections::Mode;
 use super::request::{self, Request, Source, Understood, malformed_attributes};
 use super::several::{self, Split};
 use super::{
     builtin, databases, diagnostics, fill_in, forward, inspect, kill, own_variables, table_locks,
     tally, text_prepared, transaction, use_database, variables,
 };
+
+/// What a statement is.
+enum Class {
+    /// For the servers.
+    Servers,
+    /// It is answered.
+    Answered(Answer),
+    /// About the session rather than about rows.
+    Control(Box<Control>),
+    /// GET DIAGNOSTICS, for the server that remembers them.
+    Diagnostics,
+}
 
 impl Session {
     /// COM_QUERY.
@@ -48,50 +61,69 @@ impl Session {
     async fn run_text(&mut self, source: Source, understood: Understood) -> Ran {
         let Self { client, connections, state, prepared, .. } = self;
         let coming = understood.coming(&source);
-        let admitted = request::admit(client, connections, state, prepared, coming).await?;
+        let admitted = request::admit_at_once(client, connections, state, prepared, coming);
+        let admitted = match admitted {
+            Some(admitted) => admitted?,
+            None => request::admit(client, connections, state, prepared, coming).await?,
+        };
         let mut request = admitted.with(source);
         if fill_in::fills_head(&request) {
             let filled = fill_in::filled_head(client, connections, state, request);
             request = Box::pin(filled).await;
         }
-        match self.classify(&request).await? {
+        let way = match self.classify(&request) {
+            Class::Servers => Way::Servers(request.kind(), request.features()),
+            Class::Answered(answer) => return Ok(answer),
+            Class::Control(about) => Box::pin(self.control(&request, about)).await?,
+            Class::Diagnostics => {
+                let Self { client, connections, state, .. } = self;
+                diagnostics::go_to_diagnostics(client, connections, state).await?;
+                Way::Servers(request.kind(), request.features())
+            }
+        };
+        match way {
             Way::Answered(answer) => Ok(answer),
             Way::Servers(kind, features) => {
                 let Self { client, connections, state, .. } = self;
                 let request = request.of(kind, features);
-                forward::run_statement(client, connections, state, request).await
+                match connections.mode {
+                    Mode::Single(shard) => {
+                        forward::pass_through(client, connections, state, request, shard).await
+                    }
+                    Mode::Several => forward::route(client, connections, state, request).await,
+                }
             }
             Way::Instead(instead) => Box::pin(self.run_instead(instead)).await,
         }
     }
 
-    /// Answers what is about the session; the rest is for the servers.
-    async fn classify(&mut self, request: &Request) -> Went {
+    /// Answers what is about the session and no server has to be asked; says what the rest is.
+    fn classify(&mut self, request: &Request) -> Class {
         let Self { client, connections, state, .. } = self;
         let text = request.text(client);
         if let Ok(Some(about)) = control::parse(text, connections.mirror.lex_mode, &state.scan) {
-            return self.control(request, about).await;
+            return Class::Control(Box::new(about));
         }
         if let Some(builtin) = builtin::builtin(connections, state, text, request.features()) {
             connections.forget_warnings();
-            return Ok(builtin.answer().into());
+            return Class::Answered(builtin.answer());
         }
         if let Some(answer) =
             own_variables::select_own_variables(connections, state, text, request.features())
         {
-            return Ok(answer.into());
+            return Class::Answered(answer);
         }
         diagnostics::recall(connections, request.kind(), request.features(), text);
-        if request.kind() == StatementKind::Diagnostics {
-            diagnostics::go_to_diagnostics(client, connections, state).await?;
+        match request.kind() {
+            StatementKind::Diagnostics => Class::Diagnostics,
+            _ => Class::Servers,
         }
-        Ok(Way::Servers(request.kind(), request.features()))
     }
 
     /// A statement about the session rather than about rows.
-    async fn control(&mut self, request: &Request, control: Control) -> Went {
+    async fn control(&mut self, request: &Request, control: Box<Control>) -> Went {
         let Self { client, connections, state, prepared, .. } = self;
-        match control {
+        match *control {
             Control::Transaction(it) => {
                 transaction::transaction_statement(client, connections, state, request, it).await
             }

@@ -154,7 +154,6 @@ impl Request {
 /// Lets a statement in: gives back what was kept for the statement before, goes to the connections
 /// that know what it asks for, refuses what nobody may do through Geogate, and reads what it may
 /// leave behind.
-#[inline]
 pub(super) async fn admit(
     client: &mut Client,
     connections: &mut Connections,
@@ -162,26 +161,69 @@ pub(super) async fn admit(
     prepared: &Prepared,
     coming: Coming<'_>,
 ) -> Result<Admitted, Stop> {
-    let (kind, features) = match coming {
-        Coming::Text(_) => (state.scan.kind(), state.scan.features()),
-        Coming::Unread(_) => (StatementKind::Other, Features::NONE),
-        Coming::Prepared(id) => prepared.meaning(id),
-        Coming::Stream(kind) => (kind, state.scan.features()),
-    };
+    if waits(connections, coming, &state.scan, prepared) {
+        Box::pin(make_ready(client, connections, state, prepared, coming)).await?;
+    }
+    admit_ready(client, connections, state, prepared, coming)
+}
+
+/// The same for a statement that nothing has to be waited for; `None` if something has.
+#[inline]
+pub(super) fn admit_at_once(
+    client: &Client,
+    connections: &mut Connections,
+    state: &State,
+    prepared: &Prepared,
+    coming: Coming<'_>,
+) -> Option<Result<Admitted, Stop>> {
+    let waits = waits(connections, coming, &state.scan, prepared);
+    (!waits).then(|| admit_ready(client, connections, state, prepared, coming))
+}
+
+/// Whether servers may have to be asked before a statement can be let in.
+#[inline]
+fn waits(connections: &Connections, coming: Coming<'_>, scan: &Scan, prepared: &Prepared) -> bool {
+    let (_, features) = meaning(coming, scan, prepared);
+    features.contains(Features::LAST_VALUE)
+        || !connections.attached.is_empty() && !features.contains(Features::FOUND_ROWS)
+}
+
+async fn make_ready(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &Prepared,
+    coming: Coming<'_>,
+) -> Result<(), Stop> {
+    let (_, features) = meaning(coming, &state.scan, prepared);
     connections.begin_stake();
-    if !features.contains(Features::FOUND_ROWS) && !connections.attached.is_empty() {
+    if !features.contains(Features::FOUND_ROWS) {
         connections.drop_held().await;
     }
+    if features.contains(Features::LAST_VALUE) {
+        let mode = connections.mirror.lex_mode;
+        let read = read_of(coming, client, &state.scan, prepared, mode);
+        let text = read.map_or(Vec::new(), |read| read.text.to_vec());
+        last_values::go_to_last_values(client, connections, state, &text).await?;
+    }
+    Ok(())
+}
+
+#[inline]
+fn admit_ready(
+    client: &Client,
+    connections: &mut Connections,
+    state: &State,
+    prepared: &Prepared,
+    coming: Coming<'_>,
+) -> Result<Admitted, Stop> {
+    let (kind, features) = meaning(coming, &state.scan, prepared);
+    connections.begin_stake();
     connections.go_to_counts(features);
     if !prepared.by_name.is_empty() {
         named_at_server::go_to_names(connections, prepared, kind);
     }
     let mode = connections.mirror.lex_mode;
-    if features.contains(Features::LAST_VALUE) {
-        let read = read_of(coming, client, &state.scan, prepared, mode);
-        let text = read.map_or(Vec::new(), |read| read.text.to_vec());
-        last_values::go_to_last_values(client, connections, state, &text).await?;
-    }
     let read = read_of(coming, client, &state.scan, prepared, mode);
     if alters_own_account(coming, read, client, mode) {
         return Err(catalog::OWN_ACCOUNT.error().into());
@@ -191,6 +233,16 @@ pub(super) async fn admit(
         connections.pending.get_or_insert_default().explains_change = true;
     }
     Ok(Admitted { kind, features })
+}
+
+#[inline]
+fn meaning(coming: Coming<'_>, scan: &Scan, prepared: &Prepared) -> (StatementKind, Features) {
+    match coming {
+        Coming::Text(_) => (scan.kind(), scan.features()),
+        Coming::Unread(_) => (StatementKind::Other, Features::NONE),
+        Coming::Prepared(id) => prepared.meaning(id),
+        Coming::Stream(kind) => (kind, scan.features()),
+    }
 }
 
 /// What was read of a statement; `None`: it cannot be read, or not to its end.
