@@ -158,6 +158,52 @@ fn sample_files_are_used() {
     }
 }
 
+/// The list of what sessions have names tests that exist, and says for each row what becomes of it.
+#[test]
+fn session_state_is_tested() {
+    let path = "deploy/session-state.md";
+    let text = fs::read_to_string(path).expect("the list is UTF-8");
+    let mut findings = Vec::new();
+    for row in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| What")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [what, _, one, several, tests] = cells[..] else {
+            findings.push(format!("{path}: this row has not five cells: {row}"));
+            continue;
+        };
+        let judged = |cell: &&str| STATE_WORDS.iter().any(|word| cell.starts_with(word));
+        if ![one, several].iter().all(judged) {
+            findings.push(format!("{path}: {what}: begin with one of {}", STATE_WORDS.join(", ")));
+        }
+        let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        if named.is_empty() {
+            findings.push(format!("{path}: {what}: name the test that shows it"));
+        }
+        findings.extend(
+            named.iter().filter(|name| !is_test(name)).map(|name| {
+                format!("{path}: {what}: there is no test {name}; write file::function")
+            }),
+        );
+    }
+    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+}
+
+/// What a row of the list of session state may say.
+const STATE_WORDS: &[&str] = &["followed", "pinned", "refused", "shared", "as it is", "fault"];
+
+/// Whether there is a test of this name: `state::name` in `tests/blackbox/state.rs`, or the path
+/// of any other file instead.
+fn is_test(name: &str) -> bool {
+    let Some((file, function)) = name.rsplit_once("::") else { return false };
+    let path =
+        if file.contains('/') { file.to_owned() } else { format!("tests/blackbox/{file}.rs") };
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let head = format!("fn {function}(");
+    text.split("#[test]\n").skip(1).any(|rest| {
+        let first = rest.lines().find(|line| !line.trim_start().starts_with("#["));
+        first.is_some_and(|line| line.contains(&head))
+    })
+}
+
 /// The rules must be able to fail: each is broken once here.
 #[test]
 fn rules_find_what_they_should() {
@@ -190,6 +236,8 @@ fn rules_find_what_they_should() {
     let limits =
         "pub struct Limits {\n    /// Doc.\n    pub rows_max: usize,\n    pub wait: Duration,\n}";
     assert_eq!(limit_names(limits), ["rows_max", "wait"]);
+    assert!(is_test("tests/tidy.rs::rules_find_what_they_should"));
+    assert!(!is_test("tests/tidy.rs::is_test") && !is_test("state::no_such_test"));
 }
 
 /// The page's rules must be able to fail, too: each changes one thing in it.

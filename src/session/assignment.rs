@@ -246,3 +246,19 @@ pub(super) fn is_on(literal: &[u8]) -> bool {
 fn is_off(text: &str) -> bool {
     ["0", "off", "false"].iter().any(|off| text.eq_ignore_ascii_case(off))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_of_other_kinds_are_known_or_keep_the_connection() {
+        let held = |text: &str| match &other_change(text.as_bytes())[..] {
+            [Change::Hold(Hold::Unwipeable(reason))] => Some(*reason),
+            _ => None,
+        };
+        assert_eq!(held("ROLE reader"), Some("SET ROLE"));
+        assert_eq!(held("RESOURCE GROUP slow"), Some("a SET that is not known"));
+        assert_eq!(held("DEFAULT ROLE NONE TO somebody"), None);
+    }
+}

@@ -29,6 +29,7 @@ use super::diagnostics;
 use super::exchange;
 use super::exchange::{Exchanged, KEPT_MAX};
 use super::fill_in;
+use super::forward;
 use super::mirror::Mirror;
 use super::prepared::Prepared;
 use super::remembered::{Found, ReadingNow};
@@ -132,7 +133,7 @@ pub(super) fn goal_of<'a>(
     let Some(statement) = prepared.get(id) else {
         return Err(catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]));
     };
-    let wants_insert_id = statement.features.contains(Features::LAST_INSERT_ID);
+    let wants_insert_id = forward::may_read_insert_id(statement.kind, statement.features);
     if let Some(OneShard { shard, access, topology }) = found {
         let database = topology.keyspace(shard.keyspace()).database.as_bytes();
         let (shard, access, database) = (*shard, *access, Some(Cow::Borrowed(database)));

@@ -24,10 +24,16 @@ const OF_SESSION: Features = Features::FOUND_ROWS
     .with(Features::USER)
     .with(Features::SYSTEM_VARIABLE);
 
-/// Tables that know connections by the server's numbers, so that CONNECTION_ID() beside them must
-/// be the server's, too.
-const BY_SERVER_ID: &[&[u8]] =
-    &[b"processlist", b"performance_schema", b"innodb_trx", b"innodb_lock", b"metadata_lock"];
+/// Tables and functions that know connections by the server's numbers, so that CONNECTION_ID()
+/// beside them must be the server's, too.
+const BY_SERVER_ID: &[&[u8]] = &[
+    b"processlist",
+    b"performance_schema",
+    b"innodb_trx",
+    b"innodb_lock",
+    b"metadata_lock",
+    b"is_used_lock",
+];
 
 /// Whether a statement asks for what only the session knows.
 #[inline]
@@ -124,7 +130,12 @@ pub(super) async fn filled(
     let has = |word: &[u8]| contains(text, word);
     // Over several servers the planner knows the others.
     let several = connections.mode.is_several();
-    if several && !has(b"socket") && !has(RESULTSET_METADATA.as_bytes()) {
+    if several
+        && !has(b"socket")
+        && !has(b"warning_count")
+        && !has(b"error_count")
+        && !has(RESULTSET_METADATA.as_bytes())
+    {
         return None;
     }
     let mode = connections.mirror.lex_mode;
@@ -132,7 +143,7 @@ pub(super) async fn filled(
     scan.run(text, mode).ok()?;
     // What the server remembers itself, with the session's connection in our hands.
     let held = connections.attached.iter().any(|attached| attached.held);
-    if !held && has(b"_count") {
+    if (several || !held) && has(b"_count") {
         connections.learn_warnings().await;
     }
     if has(b"@@") && (has(b"insert_id") || has(b"identity")) {
@@ -171,6 +182,11 @@ fn value(
         Product::MySql => format!("CAST({number} AS UNSIGNED)"),
         Product::MariaDb => number.to_owned(),
     };
+    // MySQL warns of its old name for the character set of names.
+    let charset = match product {
+        Product::MySql => "utf8mb4",
+        Product::MariaDb => "utf8",
+    };
     let warnings = |errors_only: bool| {
         let sets = &connections.mirror.character_sets;
         connections.diagnosed.warnings.count(errors_only, sets).to_string()
@@ -179,10 +195,16 @@ fn value(
         Filled::Socket => {
             let path = Some(&connections.services.socket).filter(|path| is_plain(path));
             let path = path.map_or("", String::as_str);
-            Some(typed(&format!("CONVERT('{path}' USING utf8)"), "@@socket"))
+            Some(typed(&format!("CONVERT('{path}' USING {charset})"), "@@socket"))
         }
         Filled::ResultsetMetadata => {
             metadata_if(statement.several, connections.mirror.settings.definitions())
+        }
+        Filled::WarningCount if statement.several => {
+            Some(typed(&unsigned(&warnings(false)), "@@warning_count"))
+        }
+        Filled::ErrorCount if statement.several => {
+            Some(typed(&unsigned(&warnings(true)), "@@error_count"))
         }
         _ if statement.several => None,
         Filled::ConnectionId if statement.by_server_id => None,
@@ -207,7 +229,8 @@ fn value(
         Filled::User if is_as_server_knows_it(&connections.services, state) => None,
         Filled::User => {
             let user = format!("{}@{}", state.login.user, state.login.host);
-            is_plain(&user).then(|| typed(&format!("CONVERT('{user}' USING utf8)"), "USER()"))
+            let literal = format!("CONVERT('{user}' USING {charset})");
+            is_plain(&user).then(|| typed(&literal, "USER()"))
         }
     }
 }

@@ -65,7 +65,7 @@ pub(super) async fn pass_through(
         shard,
         access: geo::access(kind, features),
         hints: hints.as_ref(),
-        wants_insert_id: features.contains(Features::LAST_INSERT_ID),
+        wants_insert_id: may_read_insert_id(kind, features),
     };
     let (expect, end) =
         (Expect::Query, if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded });
@@ -124,7 +124,7 @@ pub(super) async fn route(
             cached::cached_route(client, connections, state, packet)
     {
         let database = topology.keyspace(shard.keyspace()).database.as_bytes();
-        let wants_insert_id = request.features().contains(Features::LAST_INSERT_ID);
+        let wants_insert_id = may_read_insert_id(request.kind(), request.features());
         let aim = Aim { shard, access, hints: None, wants_insert_id };
         let (expect, end) = (Expect::Query, AnswerEnd::Forwarded);
         loop {
@@ -210,6 +210,14 @@ pub(super) async fn after_statement(
         definition::stored_programs_changed(&connections.services).await;
     }
     definition::columns_may_have_changed(connections, state, kind).await;
+}
+
+/// Whether a statement may ask for LAST_INSERT_ID(), itself or in what it calls.
+#[inline]
+pub(super) fn may_read_insert_id(kind: StatementKind, features: Features) -> bool {
+    use StatementKind as Of;
+    features.intersects(Features::LAST_INSERT_ID.with(Features::UNKNOWN_FUNCTION))
+        || matches!(kind, Of::Call | Of::Execute | Of::Compound | Of::Other)
 }
 
 /// Whether a statement may have changed LAST_INSERT_ID() without its answer telling so.

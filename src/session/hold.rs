@@ -13,7 +13,7 @@ use crate::sql::mode::LexMode;
 use crate::sql::scan::Scan;
 use crate::sql::sequence_use::Sequence;
 use crate::sql::statement_kind::StatementKind;
-use crate::sql::system_variable::PROFILES;
+use crate::sql::system_variable::{PROFILES, TRACES};
 use crate::sql::value::Value;
 use crate::wire::scanner::Outcome;
 use crate::wire::session_track::SessionChange;
@@ -54,7 +54,10 @@ pub(super) enum Hold {
 impl Hold {
     /// A variable that keeps the connection for this reason.
     pub(super) fn of_variable(reason: &'static str) -> Self {
-        if reason == PROFILES { Self::Unwipeable(reason) } else { Self::Lasting(reason) }
+        match reason {
+            PROFILES | TRACES => Self::Unwipeable(reason),
+            _ => Self::Lasting(reason),
+        }
     }
 
     /// Whether the server says for sure when it is over, so that nothing of it is left then.

@@ -21,6 +21,7 @@ use super::consistency::Judges;
 use super::planned;
 use super::prepared::is_about_transactions;
 use super::remembered::Remembered;
+use super::several;
 use super::shard_connections::ConnectionId;
 use super::state::State;
 use crate::executor::client::Client;
@@ -66,6 +67,7 @@ pub(super) async fn prepare_on_server(
             let mut scan = std::mem::take(&mut state.scan);
             scan.run(text, connections.mirror.lex_mode)
                 .map_err(|error| catalog::SYNTAX.with(&[&error]))?;
+            several::only_one(text, &scan)?;
             let statement = planned::Statement::prepared(owner, scan, Vec::new());
             let sample = planned::sample_piece(connections, state, &statement, &topology);
             state.scan = statement.into_scan();

@@ -21,6 +21,7 @@ use super::mirror::Mirror;
 use super::prepared::kind_of;
 use super::prepared_under::PreparedUnder;
 use super::remembered::Remembered;
+use super::several;
 use super::state::State;
 
 /// A statement that was prepared under a name.
@@ -129,6 +130,11 @@ pub(super) fn note_named(
 }
 
 impl Named {
+    /// An error if the text is more than one statement, which no server prepares.
+    pub(super) fn is_one_statement(&self) -> Result<(), SqlError> {
+        several::only_one(&self.text, &self.scan)
+    }
+
     /// Notes what servers remember of an execution.
     pub(super) fn note_executed(&self, home: Home, outcome: &Outcome) {
         let mut remembered = self.remembered.lock();

@@ -164,7 +164,7 @@ pub(super) async fn execute_at_server(
     let parameters: Vec<&[u8]> = using.iter().map(|span| bytes(&command, *span)).collect();
     named::note_named(connections, state, named, &parameters);
     let placement = connections.attached[index].placement;
-    let wants_insert_id = named.features.contains(Features::LAST_INSERT_ID);
+    let wants_insert_id = forward::may_read_insert_id(named.kind, named.features);
     let index =
         attached::attach_here(client, connections, state, placement, wants_insert_id).await?;
     let home = connections.attached[index].home();

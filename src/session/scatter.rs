@@ -40,18 +40,34 @@ enum ReadEnd {
     Unseen(SqlError),
 }
 
+/// The variable that says whether each statement is a transaction.
+const AUTOCOMMIT: &str = "autocommit";
+
 impl Mirror {
     fn set_definitions(&mut self, definitions: Definitions) {
         self.settings = Arc::new(self.settings.with_definitions(definitions));
     }
 
     /// START TRANSACTION would end LOCK TABLES, so under it a transaction is made this way; the
-    /// connections that take part are told when they are attached.
-    pub(super) fn autocommit_off(&mut self) {
+    /// connections that take part are told when they are attached. Gives what it was set to.
+    pub(super) fn autocommit_off(&mut self) -> Option<Vec<u8>> {
+        let before = self.settings.get(AUTOCOMMIT).map(<[u8]>::to_vec);
         let mut settings = (*self.settings).clone();
-        settings.set("autocommit", b"0".to_vec());
+        settings.set(AUTOCOMMIT, b"0".to_vec());
         self.settings = Arc::new(settings);
         self.autocommit = false;
+        before
+    }
+
+    /// Ends such a transaction; what was learned of user variables in it stays.
+    pub(super) fn autocommit_on(&mut self, before: Option<Vec<u8>>) {
+        let mut settings = (*self.settings).clone();
+        match before {
+            Some(literal) => settings.set(AUTOCOMMIT, literal),
+            None => settings.unset(AUTOCOMMIT),
+        }
+        self.settings = Arc::new(settings);
+        self.autocommit = true;
     }
 }
 

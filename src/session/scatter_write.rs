@@ -5,7 +5,6 @@
 //! all or nothing.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::Poll;
 
 use crate::backend::Failure;
@@ -101,10 +100,8 @@ pub(super) async fn run_write(
     let several = pieces.len() > 1;
     let own = several && !connections.in_transaction() && connections.mirror.autocommit;
     let under_locks = own && table_locks::holds_table_locks(connections);
-    let settings = Arc::clone(&connections.mirror.settings);
-    if under_locks {
-        connections.mirror.autocommit_off();
-    } else if own {
+    let before_locked = under_locks.then(|| connections.mirror.autocommit_off());
+    if own && !under_locks {
         let before =
             std::mem::replace(&mut connections.transaction, Transaction::None { next: None });
         connections.transaction = Transaction::begun(before);
@@ -119,9 +116,8 @@ pub(super) async fn run_write(
         }
         (result, false) => result,
     };
-    if under_locks {
-        connections.mirror.settings = settings;
-        connections.mirror.autocommit = true;
+    if let Some(literal) = before_locked {
+        connections.mirror.autocommit_on(literal);
     }
     match result {
         Ok(mut total) => {

@@ -5,7 +5,7 @@
 //! is another one, if only a comment, and each is read under the settings that those before it
 //! have made.
 
-use crate::error::catalog;
+use crate::error::{SqlError, catalog};
 use crate::executor::near::QUOTED_MAX;
 use crate::net::Packet;
 use crate::sql::scan::Scan;
@@ -42,6 +42,21 @@ pub(super) fn split(text: &[u8], scan: &Scan) -> Split {
     match scan.kind() {
         StatementKind::Empty => Split::Nothing,
         _ => Split::First { end },
+    }
+}
+
+/// The error of a text that must be one statement, and is more.
+pub(super) fn more_than_one(text: &[u8], scan: &Scan) -> SqlError {
+    let near = text.get(scan.end() as usize..).unwrap_or_default();
+    let what = format!("more than one statement near '{}'", String::from_utf8_lossy(near));
+    catalog::SYNTAX.with(&[&what])
+}
+
+/// Whether a text is one statement, or an error if it is more.
+pub(super) fn only_one(text: &[u8], scan: &Scan) -> Result<(), SqlError> {
+    match split(text, scan) {
+        Split::Only => Ok(()),
+        Split::First { .. } | Split::Nothing => Err(more_than_one(text, scan)),
     }
 }
 
@@ -110,10 +125,7 @@ impl Session {
     async fn unsplit(&mut self, source: Source) -> Ran {
         let Self { client, connections, state, prepared, .. } = self;
         if connections.mode.is_several() {
-            let end = state.scan.end() as usize;
-            let near = source.text(client).get(end..).unwrap_or_default();
-            let what = format!("more than one statement near '{}'", String::from_utf8_lossy(near));
-            return Err(catalog::SYNTAX.with(&[&what]).into());
+            return Err(more_than_one(source.text(client), &state.scan).into());
         }
         tally::begin_tally(state, StatementKind::Other);
         let coming = Coming::Unread(&source);

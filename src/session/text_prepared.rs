@@ -250,6 +250,9 @@ async fn named(
     };
     let mut named = read_named(connections, state, text, None);
     connections.forget_warnings();
+    if connections.mode.is_several() {
+        named.is_one_statement()?;
+    }
     // Over several servers no one of them can judge what is about the session.
     if connections.mode.is_single() || !named.is_about_session() {
         let (kind, features) = (named.kind, named.features);

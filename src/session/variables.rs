@@ -14,7 +14,6 @@ use crate::executor::client::StateMarks;
 use crate::geo::Placement;
 use crate::sql::ast::Span;
 use crate::sql::control::set::{Access, Isolation, Scope, Set, SetItem, SetValue};
-use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::system_variable::{self, Keeping};
 
@@ -44,6 +43,12 @@ use crate::executor::client::Client;
 
 /// ER_UNSUPPORTED_PS: no statement of this kind can be prepared.
 const NOT_PREPARED: u16 = 1295;
+
+/// How many rows a SELECT without LIMIT gives.
+const SELECT_LIMIT: &str = "sql_select_limit";
+
+/// Its value for all rows.
+const NO_LIMIT: &[u8] = b"18446744073709551615";
 
 impl Mirror {
     /// SET autocommit = 1 ends an open transaction.
@@ -120,9 +125,8 @@ async fn set_on_server(
     let judges = if changes.iter().any(stays) { Judges::Primary } else { Judges::Any };
     let (placement, database) = consistency::any_server(connections, state, &topology, judges)?;
     let several = connections.mode.is_several();
-    if several && changes.iter().any(|change| matches!(change, Change::Elsewhere)) {
-        let what = "SET GLOBAL over several servers";
-        return Err(catalog::UNSUPPORTED.advising(&[&what], "set it on each of them").into());
+    if several && let Some(error) = refused_over_several(&changes) {
+        return Err(error.into());
     }
     let cannot_follow = |change: &Change| match change {
         Change::Hold(_) => true,
@@ -138,7 +142,7 @@ async fn set_on_server(
         connections.commit_all().await?;
     }
     let features = state.scan.features();
-    let wants_insert_id = features.contains(Features::LAST_INSERT_ID);
+    let wants_insert_id = forward::may_read_insert_id(StatementKind::Set, features);
     let index = connections.attach(client, placement, &database, wants_insert_id).await?;
     // The answer to the SET itself is marked too.
     let marks_before = client.state_marks;
@@ -169,6 +173,23 @@ async fn set_on_server(
     }
     Ok(Answer::Buffered)
 }
+
+/// The error of a SET that no server needs to see to refuse it over several of them.
+fn refused_over_several(changes: &[Change]) -> Option<SqlError> {
+    let refused = |change: &Change| match change {
+        Change::Elsewhere => Some(("SET GLOBAL over several servers", "set it on each of them")),
+        // Each server would count the rows by itself.
+        Change::Set(name, literal) if name == SELECT_LIMIT && literal != NO_LIMIT => Some(LIMITED),
+        Change::AskBack(name) if name == SELECT_LIMIT => Some(LIMITED),
+        _ => None,
+    };
+    let (what, advice) = changes.iter().find_map(refused)?;
+    Some(catalog::UNSUPPORTED.advising(&[&what], advice))
+}
+
+/// What is refused of the limit, and what to do instead.
+const LIMITED: (&str, &str) =
+    ("SET sql_select_limit over several servers", "write LIMIT in the statements");
 
 /// Why a SET that cannot be mirrored is refused: a server's own error if it has one, so that a
 /// wrong name is called wrong; else that several servers cannot be kept equal.
@@ -387,7 +408,16 @@ fn changes_of(services: &Services, item: &SetItem, text: &[u8]) -> Result<Vec<Ch
                 let what = "SET PERSIST, which would change a server's own configuration";
                 return Err(catalog::UNSUPPORTED.advising(&[&what], "SET it for the session"));
             }
-            return Ok(system_change(*scope, name, value, bytes(value_span)));
+            let change = system_change(*scope, name, value, bytes(value_span));
+            if let [Change::Set(name, on)] = &change[..]
+                && name == "sql_auto_is_null"
+                && on == b"1"
+            {
+                // The row is that of an INSERT just before it on the same connection.
+                let what = "SET sql_auto_is_null = 1";
+                return Err(catalog::UNSUPPORTED.advising(&[&what], "ask for LAST_INSERT_ID()"));
+            }
+            return Ok(change);
         }
         SetItem::CanaryPercent(_) => Change::Hold(Hold::Lasting("SET CANARY")),
         SetItem::Other(span) => return Ok(other_change(bytes(span))),

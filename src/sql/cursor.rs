@@ -313,6 +313,15 @@ impl<'a> Cursor<'a> {
         all
     }
 
+    /// Moves behind SET STATEMENT variable = value, .. FOR, to the statement.
+    pub(crate) fn skip_own_settings(&mut self) {
+        while !self.at_end() && !self.eat_word("FOR") {
+            if !self.skip_parentheses() {
+                self.advance();
+            }
+        }
+    }
+
     /// Moves to the end of a balanced pair of parentheses, whose opening one is the current token.
     /// `false` if the closing one is missing.
     pub(crate) fn skip_parentheses(&mut self) -> bool {

@@ -116,6 +116,10 @@ pub fn effects(text: &[u8], mode: LexMode, scan: &Scan) -> Vec<Effect> {
         return effects_of_body(text, mode);
     }
     let mut found = Found::default();
+    let begin = cursor.mark();
+    if scan.has_own_settings() {
+        cursor.skip_own_settings();
+    }
     match kind {
         Kind::Drop | Kind::Alter | Kind::Rename => found.push(Effect::LooksAtTables),
         Kind::LockTables if cursor.word_at(1, "INSTANCE") => {
@@ -143,6 +147,8 @@ pub fn effects(text: &[u8], mode: LexMode, scan: &Scan) -> Vec<Effect> {
     if kind == Kind::Create && scan.features().contains(Features::TEMPORARY) {
         found.push(cursor.look(created).map_or(UNREAD, Effect::TemporaryTable));
     }
+    // The settings may call functions, too.
+    cursor.reset(begin);
     let assigns = scan.features().contains(Features::ASSIGNS_VARIABLE)
         || matches!(
             kind,

@@ -22,12 +22,7 @@ pub fn changes_own_account(text: &[u8], mode: LexMode, scan: &Scan) -> bool {
     }
     let Ok(mut cursor) = Cursor::new(text, mode, scan) else { return false };
     if scan.has_own_settings() {
-        // SET STATEMENT variable = value, .. FOR the statement.
-        while !cursor.at_end() && !cursor.eat_word("FOR") {
-            if !cursor.skip_parentheses() {
-                cursor.advance();
-            }
-        }
+        cursor.skip_own_settings();
     }
     if scan.kind() != Kind::Compound {
         return begins_change(&mut cursor, names_itself, &mut 0);

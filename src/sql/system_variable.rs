@@ -25,6 +25,9 @@ pub enum Keeping {
 /// Why SET profiling keeps a connection; a server forgets profiles only when it is closed.
 pub const PROFILES: &str = "profiles that are collected";
 
+/// Why SET optimizer_trace does; MySQL shows the last trace even after a reset.
+pub const TRACES: &str = "optimizer traces that are collected";
+
 /// How the session variable `name` (lower case) is kept; `None` for a name that no server has.
 pub fn keeping(name: &str) -> Option<Keeping> {
     Some(match name {
@@ -48,7 +51,7 @@ pub fn keeping(name: &str) -> Option<Keeping> {
             Keeping::Pins("the origin of the next transaction")
         }
         "profiling" => Keeping::Pins(PROFILES),
-        "optimizer_trace" => Keeping::Pins("optimizer traces that are collected"),
+        "optimizer_trace" => Keeping::Pins(TRACES),
         "debug" | "debug_sync" | "debug_dbug" => Keeping::Pins("a debugging server's hooks"),
         "sql_slave_skip_counter" | "max_relay_log_size" | "default_master_connection" => {
             Keeping::Pins("the replication connection that is chosen")

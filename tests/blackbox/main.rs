@@ -62,6 +62,8 @@ mod result_metadata;
 mod schema_tracking;
 mod scripted;
 mod server;
+mod session_state;
+mod session_state_shards;
 mod sessions;
 mod several_statements;
 mod shard_targets;

@@ -24,7 +24,7 @@ const SETTINGS: &[&str] = &[
     "SET default_week_format = 3",
     "SET lc_time_names = 'de_DE'",
     "SET sql_select_limit = 1",
-    "SET sql_auto_is_null = 1",
+    "SET sql_auto_is_null = 0",
     "SET max_sort_length = 8",
     "SET optimizer_switch = 'derived_merge=off'",
     "SET optimizer_prune_level = 0",

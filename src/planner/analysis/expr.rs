@@ -51,6 +51,7 @@ impl<'a> Analysis<'a> {
             "row_count" => SessionValue::RowCount,
             "database" | "schema" => SessionValue::Database,
             "connection_id" => SessionValue::ConnectionId,
+            "user" | "session_user" | "system_user" => SessionValue::User,
             _ => return,
         };
         if function.args.is_empty() && !function.over {

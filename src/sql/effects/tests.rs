@@ -55,6 +55,9 @@ fn statements_leave_what_their_words_say() {
         ("FLUSH PRIVILEGES", &[]),
         ("HANDLER d.t OPEN AS H", &["HandlerOpened(\"h\")"]),
         ("HANDLER t READ FIRST", &[]),
+        ("SET STATEMENT a = (1), b = 2 FOR HANDLER t OPEN", &["HandlerOpened(\"t\")"]),
+        ("SET STATEMENT a = 1 FOR XA COMMIT 'x'", &["XaEnded"]),
+        ("SET STATEMENT a = 1 FOR CREATE TEMPORARY TABLE t (n INT)", &["temporary t"]),
         ("HANDLER h CLOSE", &["HandlerClosed(\"h\")"]),
         ("SET @a = ?, sql_mode = ?, GLOBAL x = ?", &["@a", "@@sql_mode"]),
         ("GET DIAGNOSTICS @n = NUMBER", &["@n"]),
@@ -63,6 +66,8 @@ fn statements_leave_what_their_words_say() {
         ("XA START 'x'", &["Xa"]),
         ("XA ROLLBACK 'x'", &["XaEnded"]),
         ("XA RECOVER", &[]),
+        ("LOCK INSTANCE FOR BACKUP", &["? LOCK INSTANCE"]),
+        ("BACKUP STAGE START", &["? a statement that is not known"]),
     ];
     for (sql, wanted) in cases {
         assert_eq!(&found(sql), wanted, "{sql}");

@@ -69,6 +69,13 @@ pub fn parse(text: &[u8], mode: LexMode, scan: &Scan) -> Result<Statement, Parse
         );
         return Err(ParseError::Unsupported { gap, offset: 0 });
     }
+    if scan.has_own_settings() {
+        let gap = &Gap(
+            "SET STATEMENT .. FOR over several servers",
+            "SET the variables for the session, and back after the statement",
+        );
+        return Err(ParseError::Unsupported { gap, offset: 0 });
+    }
     let mut parser = Parser { cursor: Cursor::new(text, mode, scan)?, depth: 0, height: 0 };
     let statement = parser.statement(scan.kind())?;
     if !parser.cursor.at_end() {
