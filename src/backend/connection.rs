@@ -195,6 +195,11 @@ impl Connection {
         self.mirror.note_database(database);
     }
 
+    /// LAST_INSERT_ID() as it was when it was last asked for or set.
+    pub fn known_insert_id(&self) -> u64 {
+        self.mirror.known_insert_id()
+    }
+
     /// Notes what the server answered to `SELECT LAST_INSERT_ID()`.
     pub fn set_last_insert_id(&mut self, id: u64) {
         self.mirror.note_last_insert_id(id);

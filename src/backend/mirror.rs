@@ -236,6 +236,11 @@ impl Mirror {
         }
     }
 
+    /// LAST_INSERT_ID() as far as it is known.
+    pub(super) fn known_insert_id(&self) -> u64 {
+        self.last_insert_id
+    }
+
     /// Notes the value of LAST_INSERT_ID().
     pub(super) fn note_last_insert_id(&mut self, id: u64) {
         self.last_insert_id = id;

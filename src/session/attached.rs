@@ -50,6 +50,8 @@ pub(super) struct Attached {
     pub(super) held: bool,
     /// LAST_INSERT_ID() may have changed in a way that the answer did not tell.
     pub(super) insert_id_unknown: bool,
+    /// The insert id of the last answer that had one: one that was generated, or given.
+    pub(super) told_insert_id: u64,
     /// A statement is prepared there under a name, for one execution.
     pub(super) prepared_once: bool,
     /// Cursors that are open there.
@@ -76,6 +78,7 @@ impl Attached {
             one_shot: false,
             held: false,
             insert_id_unknown: false,
+            told_insert_id: 0,
             prepared_once: false,
             cursors: 0,
             resumed: false,
@@ -310,7 +313,10 @@ impl Connections {
     /// Notes an answer, and gives the connection back unless the session still needs it.
     pub(super) async fn settle(&mut self, index: ConnectionId, outcome: &Outcome) {
         let attached = &mut self.attached[index];
-        attached.insert_id_unknown |= outcome.last_insert_id != 0;
+        if outcome.last_insert_id != 0 {
+            attached.insert_id_unknown = true;
+            attached.told_insert_id = outcome.last_insert_id;
+        }
         if outcome.error.and_then(AccountTrouble::of) == Some(AccountTrouble::Expired) {
             // The server answers nothing else there until the password is renewed.
             attached.lease.retire();
@@ -369,9 +375,8 @@ impl Connections {
         }
         let Some(mut attached) = self.attached.remove(index) else { return };
         if attached.insert_id_unknown {
-            let Ok(id) = insert_id(&mut attached.lease).await else { return };
-            self.mirror.last_insert_id = id;
-            attached.lease.set_last_insert_id(id);
+            let Ok(own) = own_insert_id(&mut attached).await else { return };
+            self.mirror.last_insert_id = own.unwrap_or(self.mirror.last_insert_id);
         }
         if attached.one_shot && attached.lease.end_one_shot().await.is_err() {
             return;
@@ -395,10 +400,9 @@ impl Connections {
             if !std::mem::take(&mut attached.insert_id_unknown) {
                 continue;
             }
-            match insert_id(&mut attached.lease).await {
-                Ok(id) => {
-                    self.mirror.last_insert_id = id;
-                    attached.lease.set_last_insert_id(id);
+            match own_insert_id(attached).await {
+                Ok(own) => {
+                    self.mirror.last_insert_id = own.unwrap_or(self.mirror.last_insert_id);
                 }
                 Err(failure) => {
                     let _ = self.lose(index, &failure);
@@ -460,9 +464,14 @@ pub(super) async fn detach_all(connections: &mut Connections, prepared: &mut Pre
     }
 }
 
-/// LAST_INSERT_ID() of a connection.
-async fn insert_id(lease: &mut Lease) -> Result<u64, Failure> {
-    let rows = lease.rows(b"SELECT LAST_INSERT_ID()").await?;
+/// LAST_INSERT_ID() of a connection, if the session's statements have made it that. What was there
+/// before may be another session's: statements that read it are told the session's first, others
+/// are not.
+async fn own_insert_id(attached: &mut Attached) -> Result<Option<u64>, Failure> {
+    let rows = attached.lease.rows(b"SELECT LAST_INSERT_ID()").await?;
     let cell = rows.first().and_then(|row| row.first()).and_then(Option::as_ref);
-    Ok(cell.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0))
+    let id = cell.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
+    let is_own = id != attached.lease.known_insert_id() || id == attached.told_insert_id;
+    attached.lease.set_last_insert_id(id);
+    Ok(is_own.then_some(id))
 }

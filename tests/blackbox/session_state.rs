@@ -3,7 +3,7 @@
 //!
 //! `deploy/session-state.md` lists all that a session has, and which test shows it.
 
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::client::{
     Answer, Client, Error, Login, SERVER_IN_TRANS, SERVER_MORE_RESULTS, capability,
@@ -21,7 +21,6 @@ pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
     alone: Server,
     database: &'static str,
-    /// One script at a time: it compares generated ids, too.
     turn: Mutex<()>,
 }
 
@@ -60,6 +59,11 @@ impl Stage {
             }
         }
         Self { cluster, alone, database, turn: Mutex::new(()) }
+    }
+
+    /// One test at a time: there is one connection to a server, and generated ids are compared.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Two sessions, through the proxy or straight to the other server.
@@ -129,7 +133,7 @@ const KEPT: &str = "kept";
 /// Runs scripts on both sides and compares each answer. After each line of the first session the
 /// second one uses the same connections, if it can get them.
 pub(crate) fn play(stage: &Stage, scripts: &[&[&str]]) {
-    let turn = stage.turn.lock().unwrap_or_else(PoisonError::into_inner);
+    let turn = stage.turn();
     let cluster = stage.cluster.watched();
     let mut wrong = Vec::new();
     for script in scripts {
@@ -239,6 +243,36 @@ fn last_insert_id_is_the_sessions() {
     );
 }
 
+/// Goal: an id that is given is none that was generated.
+#[test]
+fn ids_that_are_given() {
+    play(
+        &ONE,
+        &[&[
+            "INSERT INTO t (id) VALUES (500)",
+            "SELECT LAST_INSERT_ID()",
+            "INSERT INTO t (a) VALUES (1)",
+            "INSERT INTO t (id) VALUES (900)",
+            "SELECT LAST_INSERT_ID()",
+            "P: INSERT INTO t (id) VALUES (901)",
+            "SELECT LAST_INSERT_ID()",
+            "BEGIN",
+            "INSERT INTO t (id) VALUES (902)",
+            "INSERT INTO t (a) VALUES (2)",
+            "INSERT INTO t (id) VALUES (903)",
+            "COMMIT",
+            "SELECT LAST_INSERT_ID()",
+            "INSERT INTO t (id, a) VALUES (903, 1) ON DUPLICATE KEY UPDATE a = 2",
+            "SELECT LAST_INSERT_ID()",
+            "REPLACE INTO t (id, a) VALUES (904, 1)",
+            "SELECT LAST_INSERT_ID()",
+            RESET,
+            "INSERT INTO t (id) VALUES (905)",
+            "SELECT LAST_INSERT_ID()",
+        ]],
+    );
+}
+
 /// Goal: the same over shards.
 #[test]
 fn last_insert_id_over_shards() {
@@ -287,6 +321,7 @@ fn several_statements_are_not_prepared() {
         "P: SELECT 1; SELECT 2",
     ];
     play(&ONE, &[texts]);
+    let _turn = SHARDS.turn();
     let mut client = SHARDS.pair(true).into_iter().next().expect("a client");
     for sql in [
         "PREPARE s FROM 'SELECT 1; SELECT 2'",
@@ -331,6 +366,7 @@ fn commands_that_only_a_server_takes_apart() {
             ],
         ],
     );
+    let _turn = ONE.turn();
     let [mut client, _] = ONE.pair(true);
     client.query("SET sql_mode = 'ORACLE'").expect("a mode");
     for sql in ["SET PASSWORD = PASSWORD('x')", "ALTER USER CURRENT_USER IDENTIFIED BY 'x'"] {

@@ -23,6 +23,7 @@ fn counts_over_shards() {
 #[test]
 fn found_rows_over_shards() {
     let _watched = SHARDS.cluster.watched();
+    let _turn = SHARDS.turn();
     let [mut client, _] = SHARDS.pair(true);
     // In a transaction: other tests clear the table.
     client.query("BEGIN").expect("a transaction");
@@ -69,6 +70,7 @@ fn user_variables_of_shards() {
 #[test]
 fn what_several_servers_cannot_keep_is_refused() {
     let _watched = SHARDS.cluster.watched();
+    let _turn = SHARDS.turn();
     let [mut client, _] = SHARDS.pair(true);
     for sql in [
         "SET sql_select_limit = 2",
@@ -95,6 +97,7 @@ fn what_several_servers_cannot_keep_is_refused() {
     for sql in ["SET sql_select_limit = DEFAULT", "SET sql_auto_is_null = 0", "SELECT 1 FROM t"] {
         client.query(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
     }
+    let _turn = ONE.turn();
     let [mut one, _] = ONE.pair(true);
     let error = one.query("SET sql_auto_is_null = 1").map(drop).expect_err("it is refused");
     assert!(error.to_string().contains("GG12001"), "{error}");
