@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::task::Context;
 
-use super::defaults::Defaults;
+use super::defaults::{Asked, Defaults};
 use super::dial::Dial;
 use super::exchange::{Exchange, Failure};
 use super::mirror::{Aligned, Mirror};
@@ -244,7 +244,8 @@ impl Connection {
         let setup = self.kind.session_setup(self.mirror.initial_names());
         let looks = self.dial.looks();
         self.execute(setup.as_bytes()).await?;
-        let question = format!("{}, {}", Defaults::OF_SESSION, self.kind.identity_columns());
+        let values = Defaults::columns(Asked::Session, &self.kind);
+        let question = format!("SELECT {values}, {}", self.kind.identity_columns());
         let rows = self.rows(question.as_bytes()).await?;
         let defaults = Defaults::read(&rows);
         self.mirror.begin(defaults.as_ref());
@@ -256,7 +257,8 @@ impl Connection {
 
     /// Looks what the server gives new sessions now.
     pub async fn look_at_defaults(&mut self) -> Result<(), Failure> {
-        if let Some(defaults) = Defaults::read(&self.rows(Defaults::OF_SERVER).await?) {
+        let question = format!("SELECT {}", Defaults::columns(Asked::Global, &self.kind));
+        if let Some(defaults) = Defaults::read(&self.rows(question.as_bytes()).await?) {
             self.dial.note_look(defaults);
         }
         Ok(())

@@ -14,13 +14,13 @@ use tokio::sync::Semaphore;
 
 use super::account::AccountTrouble;
 use super::connection::{Connection, Established};
-use super::defaults::Defaults;
+use super::defaults::{Defaults, SeenDefaults};
 use super::exchange::Failure;
 use super::passed::PassedAttributes;
 use super::presence::Presence;
 use super::profile::Profile;
 use super::server_kind::ServerKind;
-use super::settings::Names;
+use super::settings::{Names, Settings};
 use super::term::Term;
 use crate::clock::{self, Instant};
 use crate::config::{Address, Secret, ServerCompression};
@@ -70,14 +70,6 @@ pub struct Dial {
 
 /// So many try again at once.
 const KILLS_AT_ONCE: usize = 4;
-
-/// What a server gives new sessions.
-#[derive(Debug, Default)]
-struct SeenDefaults {
-    /// Counts the times that its global variables were asked for.
-    looks: u32,
-    defaults: Option<Arc<Defaults>>,
-}
 
 /// What [`Dial`] needs to know.
 #[derive(Debug)]
@@ -209,7 +201,12 @@ impl Dial {
 
     /// What the server gives new sessions, as it was seen last; `None` before it was reached.
     pub fn defaults(&self) -> Option<Arc<Defaults>> {
-        self.defaults.lock().defaults.clone()
+        self.defaults.lock().defaults()
+    }
+
+    /// The settings of a session that begins there with a character set.
+    pub fn first_settings(&self, names: Names) -> Arc<Settings> {
+        self.defaults.lock().first_settings(names)
     }
 
     /// What the server is, as it was seen last; `None` before it was reached.
@@ -231,23 +228,18 @@ impl Dial {
 
     /// How often the server was looked at, for [`note_defaults`](Self::note_defaults).
     pub(super) fn looks(&self) -> u32 {
-        self.defaults.lock().looks
+        self.defaults.lock().looks()
     }
 
     /// Notes what a new session was given, unless the server was looked at since `looks`: then this
     /// is the older of the two.
     pub(super) fn note_defaults(&self, defaults: Defaults, looks: u32) {
-        let mut seen = self.defaults.lock();
-        if seen.looks == looks && seen.defaults.as_deref() != Some(&defaults) {
-            seen.defaults = Some(Arc::new(defaults));
-        }
+        self.defaults.lock().note(defaults, looks);
     }
 
     /// Notes what the server says that it gives new sessions now.
     pub(super) fn note_look(&self, defaults: Defaults) {
-        let mut seen = self.defaults.lock();
-        seen.looks = seen.looks.wrapping_add(1);
-        seen.defaults = Some(Arc::new(defaults));
+        self.defaults.lock().note_look(defaults);
     }
 
     /// What the server can do, as it said last; nothing before it was reached.

@@ -1,7 +1,7 @@
 //! What one assignment of a SET changes in the session, and in which way of writing its value is
 //! remembered. Pure: the statement is judged by a server, and carried out in `variables`.
 
-use crate::backend::{Names, RESULTSET_METADATA};
+use crate::backend::{Defaults, Names, RESULTSET_METADATA};
 use crate::executor::client::StateMarks;
 use crate::sql::control::set::{Access, Isolation, Scope, SetItem, SetValue};
 use crate::sql::system_variable::{self, Keeping};
@@ -119,7 +119,7 @@ pub(super) fn system_change(
         // the value counts.
         Some(Keeping::ByValue) if name == "sql_mode" => ask(),
         Some(Keeping::ByValue) => match value {
-            SetValue::Default if is_switch(name) => ask(),
+            SetValue::Default if is_switch(name) || Defaults::hold(name) => ask(),
             SetValue::Default => Change::Unset(name.to_owned()),
             _ if name == RESULTSET_METADATA => ask(),
             _ => match normal_literal(name, value, literal) {

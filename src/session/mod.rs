@@ -135,7 +135,7 @@ impl Session {
         login: Login,
     ) -> Self {
         let names = Names::utf8mb4();
-        let settings = Arc::new(services.first_settings(names.clone()));
+        let settings = services.first_settings(names.clone());
         let control = Arc::clone(registered.control());
         let profile = services.profile(client.capabilities, &control.attributes);
         let reading =

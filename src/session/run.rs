@@ -1,7 +1,6 @@
 //! The life of a session: read a command, do it, until the client or the proxy ends it.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::Poll;
 
 use crate::backend::Names;
@@ -331,7 +330,7 @@ impl Session {
         let (services, control) = (&self.connections.services, &self.connections.control);
         let region = services.geography.region_of(&self.state.login.host);
         let reading = Reading::new(region, u64::from(control.id));
-        let settings = Arc::new(services.first_settings(names.clone()));
+        let settings = services.first_settings(names.clone());
         let mirror = Mirror::new(settings, services.versions());
         let profile = services.profile(self.client.capabilities, &control.attributes);
         (self.connections.profile, self.connections.mirror) = (profile, mirror);
@@ -365,7 +364,7 @@ pub(super) fn enter_names(
     names: Names,
 ) {
     state.names = names.clone();
-    mirror.enter_settings(Arc::new(services.first_settings(names)));
+    mirror.enter_settings(services.first_settings(names));
     login_collation::ignore_spaces_again(services, client, mirror);
 }
 

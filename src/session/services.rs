@@ -161,21 +161,18 @@ impl Services {
     }
 
     /// The settings of a session that begins with a character set.
-    pub(super) fn first_settings(&self, names: Names) -> Settings {
-        let mut settings = Settings::new(names);
+    pub(super) fn first_settings(&self, names: Names) -> Arc<Settings> {
         let topology = self.topology();
         let first = topology.keyspaces().next().map(|(keyspace, _)| topology.shard(keyspace, 0));
-        if let Some(server) = first.and_then(|shard| topology.primary(shard))
-            && let Some(defaults) = self.pools[server.index()].dialer().defaults()
-        {
-            defaults.enter(&mut settings);
+        match first.and_then(|shard| topology.primary(shard)) {
+            Some(server) => self.pools[server.index()].dialer().first_settings(names),
+            None => Arc::new(Settings::new(names)),
         }
-        settings
     }
 
     /// Settings for statements of Geogate itself.
     pub fn plain_settings(&self) -> Arc<Settings> {
-        Arc::new(self.first_settings(Names::utf8mb4()))
+        self.first_settings(Names::utf8mb4())
     }
 
     /// The error for a client whose statement found no connection.

@@ -7,6 +7,7 @@ use crate::client::{Client, Login, capability};
 use crate::cluster::Cluster;
 use crate::server::wait_until;
 use crate::single;
+use crate::software::SOFTWARE;
 
 /// A string that ends elsewhere, and a name in double quotes, among several statements.
 const TEXTS: &[&str] = &[
@@ -94,4 +95,79 @@ fn the_answer_comes_after_the_look() {
         let seen = other.query("SELECT @@autocommit").expect("ok").scalar();
         assert_eq!(seen, value, "in round {round}");
     }
+}
+
+/// Variables that change answers, and another value of each.
+const CHANGES: &[(&str, &str)] = &[
+    ("default_week_format", "3"),
+    ("div_precision_increment", "7"),
+    ("foreign_key_checks", "0"),
+    ("group_concat_max_len", "20"),
+    ("lc_time_names", "'de_DE'"),
+    ("max_error_count", "3"),
+    ("max_sort_length", "100"),
+    ("time_zone", "'+05:00'"),
+    ("unique_checks", "0"),
+];
+
+/// The variables of a session, and what they do.
+fn looked(client: &mut Client) -> String {
+    let isolation = if SOFTWARE.is_mysql() { "transaction_isolation" } else { "tx_isolation" };
+    let names: Vec<String> = CHANGES
+        .iter()
+        .map(|(name, _)| *name)
+        .chain([isolation])
+        .map(|n| format!("@@{n}"))
+        .collect();
+    let sql = format!(
+        "SELECT {}, FROM_UNIXTIME(0), 1 / 3, WEEK('2008-02-20'), MONTHNAME('2020-03-01'), \
+         (SELECT GROUP_CONCAT(id * 1000) FROM app.plain)",
+        names.join(", ")
+    );
+    format!("{:?}", client.query(sql).expect("a row").texts())
+}
+
+/// Goal: a session keeps what it began with, whatever becomes of global variables and of the
+/// connection that it had; SET .. = DEFAULT is the global value of that moment.
+#[test]
+fn sessions_keep_what_they_began_with() {
+    let limits = "[limits]\nserver_connections_max = 1\n";
+    let cluster = single::start("began", limits);
+    let cluster = cluster.watched();
+    cluster.shards[0].primary.sql("CREATE TABLE app.plain (id INT)");
+    cluster.shards[0].primary.sql("INSERT INTO app.plain VALUES (1), (2), (3), (4), (5), (6), (7)");
+    let [direct, proxy] = [false, true].map(|through| {
+        let mut told = Vec::new();
+        let mut setter = several(&cluster, through);
+        // A session for which its connection is wiped.
+        let wipe = || {
+            let mut wiper = several(&cluster, through);
+            wiper.query("SELECT GET_LOCK('began', 1)").expect("ok");
+            wiper.reset().expect("ok");
+        };
+        let mut old = several(&cluster, through);
+        told.push(looked(&mut old));
+        for (name, value) in CHANGES {
+            setter.query(format!("SET GLOBAL {name} = {value}")).expect("ok");
+        }
+        setter.query("SET GLOBAL TRANSACTION ISOLATION LEVEL SERIALIZABLE").expect("ok");
+        wipe();
+        told.push(looked(&mut old));
+        let mut new = several(&cluster, through);
+        told.push(looked(&mut new));
+        for (name, _) in CHANGES {
+            old.query(format!("SET {name} = DEFAULT")).expect("ok");
+            told.push(looked(&mut old));
+        }
+        for (name, _) in CHANGES {
+            setter.query(format!("SET GLOBAL {name} = DEFAULT")).expect("ok");
+        }
+        setter.query("SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ").expect("ok");
+        wipe();
+        told.extend([looked(&mut old), looked(&mut new)]);
+        old.reset().expect("ok");
+        told.push(looked(&mut old));
+        told
+    });
+    assert_eq!(direct, proxy);
 }
