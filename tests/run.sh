@@ -115,6 +115,7 @@ stage_demo() {
 stage_bench() {
   need_servers
   tests/bench/run.sh
+  tests/bench/run.sh --instructions
 }
 stage_suites() {
   need_servers

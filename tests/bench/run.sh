@@ -6,7 +6,7 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 usage: tests/bench/run.sh [--passes N] [--seconds N] [--threads LIST] [--workloads LIST]
-                          [--hops LIST] [--binary FILE] [--rows N] [--syscalls | --connects]
+                          [--hops LIST] [--binary FILE] [--rows N] [--syscalls | --instructions | --connects]
 
   --passes N        interleaved passes over all combinations (default 5)
   --seconds N       seconds of each measurement (default 4)
@@ -17,6 +17,7 @@ usage: tests/bench/run.sh [--passes N] [--seconds N] [--threads LIST] [--workloa
   --client FILE     client of --connects (default: built now)
   --rows N          rows of each of the 4 tables (default 10000)
   --syscalls        count system calls per point select with strace instead of measuring time
+  --instructions    count instructions per point select with callgrind instead of measuring time
   --connects        short connections instead of sysbench: login and quit, login and SELECT 1, and
                     logins with a wrong password; each from --threads clients at once
 
@@ -28,7 +29,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$root/tests/install.sh"
 . "$root/tests/servers.sh"
 
-passes=5 seconds=4 threads=8 rows=10000 binary='' syscalls=no connects=no client=''
+passes=5 seconds=4 threads=8 rows=10000 binary='' syscalls=no instructions=no connects=no client=''
+under=() # what the hops run under
 workloads=point_text,point_prepared,range_text,range_prepared,read_write
 hops=direct,haproxy,geogate
 while [ $# -gt 0 ]; do
@@ -42,6 +44,7 @@ while [ $# -gt 0 ]; do
     --client) client=${2:?}; shift ;;
     --rows) rows=${2:?}; shift ;;
     --syscalls) syscalls=yes ;;
+    --instructions) instructions=yes ;;
     --connects) connects=yes ;;
     -h | --help) usage; exit 0 ;;
     *) echo "error: unknown option $1" >&2; usage >&2; exit 2 ;;
@@ -55,6 +58,7 @@ need setpriv util-linux
 [ "$connects" = yes ] || need sysbench sysbench
 case $hops in *haproxy*) need haproxy haproxy ;; esac
 [ "$syscalls" = no ] || need strace strace
+[ "$instructions" = no ] || need valgrind valgrind
 
 target=${CARGO_TARGET_DIR:-$root/target}
 case $hops in
@@ -88,6 +92,8 @@ start() { # start NAME COMMAND...: remembers its pid in pid_of
 answers() { wait_ready "$2" bench "$work/$1.log" "${pid_of[$1]}"; } # answers NAME PORT
 
 declare -A pid_of port_of
+[ "$instructions" = no ] ||
+  under=(valgrind --tool=callgrind --instr-atstart=no "--callgrind-out-file=$work/callgrind.%p")
 make_data "$work/mariadb" <<'SQL'
 CREATE USER bench@'%' IDENTIFIED BY 'bench';
 GRANT ALL ON *.* TO bench@'%' WITH GRANT OPTION;
@@ -115,7 +121,7 @@ listen mariadb
   bind 127.0.0.1:$port
   server one 127.0.0.1:${port_of[direct]}
 CFG
-  start haproxy haproxy -db -f "$work/haproxy.cfg"
+  start haproxy "${under[@]}" haproxy -db -f "$work/haproxy.cfg"
   answers haproxy "$port"
   ;;
 esac
@@ -126,7 +132,7 @@ case $hops in *geogate*)
   port_of[geogate]=$port
   "$binary" init --from "mysql://bench:bench@127.0.0.1:${port_of[direct]}" --out "$work/geogate" \
     --listen "127.0.0.1:$port" --control "127.0.0.1:$control_port" >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2; exit 1; }
-  start geogate "$binary" serve --config "$work/geogate/geogate.toml"
+  start geogate "${under[@]}" "$binary" serve --config "$work/geogate/geogate.toml"
   answers geogate "$port"
   ;;
 esac
@@ -222,6 +228,44 @@ if [ "$syscalls" = yes ]; then
         if ($NF == "total") { total = $4; next }
         if ($4 / n >= 0.005) printf "| %s | %.2f |\n", $NF, $4 / n
       } END { printf "| all | %.2f |\n", total / n }' "$work/strace.$hop"
+  done
+  exit 0
+fi
+
+if [ "$instructions" = yes ]; then
+  events=2000
+  # count PID PORT WORKLOAD EVENTS: instructions of the process while one client logs in, runs EVENTS
+  # point selects and quits.
+  count() {
+    callgrind_control -z "$1" >/dev/null 2>&1
+    bench "$2" 1 "$3" --events="$4" --time=0 run >/dev/null
+    callgrind_control -d "$1" >/dev/null 2>&1
+    local dumped
+    dumped=$(ls -t "$work/callgrind.$1".* | head -n 1)
+    awk '$1 == "totals:" || $1 == "summary:" { count = $2 } END { print count }' "$dumped"
+    rm "$dumped"
+  }
+  echo
+  echo "Instructions per point select (user space, one client, $events queries; least of $passes passes):"
+  echo
+  echo "| workload | hop | per query |"
+  echo "|---|---|---|"
+  for hop in ${hops//,/ }; do
+    [ "$hop" != direct ] || continue
+    pid=${pid_of[$hop]}
+    callgrind_control -i on "$pid" >/dev/null 2>&1
+    for workload in point_text point_prepared; do
+      bench "${port_of[$hop]}" 1 $workload --events=300 --time=0 run >/dev/null
+      least=''
+      for pass in $(seq "$passes"); do
+        # The difference of two runs is free of logins.
+        short=$(count "$pid" "${port_of[$hop]}" $workload $events)
+        long=$(count "$pid" "${port_of[$hop]}" $workload $((2 * events)))
+        each=$(((long - short) / events))
+        [ -n "$least" ] && [ "$least" -le "$each" ] || least=$each
+      done
+      echo "| $workload | $hop | $least |"
+    done
   done
   exit 0
 fi
