@@ -107,3 +107,39 @@ fn what_several_servers_cannot_keep_is_refused() {
         assert!(error.to_string().contains("SET STATEMENT"), "{error}");
     }
 }
+
+/// Goal: characteristics of the next transaction count for a statement that goes to several.
+#[test]
+fn the_next_transaction_over_shards() {
+    let insert = "INSERT INTO t (id, a) VALUES (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)";
+    play(
+        &SHARDS,
+        &[
+            &["SET TRANSACTION READ ONLY", insert, "SELECT COUNT(*) FROM t", insert],
+            &["SET SESSION TRANSACTION READ ONLY", insert, "SELECT COUNT(*) FROM t"],
+            &["SET @@session.transaction_read_only = 1", insert, "SELECT COUNT(*) FROM t"],
+            &[
+                "SET autocommit = 0",
+                "SET TRANSACTION READ ONLY",
+                insert,
+                "ROLLBACK",
+                insert,
+                "COMMIT",
+            ],
+            &["START TRANSACTION READ ONLY", insert, "COMMIT", "SELECT COUNT(*) FROM t"],
+            &[
+                "SET TRANSACTION READ ONLY",
+                "SELECT COUNT(*) FROM t",
+                insert,
+                "SELECT COUNT(*) FROM t",
+            ],
+            &[insert, "SET TRANSACTION READ ONLY", "UPDATE t SET a = 7", "SELECT SUM(a) FROM t"],
+            &[
+                insert,
+                "SET TRANSACTION READ ONLY",
+                "DELETE FROM t WHERE id IN (1, 2, 3)",
+                "SELECT SUM(a) FROM t",
+            ],
+        ],
+    );
+}
