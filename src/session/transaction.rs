@@ -1,8 +1,7 @@
 //! BEGIN, COMMIT, ROLLBACK and savepoints.
 //!
 //! BEGIN opens no transaction anywhere: a server takes part from the first statement that goes to
-//! it. A transaction on several servers is committed best effort, one after the other; if one
-//! fails after another succeeded, the client gets a warning that names both.
+//! it. How a transaction ends on several of them is told in `commit`.
 
 use std::fmt::Write as _;
 
