@@ -17,6 +17,7 @@ mod charsets;
 mod charsets_sharded;
 mod client;
 mod cluster;
+mod commit_faults;
 mod compare;
 mod compressed_servers;
 mod compression;

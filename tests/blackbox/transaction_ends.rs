@@ -263,7 +263,7 @@ fn a_broken_commit_names_every_shard() {
 }
 
 /// What an error says of a shard.
-fn fate_of(error: &str, range: &str) -> Option<&'static str> {
+pub(crate) fn fate_of(error: &str, range: &str) -> Option<&'static str> {
     let lists = error.split_once("was committed on ")?.1;
     let (committed, rest) = lists.split_once("; not committed on ")?;
     let (not_committed, rest) = rest.split_once("; not known on ")?;
