@@ -25,15 +25,7 @@ impl App {
         // It may fail, for example for a certificate, so it comes first.
         self.frontend.set_policy(policy(new, &self.services.server_version)?);
         self.control.rules.store(Arc::new(Rules::of(new)));
-        let reloaded = compare(&current, new);
-        let listen = new.listen.clone();
-        current.tls = new.tls.clone();
-        current.listen.trusted_proxies = listen.trusted_proxies;
-        current.listen.compression = listen.compression;
-        current.listen.collation = listen.collation;
-        current.tokens.clone_from(&new.tokens);
-        current.unready_without = new.unready_without.clone();
-        Ok(reloaded)
+        Ok(take_over(&mut current, new))
     }
 }
 
@@ -45,9 +37,18 @@ macro_rules! differing {
     }};
 }
 
-fn compare(old: &Config, new: &Config) -> Reloaded {
+/// Writes the same list, and takes the values over.
+macro_rules! taking {
+    ($old:ident, $new:ident: $($key:literal = $($field:ident).+;)*) => {{
+        let keys = differing! { $old, $new: $($key = $($field).+;)* };
+        $($old.$($field).+.clone_from(&$new.$($field).+);)*
+        keys
+    }};
+}
+
+fn take_over(old: &mut Config, new: &Config) -> Reloaded {
     Reloaded {
-        changed: differing! { old, new:
+        changed: taking! { old, new:
             "listen.proxy_protocol" = listen.trusted_proxies;
             "listen.compression" = listen.compression;
             "listen.collation" = listen.collation;
@@ -92,15 +93,18 @@ mod tests {
     #[test]
     fn changed_keys_are_named() {
         let read = |text: &str| parse(text, Path::new("/etc/geogate")).unwrap();
-        let old = read(TEXT);
+        let mut old = read(TEXT);
         let none = Reloaded { changed: Vec::new(), needs_restart: Vec::new() };
-        assert_eq!(compare(&old, &read(TEXT)), none);
+        assert_eq!(take_over(&mut old, &read(TEXT)), none);
         let new = TEXT.replace("\"a\"", "\"b\"").replace("127.0.0.1:1", "127.0.0.1:2");
         let new = new
             + "[tls]\nmode = \"required\"\n[[control.token]]\ntoken = \"t\"\n\
                          role = \"admin\"\n[limits]\nfan_out_max = 7\n";
-        let found = compare(&old, &read(&new));
+        let found = take_over(&mut old, &read(&new));
         assert_eq!(found.changed, ["control.token", "tls"]);
         assert_eq!(found.needs_restart, ["backend", "keyspace", "limits"]);
+        let again = take_over(&mut old, &read(&new));
+        assert_eq!(again.changed, [""; 0], "they are taken over");
+        assert_eq!(again.needs_restart, ["backend", "keyspace", "limits"]);
     }
 }

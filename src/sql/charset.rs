@@ -2,7 +2,7 @@
 
 /// Whether `lower`, in lower case, names a character set.
 pub(crate) fn is_charset(lower: &[u8]) -> bool {
-    NAMES.contains(&lower)
+    AS_ASCII.contains(&lower) || OTHERS.contains(&lower)
 }
 
 /// Whether ASCII, and all of it, is ASCII in the character set of this name to servers, converted
@@ -50,47 +50,5 @@ const AS_ASCII: &[&[u8]] = &[
     b"utf8mb4",
 ];
 
-const NAMES: &[&[u8]] = &[
-    b"utf8mb4",
-    b"utf8mb3",
-    b"utf8",
-    b"latin1",
-    b"binary",
-    b"ascii",
-    b"armscii8",
-    b"big5",
-    b"cp1250",
-    b"cp1251",
-    b"cp1256",
-    b"cp1257",
-    b"cp850",
-    b"cp852",
-    b"cp866",
-    b"cp932",
-    b"dec8",
-    b"eucjpms",
-    b"euckr",
-    b"gb18030",
-    b"gb2312",
-    b"gbk",
-    b"geostd8",
-    b"greek",
-    b"hebrew",
-    b"hp8",
-    b"keybcs2",
-    b"koi8r",
-    b"koi8u",
-    b"latin2",
-    b"latin5",
-    b"latin7",
-    b"macce",
-    b"macroman",
-    b"sjis",
-    b"swe7",
-    b"tis620",
-    b"ucs2",
-    b"ujis",
-    b"utf16",
-    b"utf16le",
-    b"utf32",
-];
+/// The others; sjis and swe7 have other characters in the places of some of ASCII.
+const OTHERS: &[&[u8]] = &[b"binary", b"sjis", b"swe7", b"ucs2", b"utf16", b"utf16le", b"utf32"];
