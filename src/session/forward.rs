@@ -231,5 +231,5 @@ fn may_hide_insert_id(kind: StatementKind, features: Features, outcome: &Outcome
                 | StatementKind::Compound
                 | StatementKind::Other
         )
-        || writes && outcome.is_error()
+        || writes && (outcome.is_error() || outcome.columns != 0)
 }

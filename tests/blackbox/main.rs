@@ -38,6 +38,7 @@ mod handshake;
 mod harness;
 mod hot_swap;
 mod init;
+mod insert_ids;
 mod isolation;
 
 mod kept_values;

@@ -1,0 +1,137 @@
+//! LAST_INSERT_ID() is the session's, whatever the way in, on a connection that others use too.
+
+use crate::session_state::{ONE, RESET, SHARDS, on_mysql, play};
+
+/// Goal: LAST_INSERT_ID() is the session's, also where only a stored routine asks for it.
+#[test]
+fn last_insert_id_is_the_sessions() {
+    play(
+        &ONE,
+        &[
+            &[
+                "INSERT INTO t (a) VALUES (1)",
+                "SELECT LAST_INSERT_ID()",
+                "UPDATE t SET id = LAST_INSERT_ID(id + 1000)",
+                "SELECT LAST_INSERT_ID(), @@last_insert_id, @@identity",
+                "SELECT LAST_INSERT_ID(0)",
+                "SELECT LAST_INSERT_ID()",
+                "INSERT INTO t (a) VALUES (LAST_INSERT_ID(77))",
+                "SELECT LAST_INSERT_ID()",
+                "INSERT INTO t (a) VALUES (2), (3)",
+                "SELECT LAST_INSERT_ID(), LAST_INSERT_ID(9)",
+                "SELECT LAST_INSERT_ID()",
+                "SET @x = LAST_INSERT_ID(19)",
+                "SELECT LAST_INSERT_ID(), @x",
+                "DO LAST_INSERT_ID(12)",
+                "SELECT LAST_INSERT_ID()",
+                "P: SELECT LAST_INSERT_ID(33)",
+                "P: SELECT LAST_INSERT_ID()",
+                "INSERT INTO t (a) SELECT 4",
+                "SELECT LAST_INSERT_ID()",
+                "INSERT INTO t (id, a) VALUES (1001, 9) \
+                 ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id), a = 10",
+                "SELECT LAST_INSERT_ID()",
+                "DELETE FROM t WHERE id = LAST_INSERT_ID(44)",
+                "SELECT LAST_INSERT_ID()",
+                "BEGIN",
+                "INSERT INTO t (a) VALUES (3)",
+                "ROLLBACK",
+                "SELECT LAST_INSERT_ID()",
+                "SELECT LAST_INSERT_ID(-1)",
+                "SELECT LAST_INSERT_ID()",
+                "SELECT LAST_INSERT_ID(NULL)",
+                "SELECT LAST_INSERT_ID()",
+                RESET,
+                "SELECT LAST_INSERT_ID()",
+            ],
+            &[
+                "CALL gives_id()",
+                "INSERT INTO t (a) VALUES (1)",
+                "CALL gives_id()",
+                "P: CALL gives_id()",
+                "SELECT id_of_session()",
+                "SET @x = id_of_session()",
+                "SELECT @x",
+                "CALL inserts(3)",
+                "SELECT LAST_INSERT_ID()",
+                "PREPARE s FROM 'CALL gives_id()'",
+                "EXECUTE s",
+                "SELECT LAST_INSERT_ID(71)",
+                "EXECUTE s",
+            ],
+        ],
+    );
+}
+
+/// Goal: an id that is given is none that was generated.
+#[test]
+fn ids_that_are_given() {
+    play(
+        &ONE,
+        &[&[
+            "INSERT INTO t (id) VALUES (500)",
+            "SELECT LAST_INSERT_ID()",
+            "INSERT INTO t (a) VALUES (1)",
+            "INSERT INTO t (id) VALUES (900)",
+            "SELECT LAST_INSERT_ID()",
+            "P: INSERT INTO t (id) VALUES (901)",
+            "SELECT LAST_INSERT_ID()",
+            "BEGIN",
+            "INSERT INTO t (id) VALUES (902)",
+            "INSERT INTO t (a) VALUES (2)",
+            "INSERT INTO t (id) VALUES (903)",
+            "COMMIT",
+            "SELECT LAST_INSERT_ID()",
+            "INSERT INTO t (id, a) VALUES (903, 1) ON DUPLICATE KEY UPDATE a = 2",
+            "SELECT LAST_INSERT_ID()",
+            "REPLACE INTO t (id, a) VALUES (904, 1)",
+            "SELECT LAST_INSERT_ID()",
+            RESET,
+            "INSERT INTO t (id) VALUES (905)",
+            "SELECT LAST_INSERT_ID()",
+        ]],
+    );
+}
+
+/// Goal: an INSERT that answers with rows has generated an id all the same.
+#[test]
+fn ids_of_returned_rows() {
+    if on_mysql() {
+        return;
+    }
+    play(
+        &ONE,
+        &[&[
+            "SELECT LAST_INSERT_ID(777)",
+            "INSERT INTO t (a) VALUES (1) RETURNING id",
+            "SELECT @@last_insert_id, @@identity",
+            "INSERT INTO t (a) VALUES (2), (3) RETURNING id",
+            "SELECT LAST_INSERT_ID()",
+            "P: REPLACE INTO t (a) VALUES (4) RETURNING id",
+            "SELECT LAST_INSERT_ID(), @@last_insert_id",
+            "INSERT INTO t (id) VALUES (50) RETURNING id",
+            "SELECT LAST_INSERT_ID(), @@identity",
+        ]],
+    );
+}
+
+/// Goal: the same over shards.
+#[test]
+fn last_insert_id_over_shards() {
+    play(
+        &SHARDS,
+        &[&[
+            "SELECT LAST_INSERT_ID(5)",
+            "SELECT LAST_INSERT_ID()",
+            "INSERT INTO t (id, a) VALUES (9, LAST_INSERT_ID(78))",
+            "SELECT LAST_INSERT_ID()",
+            "UPDATE t SET a = LAST_INSERT_ID(a + 100) WHERE id = 9",
+            "SELECT LAST_INSERT_ID()",
+            "SELECT id FROM t WHERE id = LAST_INSERT_ID()",
+            "SELECT LAST_INSERT_ID(6), a FROM t WHERE id = 9",
+            "P: SELECT LAST_INSERT_ID()",
+            "SET @k = LAST_INSERT_ID(15)",
+            "SELECT LAST_INSERT_ID()",
+        ]],
+    );
+}
