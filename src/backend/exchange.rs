@@ -5,7 +5,6 @@
 //! server is like is not known here: see [`super::Connection`].
 
 use std::io;
-use std::task::Context;
 
 use super::last_use::LastUse;
 use super::term::{Entered, Outdated};
@@ -81,8 +80,9 @@ impl Exchange {
     }
 
     /// Whether the stream is open and the server has said nothing unasked. Does not wait.
-    pub(super) fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
-        self.framed.buffered().is_empty() && self.framed.poll_fill(cx).is_pending()
+    #[inline]
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.framed.buffered().is_empty() && self.framed.is_quiet()
     }
 
     /// Whether every answer was read to its end.

@@ -378,8 +378,7 @@ impl Pool {
 
     /// An idle connection that the server closed, or that has something to say, is of no use.
     fn alive(mut connection: Box<Connection>) -> Option<Box<Connection>> {
-        let quiet = connection.is_quiet(&mut Context::from_waker(Waker::noop()));
-        (quiet && !connection.is_expiring()).then_some(connection)
+        (connection.is_quiet() && !connection.is_expiring()).then_some(connection)
     }
 
     /// Closes idle connections that were unused for too long, or that the server closed, and on the
@@ -392,7 +391,7 @@ impl Pool {
         let mut cx = Context::from_waker(Waker::noop());
         list.retain_mut(|connection| {
             now.saturating_duration_since(connection.idle_since()) < self.idle_max
-                && connection.is_quiet(&mut cx)
+                && connection.is_quiet()
                 && connection.close_orphans(&mut cx)
         });
         self.open.fetch_sub(before - list.len(), Ordering::Relaxed);

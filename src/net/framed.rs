@@ -4,9 +4,10 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::task::coop::has_budget_remaining;
 
 use super::{Algorithm, Codecs, Side, Stream};
 
@@ -57,12 +58,45 @@ pub struct Framed {
     end: usize,
     /// Bytes to be sent by [`Framed::flush`].
     pub out: Vec<u8>,
+    watch: Watch,
+}
+
+/// What the reactor was asked about a plain stream.
+#[derive(Clone, Copy, Debug, Default)]
+struct Watch {
+    /// The task that is woken when there is something to read: it need not ask again before
+    /// something was read. The reactor holds its waker as long, so that no other task has the
+    /// same address.
+    waking: Option<usize>,
+    /// Reads since the last that had to wait.
+    eager: u8,
+}
+
+/// Reads without waiting after which the runtime is asked whether it is somebody else's turn.
+const EAGER_MAX: u8 = 32;
+
+impl Watch {
+    fn wakes(self, cx: &Context<'_>) -> bool {
+        self.waking == Some(cx.waker().data().addr())
+    }
+
+    fn note_wait(&mut self, cx: &Context<'_>) {
+        *self = Self { waking: Some(cx.waker().data().addr()), eager: 0 };
+    }
+
+    fn note_read(&mut self) {
+        *self = Self { waking: None, eager: self.eager + 1 };
+    }
 }
 
 impl Framed {
     /// Wraps a stream.
     pub fn new(stream: Stream) -> Self {
-        Self { stream, buffer: vec![0; BUFFER], start: 0, end: 0, out: Vec::with_capacity(256) }
+        Self::with(stream, vec![0; BUFFER], Vec::with_capacity(256))
+    }
+
+    fn with(stream: Stream, buffer: Vec<u8>, out: Vec<u8>) -> Self {
+        Self { stream, buffer, start: 0, end: 0, out, watch: Watch::default() }
     }
 
     /// The stream.
@@ -81,7 +115,7 @@ impl Framed {
     {
         let ahead = self.buffer[self.start..self.end].to_vec();
         let stream = change(self.stream, ahead).await?;
-        Ok(Self { stream, buffer: self.buffer, start: 0, end: 0, out: self.out })
+        Ok(Self::with(stream, self.buffer, self.out))
     }
 
     /// Continues with the compressed protocol; see [`Stream::compress`].
@@ -89,12 +123,12 @@ impl Framed {
     pub fn compress(self, algorithm: Algorithm, codecs: Arc<Codecs>, side: Side) -> Self {
         let ahead = self.buffer[self.start..self.end].to_vec();
         let stream = self.stream.compress(algorithm, codecs, side, ahead);
-        Self { stream, buffer: self.buffer, start: 0, end: 0, out: self.out }
+        Self::with(stream, self.buffer, self.out)
     }
 
     /// Moves the stream to the runtime of the current thread.
     pub fn adopt(self) -> io::Result<Self> {
-        Ok(Self { stream: self.stream.adopt()?, ..self })
+        Ok(Self { stream: self.stream.adopt()?, watch: Watch::default(), ..self })
     }
 
     /// Length and sequence number in the header at the front of the buffer, if it is here.
@@ -137,11 +171,46 @@ impl Framed {
         if self.end == self.buffer.len() {
             return Poll::Pending;
         }
+        let is_plain = self.stream.is_plain();
+        if is_plain && self.watch.eager < EAGER_MAX {
+            if let Some(read) = self.stream.try_read(&mut self.buffer[self.end..]) {
+                self.watch.note_read();
+                let count = read?;
+                self.end += count;
+                return Poll::Ready(Ok(count));
+            }
+            if self.watch.wakes(cx) {
+                return Poll::Pending;
+            }
+        }
         let mut free = ReadBuf::new(&mut self.buffer[self.end..]);
-        std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut free))?;
-        let count = free.filled().len();
-        self.end += count;
-        Poll::Ready(Ok(count))
+        self.watch.waking = None;
+        // Without a budget the runtime makes the task wait its turn, and asks the reactor nothing.
+        let asks = is_plain && has_budget_remaining();
+        match Pin::new(&mut self.stream).poll_read(cx, &mut free) {
+            Poll::Ready(read) => {
+                read?;
+                let count = free.filled().len();
+                self.end += count;
+                Poll::Ready(Ok(count))
+            }
+            Poll::Pending => {
+                if asks {
+                    self.watch.note_wait(cx);
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Whether there is nothing to read now, not even the end of the stream. Nobody is woken.
+    pub fn is_quiet(&mut self) -> bool {
+        if !self.stream.is_plain() {
+            let mut cx = Context::from_waker(Waker::noop());
+            return self.poll_fill(&mut cx).is_pending();
+        }
+        let mut byte = [0];
+        self.stream.try_read(&mut byte).is_none()
     }
 
     /// Reads once; 0 means that the peer closed.
@@ -278,9 +347,17 @@ impl Framed {
         self.consume(packet.framed_len);
     }
 
+    /// Sends as much as can be sent without waiting; nothing over TLS or compression.
+    pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.try_write(bytes)
+    }
+
     /// Sends bytes at once, without the output buffer.
     pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await?;
+        let written = self.stream.try_write(bytes)?;
+        if written < bytes.len() {
+            self.stream.write_all(&bytes[written..]).await?;
+        }
         if self.stream.needs_flush() { self.stream.flush().await } else { Ok(()) }
     }
 
@@ -289,7 +366,10 @@ impl Framed {
         if self.out.is_empty() {
             return Ok(());
         }
-        self.stream.write_all(&self.out).await?;
+        let written = self.stream.try_write(&self.out)?;
+        if written < self.out.len() {
+            self.stream.write_all(&self.out[written..]).await?;
+        }
         self.out.clear();
         self.out.shrink_to(BUFFER);
         if self.stream.needs_flush() { self.stream.flush().await } else { Ok(()) }

@@ -1,6 +1,6 @@
 //! One byte stream, whatever carries it.
 
-use std::io;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
 use socket2::{SockRef, Socket, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
@@ -135,6 +135,49 @@ impl Stream {
             tls @ Self::Tls(_) => tls,
             Self::Compressed(stream) => Self::Compressed(Box::new(stream.adopt()?)),
         })
+    }
+
+    /// Reads what is there, without a waker: for a stream whose bytes are those of its socket.
+    /// `None` if nothing is there, or if only polling can tell.
+    pub(super) fn try_read(&self, free: &mut [u8]) -> Option<io::Result<usize>> {
+        let mut short = None;
+        let mut read = |socket: SockRef<'_>| match (&*socket).read(free) {
+            // It has emptied the socket, as the reactor's edge-triggered polling may be told: that
+            // spares the read that finds nothing.
+            Ok(count) if 0 < count && count < free.len() => {
+                short = Some(count);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            read => read,
+        };
+        let tried = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || read(stream.into())),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, || read(stream.into())),
+            Self::Tls(_) | Self::Compressed(_) => return None,
+        };
+        match (short, tried) {
+            (Some(count), _) => Some(Ok(count)),
+            (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => None,
+            (None, tried) => Some(tried),
+        }
+    }
+
+    /// Writes what the socket takes at once; nothing where only polling can tell.
+    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let written = match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
+            Self::Tls(_) | Self::Compressed(_) => Ok(0),
+        };
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            written => written,
+        }
+    }
+
+    /// Whether [`Stream::try_read`] tells all that polling would.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self, Self::Tcp(_) | Self::Unix(_))
     }
 
     fn plain(self) -> io::Result<Plain> {
