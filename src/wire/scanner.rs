@@ -17,6 +17,7 @@
 use super::capability::Capabilities;
 use super::column_count::Definitions;
 use super::cursor::Malformed;
+use super::err::ERR;
 use super::ok::EOF;
 use super::packet::{HEADER_LEN, Header, MAX_PAYLOAD};
 use super::session_track::SessionChanges;
@@ -177,6 +178,11 @@ impl ResponseScanner {
         SessionChanges::new(&self.session_state)
     }
 
+    /// Whether no OK packet of the answer tells of a change.
+    pub fn has_no_session_changes(&self) -> bool {
+        self.session_state.is_empty()
+    }
+
     /// The sequence id that would follow the last packet of the answer, before rewriting.
     pub const fn next_seq(&self) -> u8 {
         self.next_seq
@@ -226,8 +232,16 @@ impl ResponseScanner {
                     self.phase = Phase::Start(Expect::Query);
                     return Ok(Scan::Changes { at });
                 }
-                (Phase::Rows(_), Framing::Header) if self.header_len == 0 => {
-                    at = self.skip_rows(&mut chunk, at);
+                (phase, Framing::Header) if self.header_len == 0 => {
+                    match phase {
+                        Phase::Rows(_) => at = self.skip_rows(&mut chunk, at),
+                        Phase::Columns { left } => at = self.skip_columns(&mut chunk, at, left),
+                        _ => {}
+                    }
+                    if let Some(end) = self.whole_packet(&mut chunk, at)? {
+                        at = end;
+                        continue;
+                    }
                 }
                 _ => {}
             }
@@ -245,6 +259,29 @@ impl ResponseScanner {
                 Framing::Payload { keep } => at = self.read_payload(&mut chunk, at, keep)?,
             }
         }
+    }
+
+    /// Whole definitions of columns in one chunk but for the last one, which leads to the rows.
+    #[inline]
+    fn skip_columns(&mut self, chunk: &mut impl Chunk, start: usize, columns: u32) -> usize {
+        let (mut at, mut left) = (start, columns);
+        while left > 1 {
+            let bytes = chunk.bytes();
+            let Some(&[a, b, c, id, first]) = bytes.get(at..).and_then(<[u8]>::first_chunk) else {
+                break;
+            };
+            let len = u32::from_le_bytes([a, b, c, 0]) as usize;
+            let end = at + HEADER_LEN + len;
+            let is_whole = len > 0 && len < MAX_PAYLOAD && end <= bytes.len();
+            if first == ERR || id != self.next_seq || !is_whole {
+                break;
+            }
+            chunk.sequence_id(at + 3);
+            self.next_seq = id.wrapping_add(1);
+            (at, left) = (end, left - 1);
+        }
+        self.phase = Phase::Columns { left };
+        at
     }
 
     /// The hot loop: whole, ordinary rows in one chunk. Leaves everything else to the caller.
@@ -270,6 +307,35 @@ impl ResponseScanner {
         self.next_seq = seq;
         self.outcome.rows += rows;
         at
+    }
+
+    /// The end of the packet at `at`, which was read, if all of it is here.
+    #[inline]
+    fn whole_packet(
+        &mut self,
+        chunk: &mut impl Chunk,
+        at: usize,
+    ) -> Result<Option<usize>, Malformed> {
+        let bytes = chunk.bytes();
+        let Some(&[a, b, c, seq]) = bytes.get(at..).and_then(<[u8]>::first_chunk) else {
+            return Ok(None);
+        };
+        let len = u32::from_le_bytes([a, b, c, 0]) as usize;
+        let first = at + HEADER_LEN;
+        if len == 0 || len == MAX_PAYLOAD || bytes.len() - first < len {
+            return Ok(None);
+        }
+        chunk.sequence_id(at + 3);
+        (self.left, self.full) = (len, false);
+        self.out_of_order = seq != self.next_seq;
+        self.next_seq = seq.wrapping_add(1);
+        self.read_first(chunk, first, len)?;
+        if self.framing == (Framing::Payload { keep: Keep::Keep }) {
+            return self.read_payload(chunk, first, Keep::Keep).map(Some);
+        }
+        (self.left, self.framing) = (0, Framing::Header);
+        self.end_packet(Keep::Skip, first + len)?;
+        Ok(Some(first + len))
     }
 
     fn read_header(
@@ -322,7 +388,8 @@ impl ResponseScanner {
             self.kept.extend_from_slice(chunk.bytes().get(at..end).unwrap_or_default());
             // Once all fields before it are here the status byte's place is known, so it is found
             // in the chunk that brings it, wherever the packet is cut.
-            if let Some(offset) = self.status_offset()
+            if chunk.is_rewritten()
+                && let Some(offset) = self.status_offset()
                 && (before..self.kept.len()).contains(&offset)
             {
                 chunk.status(at + offset - before);

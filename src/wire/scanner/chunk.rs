@@ -7,6 +7,8 @@ use crate::wire::status::StatusFlags;
 pub(super) trait Chunk {
     /// The bytes.
     fn bytes(&self) -> &[u8];
+    /// Whether what stands in it is changed.
+    fn is_rewritten(&self) -> bool;
     /// The sequence id stands at `at`.
     fn sequence_id(&mut self, at: usize);
     /// The low byte of a status stands at `at`.
@@ -16,6 +18,9 @@ pub(super) trait Chunk {
 impl Chunk for &[u8] {
     fn bytes(&self) -> &[u8] {
         self
+    }
+    fn is_rewritten(&self) -> bool {
+        false
     }
     fn sequence_id(&mut self, _at: usize) {}
     fn status(&mut self, _at: usize) {}
@@ -49,6 +54,10 @@ pub(super) struct Rewritten<'a> {
 impl Chunk for Rewritten<'_> {
     fn bytes(&self) -> &[u8] {
         self.bytes
+    }
+
+    fn is_rewritten(&self) -> bool {
+        true
     }
 
     fn sequence_id(&mut self, at: usize) {
