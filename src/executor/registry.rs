@@ -89,8 +89,12 @@ impl Control {
     }
 
     /// The most urgent pending interrupt.
+    #[inline]
     pub fn interrupt(&self) -> Option<Interrupt> {
         let raised = self.interrupts.load(Ordering::Acquire);
+        if raised == 0 {
+            return None;
+        }
         [Interrupt::Connection, Interrupt::Idle, Interrupt::Query, Interrupt::Drain]
             .into_iter()
             .find(|interrupt| raised & *interrupt as u8 != 0)

@@ -9,7 +9,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use super::client::{Client, StateMarks};
 use super::local_file::{FileError, LocalFile};
@@ -149,27 +149,77 @@ impl Answer<'_> {
         on_interrupt: &impl Fn(&mut Connection),
     ) -> Result<Outcome, RelayError> {
         loop {
-            match self.wait().await {
-                Event::Bytes => {
-                    if let Some(outcome) = self.forward_read().await? {
+            match poll_fn(|cx| self.poll_step(cx)).await {
+                Step::Done => return Ok(*self.connection.outcome()),
+                Step::Scanned(scanned) => {
+                    if let Some(outcome) = self.forward_read(scanned).await? {
                         return Ok(outcome);
                     }
                 }
-                Event::Interrupt(Interrupt::Query) => on_interrupt(self.connection),
+                Step::Event(Event::Bytes) => {}
+                Step::Event(Event::Interrupt(Interrupt::Query)) => on_interrupt(self.connection),
                 // A server that hangs must not keep a session that has to end.
-                Event::Interrupt(_) => {
+                Step::Event(Event::Interrupt(_)) => {
                     return Err(RelayError::Killed { forwarded: self.forwarded });
                 }
-                Event::ClientGone => return Err(RelayError::ClientGone),
-                Event::Failed(error) => return Err(self.server_failed(error.into())),
+                Step::Event(Event::ClientGone) => return Err(RelayError::ClientGone),
+                Step::Event(Event::Failed(error)) => return Err(self.server_failed(error.into())),
             }
         }
     }
 
-    /// Forwards what was read; gives the outcome if the answer ended.
-    async fn forward_read(&mut self) -> Result<Option<Outcome>, RelayError> {
+    /// Waits for bytes from the server and scans them. An answer that they end is forwarded in the
+    /// same step, if it can go as it is and the client takes it at once.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        match std::task::ready!(self.poll_wait(cx)) {
+            Event::Bytes => {}
+            event => return Poll::Ready(Step::Event(event)),
+        }
+        let scanned = match self.scan() {
+            Ok(Scanned::Whole(end)) => match self.forward_at_once(end) {
+                None => return Poll::Ready(Step::Done),
+                Some(rest) => Ok(Scanned::Whole(rest)),
+            },
+            scanned => scanned,
+        };
+        Poll::Ready(Step::Scanned(scanned))
+    }
+
+    /// Forwards the first `end` bytes, which end the answer, as far as the client takes them
+    /// without waiting; says how many are left.
+    fn forward_at_once(&mut self, end: usize) -> Option<usize> {
+        if self.fit.end == AnswerEnd::Kept || !self.goes_as_sent() || self.confirm().is_err() {
+            return Some(end);
+        }
+        let (framed, _) = self.connection.relay_parts();
+        let Ok(written) = self.client.framed.try_write(&framed.buffered()[..end]) else {
+            return Some(end);
+        };
+        framed.consume(written);
+        if written > 0 {
+            self.forwarded = Forwarded::Part;
+        }
+        (written < end).then_some(end - written)
+    }
+
+    /// Whether the answer's last packet is for sure as this client must see it.
+    fn goes_as_sent(&mut self) -> bool {
+        let (_, scanner) = self.connection.relay_parts();
+        if scanner.outcome().is_error() {
+            self.client.rest.is_empty()
+        } else {
+            scanner.has_no_session_changes()
+        }
+    }
+
+    /// Forwards what was scanned, and what follows it in the read buffer; gives the outcome if the
+    /// answer ended.
+    async fn forward_read(
+        &mut self,
+        mut scanned: Result<Scanned, RelayError>,
+    ) -> Result<Option<Outcome>, RelayError> {
         loop {
-            match self.scan()? {
+            match scanned? {
                 Scanned::Part(end) => {
                     self.forward_part(end).await?;
                     return Ok(None);
@@ -190,6 +240,7 @@ impl Answer<'_> {
                 // After the file the server may have answered already.
                 Scanned::FileRequest(end) => self.forward_file(end).await?,
             }
+            scanned = self.scan();
         }
     }
 
@@ -341,36 +392,33 @@ impl Answer<'_> {
 
     /// Waits for bytes from the server, and meanwhile for the client to leave and for an
     /// interrupt.
-    async fn wait(&mut self) -> Event {
-        poll_fn(|cx| {
-            // A server that always has more to send must not hide an interrupt.
-            if let Some(event) = self.due(self.control.interrupt()) {
-                return Poll::Ready(event);
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        // A server that always has more to send must not hide an interrupt.
+        if let Some(event) = self.due(self.control.interrupt()) {
+            return Poll::Ready(event);
+        }
+        let (framed, _) = self.connection.relay_parts();
+        match framed.poll_fill(cx) {
+            Poll::Ready(Ok(0)) => {
+                return Poll::Ready(Event::Failed(io::ErrorKind::UnexpectedEof.into()));
             }
-            let (framed, _) = self.connection.relay_parts();
-            match framed.poll_fill(cx) {
-                Poll::Ready(Ok(0)) => {
-                    return Poll::Ready(Event::Failed(io::ErrorKind::UnexpectedEof.into()));
-                }
-                Poll::Ready(Ok(_)) => return Poll::Ready(Event::Bytes),
-                Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
-                Poll::Pending => {}
+            Poll::Ready(Ok(_)) => return Poll::Ready(Event::Bytes),
+            Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
+            Poll::Pending => {}
+        }
+        // What a client sends ahead stays in its buffer; only its leaving matters here.
+        loop {
+            match self.client.framed.poll_fill(cx) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ClientGone),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => break,
             }
-            // What a client sends ahead stays in its buffer; only its leaving matters here.
-            loop {
-                match self.client.framed.poll_fill(cx) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ClientGone),
-                    Poll::Ready(Ok(_)) => {}
-                    Poll::Pending => break,
-                }
-            }
-            let interrupt = match self.control.poll_interrupt(cx) {
-                Poll::Ready(interrupt) => Some(interrupt),
-                Poll::Pending => None,
-            };
-            self.due(interrupt).map_or(Poll::Pending, Poll::Ready)
-        })
-        .await
+        }
+        let interrupt = match self.control.poll_interrupt(cx) {
+            Poll::Ready(interrupt) => Some(interrupt),
+            Poll::Pending => None,
+        };
+        self.due(interrupt).map_or(Poll::Pending, Poll::Ready)
     }
 
     /// What is to be done about an interrupt now: a KILL QUERY is passed on once, a KILL
@@ -385,6 +433,16 @@ impl Answer<'_> {
             }
         }
     }
+}
+
+/// How far an answer came in one step.
+enum Step {
+    /// The client has all of it.
+    Done,
+    /// Bytes that have to be forwarded.
+    Scanned(Result<Scanned, RelayError>),
+    /// Something else ended the wait.
+    Event(Event),
 }
 
 /// What ended a wait.
@@ -406,6 +464,9 @@ fn changed_end(client: &mut Client, connection: &mut Connection, fit: Fit) -> Op
     let (server, product) = (connection.capabilities(), connection.kind().product);
     let (_, scanner) = connection.relay_parts();
     let payload = scanner.last_payload();
+    if !scanner.outcome().is_error() && scanner.has_no_session_changes() {
+        return None;
+    }
     let sequence = scanner.next_seq().wrapping_sub(1).wrapping_add(fit.sequence_offset);
     let outcome = scanner.outcome();
     if outcome.is_error() {
