@@ -174,6 +174,13 @@ impl Connection {
         self.mirror.see_databases(changes);
     }
 
+    /// Whether the session there is as wanted already, and takes as many statements in a command.
+    #[inline]
+    pub fn agrees(&self, wanted: &Aligned<'_>, several: Option<Several>) -> bool {
+        several.is_none_or(|several| several == self.several)
+            && self.mirror.agrees(&self.exchange, wanted)
+    }
+
     /// Makes the connection's settings, database and last insert id equal to the session's, as
     /// [`Mirror::align`] says.
     pub(super) async fn align(&mut self, wanted: &Aligned<'_>) -> Result<(), Failure> {

@@ -31,6 +31,8 @@ pub struct Aligned<'a> {
 pub(super) struct Mirror {
     initial: Arc<Settings>,
     settings: Arc<Settings>,
+    /// `wait_timeout` of these settings in seconds.
+    wait_timeout: Option<u64>,
     database: Database,
     last_insert_id: u64,
     /// The server may hold state that is mirrored nowhere.
@@ -59,6 +61,7 @@ impl Mirror {
         Self {
             settings: Arc::clone(&initial),
             initial,
+            wait_timeout: None,
             database: Database::None,
             last_insert_id: 0,
             tainted: false,
@@ -91,9 +94,8 @@ impl Mirror {
         if *self.initial != initial {
             self.initial = Arc::new(initial);
         }
-        self.settings = Arc::clone(&self.initial);
+        self.enter(Arc::clone(&self.initial));
         self.tainted = false;
-        self.is_reading_new = true;
     }
 
     /// Notes that the server now holds state that is mirrored nowhere.
@@ -112,12 +114,20 @@ impl Mirror {
     }
 
     /// After how many idle seconds the server closes the connection, if the session has set it.
+    #[inline]
     pub(super) fn wait_timeout(&self) -> Option<u64> {
-        let seconds = str::from_utf8(self.settings.get("wait_timeout")?).ok()?;
-        seconds.trim().parse().ok()
+        self.wait_timeout
+    }
+
+    fn enter(&mut self, settings: Arc<Settings>) {
+        let seconds = || str::from_utf8(settings.get("wait_timeout")?).ok()?.trim().parse().ok();
+        self.wait_timeout = seconds();
+        self.settings = settings;
+        self.is_reading_new = true;
     }
 
     /// Whether the session is in this database (empty: in none), as far as is known.
+    #[inline]
     pub(super) fn is_in(&self, database: &[u8]) -> bool {
         match &self.database {
             Database::None => database.is_empty(),
@@ -135,6 +145,15 @@ impl Mirror {
                 self.database = Database::Unknown;
             }
         }
+    }
+
+    /// Whether there is nothing to tell the server before a statement of the session.
+    #[inline]
+    pub(super) fn agrees(&self, exchange: &Exchange, wanted: &Aligned<'_>) -> bool {
+        Arc::ptr_eq(&self.settings, wanted.settings)
+            && wanted.last_insert_id.is_none_or(|id| id == self.last_insert_id)
+            && !exchange.last_use().has_foreign_warnings()
+            && self.is_in(wanted.database)
     }
 
     /// Makes settings, database and last insert id at the server equal to what is wanted. There is
@@ -212,14 +231,12 @@ impl Mirror {
 
     /// Notes the settings after a SET.
     pub(super) fn note_settings(&mut self, settings: &Arc<Settings>) {
-        self.settings = Arc::clone(settings);
-        self.is_reading_new = true;
+        self.enter(Arc::clone(settings));
     }
 
     /// Notes that some of the settings were changed by a statement, and now are known.
     pub(super) fn change_settings(&mut self, change: impl FnOnce(&Settings) -> Arc<Settings>) {
-        self.settings = change(&self.settings);
-        self.is_reading_new = true;
+        self.enter(change(&self.settings));
     }
 
     /// Notes the database after a USE.

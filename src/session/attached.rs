@@ -129,6 +129,63 @@ impl Connections {
         database: &[u8],
         wants_insert_id: bool,
     ) -> Result<ConnectionId, SqlError> {
+        match self.attach_at_once(client, placement, database, wants_insert_id) {
+            Some(index) => Ok(index),
+            None => Box::pin(self.make_agree(client, placement, database, wants_insert_id)).await,
+        }
+    }
+
+    /// The same if no server has to be asked or told anything for it.
+    #[inline]
+    pub(super) fn attach_at_once(
+        &mut self,
+        client: &Client,
+        placement: Placement,
+        database: &[u8],
+        wants_insert_id: bool,
+    ) -> Option<ConnectionId> {
+        let begins_nothing = matches!(self.transaction, Transaction::None { next: None });
+        let found = self.attached.to(placement.server());
+        let index = match found {
+            _ if wants_insert_id => return None,
+            Some(index) if begins_nothing || self.takes_part(index) => index,
+            // What was wrong with the connection is found out again with a new one.
+            None if begins_nothing && self.attached.is_empty() => self.resume(placement)?.ok()?,
+            _ => return None,
+        };
+        let attached = &mut self.attached[index];
+        let wanted = Aligned { settings: &self.mirror.settings, database, last_insert_id: None };
+        if !attached.lease.is_current() || !attached.lease.agrees(&wanted, several_of(client)) {
+            return None;
+        }
+        if found.is_some() {
+            attached.lease.set_stake(self.stake);
+            attached.may_have_written |= self.stake >= Stake::Write;
+        }
+        self.control.set_thread(attached.lease.thread_id());
+        Some(index)
+    }
+
+    /// Whether the session's transaction has begun there, and goes on.
+    fn takes_part(&self, index: ConnectionId) -> bool {
+        matches!(self.transaction, Transaction::Open(_)) && self.attached[index].enrolled
+    }
+
+    /// Takes the connection that the session has used last, if nobody else has since.
+    fn resume(&mut self, placement: Placement) -> Option<Result<ConnectionId, SqlError>> {
+        let pool = self.services.pool(placement);
+        let lease = pool.reclaim_last(self.worker, self.profile, self.control.id)?;
+        let attached = Attached { resumed: true, ..Attached::new(lease, placement) };
+        Some(self.enter_term(attached))
+    }
+
+    async fn make_agree(
+        &mut self,
+        client: &mut Client,
+        placement: Placement,
+        database: &[u8],
+        wants_insert_id: bool,
+    ) -> Result<ConnectionId, SqlError> {
         if let Transaction::Broken { shard } = &self.transaction {
             return Err(catalog::TRANSACTION_LOST.with(&[shard]));
         }
@@ -164,8 +221,10 @@ impl Connections {
         };
         let lease = &mut self.attached[index].lease;
         let mut aligned = lease.align(&wanted).await;
-        if aligned.is_ok() && !client.capabilities.contains(Capabilities::MULTI_STATEMENTS) {
-            aligned = lease.set_several(Several::Refused).await;
+        if aligned.is_ok()
+            && let Some(several) = several_of(client)
+        {
+            aligned = lease.set_several(several).await;
         }
         if let Err(failure) = aligned {
             return Err(self.fail(index, failure).await);
@@ -187,13 +246,11 @@ impl Connections {
         if !self.attached.is_empty() {
             self.learn_all_user_variables().await;
         }
+        if let Some(resumed) = self.resume(placement) {
+            return resumed;
+        }
         let pool = self.services.pool(placement);
         let session = self.control.id;
-        if let Some(lease) = pool.reclaim_last(self.worker, self.profile, session) {
-            self.control.set_thread(lease.thread_id());
-            let attached = Attached { resumed: true, ..Attached::new(lease, placement) };
-            return self.enter_term(attached);
-        }
         let wanted = Aligned { settings: &self.mirror.settings, database, last_insert_id: None };
         let asked = clock::now();
         let checkout = pool.checkout(self.worker, self.profile, &wanted);
@@ -327,7 +384,7 @@ impl Connections {
             attached.in_transaction |= !self.mirror.autocommit;
             if outcome.error == Some(DEADLOCK) && (attached.enrolled || attached.in_transaction) {
                 // This server has rolled back; the others must not keep half a transaction.
-                self.rollback_all().await;
+                Box::pin(self.rollback_all()).await;
                 return;
             }
         } else {
@@ -341,21 +398,36 @@ impl Connections {
                 self.transaction = Transaction::None { next: None };
             }
         }
-        if !self.keeps(index) {
-            self.let_go(index).await;
-        }
+        self.settle_quietly(index).await;
     }
 
     /// Gives a connection back after a command that is no statement.
     pub(super) async fn settle_quietly(&mut self, index: ConnectionId) {
-        if !self.keeps(index) {
-            self.let_go(index).await;
+        if !self.keeps(index) && !self.let_go_at_once(index) {
+            Box::pin(self.let_go(index)).await;
         }
     }
 
     /// Whether the session still needs a connection.
     fn keeps(&self, index: ConnectionId) -> bool {
         self.attached[index].is_kept()
+    }
+
+    /// Gives a connection back if it has nothing that has to be asked for or ended.
+    #[inline]
+    fn let_go_at_once(&mut self, index: ConnectionId) -> bool {
+        let attached = &self.attached[index];
+        let knows_nothing =
+            !attached.has_warnings && attached.live.is_empty() && !attached.insert_id_unknown;
+        let is_over = !attached.one_shot && !attached.prepared_once && !attached.lease.is_tainted();
+        if knows_nothing
+            && is_over
+            && let Some(attached) = self.attached.remove(index)
+        {
+            attached.lease.release();
+            return true;
+        }
+        false
     }
 
     /// Gives a connection back after asking it what only it knows.
@@ -462,6 +534,12 @@ pub(super) async fn detach_all(connections: &mut Connections, prepared: &mut Pre
     if had_holds {
         connections.publish_holds();
     }
+}
+
+/// What a client's connections must do about several statements in one command, if it matters.
+fn several_of(client: &Client) -> Option<Several> {
+    let sends_several = client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
+    (!sends_several).then_some(Several::Refused)
 }
 
 /// LAST_INSERT_ID() of a connection, if the session's statements have made it that. What was there

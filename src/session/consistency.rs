@@ -308,9 +308,29 @@ pub(super) async fn attach_placed(
     aim: &Aim<'_>,
     database: &[u8],
 ) -> Result<ConnectionId, SqlError> {
-    let topology = connections.services.topology();
-    let placement = place(connections, state, &topology, aim)?;
-    drop(topology);
+    let placement = {
+        let topology = connections.services.topology();
+        place(connections, state, &topology, aim)?
+    };
+    match connections.attach_at_once(client, placement, database, aim.wants_insert_id) {
+        Some(index) => Ok(index),
+        None => {
+            Box::pin(attach_or_elsewhere(client, connections, state, aim, database, placement))
+                .await
+        }
+    }
+}
+
+/// Attaches to the server of `placement`, or to another one that may answer, if that one is gone
+/// before anything was sent.
+async fn attach_or_elsewhere(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    aim: &Aim<'_>,
+    database: &[u8],
+    placement: Placement,
+) -> Result<ConnectionId, SqlError> {
     let error = match connections.attach(client, placement, database, aim.wants_insert_id).await {
         Ok(index) => return Ok(index),
         Err(error) => error,

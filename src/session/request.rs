@@ -185,7 +185,7 @@ pub(super) fn admit_at_once(
 fn waits(connections: &Connections, coming: Coming<'_>, scan: &Scan, prepared: &Prepared) -> bool {
     let (_, features) = meaning(coming, scan, prepared);
     features.contains(Features::LAST_VALUE)
-        || !connections.attached.is_empty() && !features.contains(Features::FOUND_ROWS)
+        || !features.contains(Features::FOUND_ROWS) && connections.attached.have_held()
 }
 
 async fn make_ready(

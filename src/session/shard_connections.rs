@@ -68,6 +68,11 @@ impl ShardConnections {
         self.0.is_empty()
     }
 
+    /// Whether any was kept for one more statement only.
+    pub(super) fn have_held(&self) -> bool {
+        self.0.iter().any(|connection| connection.held || !connection.is_kept())
+    }
+
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Attached> {
         self.0.iter()
     }
