@@ -46,48 +46,90 @@ pub(super) enum Keyword {
     View,
 }
 
-impl Keyword {
-    #[inline]
-    pub(super) fn of(word: &[u8]) -> Option<Self> {
-        let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
-        let (name, keyword): (&[u8], Self) = match (word.len(), word[0] | 0x20) {
-            (2, b'b') => (b"by", Self::By),
-            (2, b'a') => (b"as", Self::As),
-            (2, b'i') => (b"in", Self::In),
-            (3, b'f') => (b"for", Self::For),
-            (4, b'f') => (b"from", Self::From),
-            (4, b'l') => (b"lock", Self::Lock),
-            (4, b'i') => (b"into", Self::Into),
-            (4, b'n') => (b"next", Self::Next),
-            (4, b'r') => (b"rows", Self::EndsBy),
-            (4, b'v') => (b"view", Self::View),
-            (5, b'l') => (b"limit", Self::EndsBy),
-            (5, b'r') => (b"range", Self::EndsBy),
-            (5, b's') => (b"share", Self::UpdateOrShare),
-            (5, b'v') => (b"value", Self::Value),
-            (5, b'e') => (b"event", Self::StoredProgram),
-            (6, b'u') => (b"update", Self::UpdateOrShare),
-            (6, b's') if is(b"schema") => return Some(Self::Database),
-            (6, b's') => (b"select", Self::EndsBy),
-            (6, b'h') => (b"having", Self::EndsBy),
-            (6, b'v') => (b"values", Self::Value),
-            (7, b'c') => (b"collate", Self::As),
-            (7, b'o') => (b"outfile", Self::File),
-            (7, b't') => (b"trigger", Self::StoredProgram),
-            (7, b'p') => (b"package", Self::StoredProgram),
-            (8, b'p') => (b"previous", Self::Previous),
-            (8, b'd') if is(b"database") => return Some(Self::Database),
-            (8, b'd') => (b"dumpfile", Self::File),
-            (8, b'f') => (b"function", Self::StoredProgram),
-            (9, b't') => (b"temporary", Self::Temporary),
-            (9, b'p') => (b"procedure", Self::StoredProgram),
-            (12, b'c') if is(b"current_role") => return Some(Self::CurrentUser),
-            (12, b'c') => (b"current_user", Self::CurrentUser),
-            (19, b's') => (b"sql_calc_found_rows", Self::CalcFoundRows),
-            _ => return None,
-        };
-        is(name).then_some(keyword)
+/// The words of each keyword, from which both the search and its first glance are made.
+macro_rules! keywords {
+    ($($keyword:ident: $($word:literal)|+;)+) => {
+        const WORDS: &[&[u8]] = &[$($($word),+),+];
+
+        impl Keyword {
+            #[inline]
+            pub(super) fn of(word: &[u8]) -> Option<Self> {
+                if !may_be_keyword(word) {
+                    return None;
+                }
+                if word.len() > SHORT_MAX {
+                    return Self::of_long(word);
+                }
+                let number = short(word);
+                let is = |known: u64, word: &[u8]| word.len() <= SHORT_MAX && known == number;
+                $(if $(is(const { short($word) }, $word))||+ {
+                    return Some(Self::$keyword);
+                })+
+                None
+            }
+
+            fn of_long(word: &[u8]) -> Option<Self> {
+                $(if $($word.len() > SHORT_MAX && word.eq_ignore_ascii_case($word))||+ {
+                    return Some(Self::$keyword);
+                })+
+                None
+            }
+        }
+    };
+}
+
+keywords! {
+    By: b"by";
+    As: b"as" | b"collate";
+    In: b"in";
+    For: b"for";
+    From: b"from";
+    Lock: b"lock";
+    Into: b"into";
+    Next: b"next";
+    Previous: b"previous";
+    EndsBy: b"rows" | b"limit" | b"range" | b"select" | b"having";
+    UpdateOrShare: b"update" | b"share";
+    Value: b"value" | b"values";
+    File: b"outfile" | b"dumpfile";
+    Database: b"schema" | b"database";
+    View: b"view";
+    StoredProgram: b"event" | b"trigger" | b"package" | b"function" | b"procedure";
+    Temporary: b"temporary";
+    CurrentUser: b"current_user" | b"current_role";
+    CalcFoundRows: b"sql_calc_found_rows";
+}
+
+/// Whether a keyword is as long and begins with the same letter: few other words do.
+#[inline]
+fn may_be_keyword(word: &[u8]) -> bool {
+    let letters = FIRST_LETTERS.get(word.len()).copied().unwrap_or(0);
+    letters >> (word[0] & 31) & 1 != 0
+}
+
+/// For each length the first letters of keywords, bit 1 for `a`.
+const FIRST_LETTERS: [u32; 20] = {
+    let (mut letters, mut at) = ([0; 20], 0);
+    while at < WORDS.len() {
+        letters[WORDS[at].len()] |= 1 << (WORDS[at][0] & 31);
+        at += 1;
     }
+    letters
+};
+
+/// The longest word that [`short`] takes.
+pub(super) const SHORT_MAX: usize = 8;
+
+/// A word of at most eight bytes as a number, the same for letters of either case. Two words have
+/// the same number only if they are the same but for case, as far as they consist of letters.
+#[inline]
+pub(super) const fn short(word: &[u8]) -> u64 {
+    let (mut number, mut at) = (0, 0);
+    while at < word.len() {
+        number = number << 8 | (word[at] | 0x20) as u64;
+        at += 1;
+    }
+    number
 }
 
 /// The feature that calling the function `name` is.
@@ -118,4 +160,23 @@ pub(super) fn function_feature(name: &[u8]) -> Features {
         }
     }
     if is_builtin(name) { Features::NONE } else { Features::UNKNOWN_FUNCTION }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_are_found_in_either_case() {
+        for word in WORDS {
+            let upper = word.to_ascii_uppercase();
+            assert!(Keyword::of(word).is_some(), "{}", word.escape_ascii());
+            assert_eq!(Keyword::of(&upper), Keyword::of(word), "{}", word.escape_ascii());
+            for other in [[word, &b"s_"[..]].concat(), [b"_", &word[1..]].concat()] {
+                assert_eq!(Keyword::of(&other), None, "{}", other.escape_ascii());
+            }
+        }
+        assert_eq!(Keyword::of(b"sQl_CaLc_FoUnD_rOwS"), Some(Keyword::CalcFoundRows));
+        assert_eq!(Keyword::of(b"b\xd9"), None);
+    }
 }

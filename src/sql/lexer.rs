@@ -118,15 +118,23 @@ impl<'a> Lexer<'a> {
 
     /// The end of the run of word bytes that begins at `at`.
     #[inline]
-    fn word_end(&self, mut at: usize) -> usize {
-        let has_pairs = self.mode.charset.has_pairs();
+    fn word_end(&self, at: usize) -> usize {
+        if self.mode.charset.has_pairs() {
+            return self.word_end_with_pairs(at);
+        }
+        let rest = self.text.get(at..).unwrap_or_default();
+        let is_other = |byte: &u8| self.class[*byte as usize] & WORD == 0;
+        at + rest.iter().position(is_other).unwrap_or(rest.len())
+    }
+
+    #[cold]
+    fn word_end_with_pairs(&self, mut at: usize) -> usize {
         loop {
             let byte = self.byte(at);
             if self.class[byte as usize] & WORD == 0 {
                 return at;
             }
-            let pair = has_pairs && self.mode.charset.is_pair(byte, self.byte(at + 1));
-            at += if pair { 2 } else { 1 };
+            at += if self.mode.charset.is_pair(byte, self.byte(at + 1)) { 2 } else { 1 };
         }
     }
 

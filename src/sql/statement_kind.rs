@@ -1,5 +1,7 @@
 //! Which statement a text is, from its first words.
 
+use super::keyword::{SHORT_MAX, short};
+
 /// The kind of a statement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum StatementKind {
@@ -95,10 +97,30 @@ pub enum StatementKind {
     Other,
 }
 
+/// The words that come most often.
+const SELECT: u64 = short(b"select");
+const INSERT: u64 = short(b"insert");
+const UPDATE: u64 = short(b"update");
+const DELETE: u64 = short(b"delete");
+
 impl StatementKind {
     /// The kind of a statement whose first word is `word`. `next` gives the token behind it, empty
     /// at the end of the statement, and is asked only if needed.
+    #[inline]
     pub(crate) fn of_words<'a>(word: &[u8], next: impl FnOnce() -> &'a [u8]) -> Self {
+        if word.len() > SHORT_MAX {
+            return Self::of_any_words(word, next);
+        }
+        match short(word) {
+            SELECT => Self::Select,
+            INSERT => Self::Insert,
+            UPDATE => Self::Update,
+            DELETE => Self::Delete,
+            _ => Self::of_any_words(word, next),
+        }
+    }
+
+    fn of_any_words<'a>(word: &[u8], next: impl FnOnce() -> &'a [u8]) -> Self {
         let mut lower = [0u8; 12];
         if word.len() > lower.len() {
             return Self::Other;
@@ -108,10 +130,6 @@ impl StatementKind {
         }
         let word = &lower[..word.len()];
         match word {
-            b"select" => Self::Select,
-            b"insert" => Self::Insert,
-            b"update" => Self::Update,
-            b"delete" => Self::Delete,
             b"replace" => Self::Replace,
             b"with" => Self::With,
             b"show" => Self::Show,
