@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
+use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::bound_types::{Need, Variant};
@@ -110,8 +111,9 @@ pub struct Statements {
 #[derive(Debug, Default)]
 struct Reading {
     key: Vec<u8>,
-    /// Those of a text are nearly always one.
-    by_text: HashMap<Arc<[u8]>, SmallVec<[Entry; 1]>>,
+    /// Those of a text are nearly always one. There are never more than the capacity, so that the
+    /// hash need not withstand whoever chooses texts.
+    by_text: HashMap<Arc<[u8]>, SmallVec<[Entry; 1]>, RandomState>,
 }
 
 #[derive(Debug)]
@@ -315,7 +317,7 @@ impl Statements {
         let known = self.readings.iter().position(|reading| reading.key == exclusive.reading);
         self.current = Some(known.unwrap_or_else(|| {
             // An empty one is not taken over: it may be the present one.
-            self.readings.push(Reading { key: exclusive.reading, by_text: HashMap::new() });
+            self.readings.push(Reading { key: exclusive.reading, by_text: HashMap::default() });
             self.readings.len() - 1
         }));
         let Exclusive { id, keeper, text, variant, first_run, .. } = exclusive;
