@@ -118,7 +118,7 @@ async fn run_ddl_piece(
 
 /// Whether servers may prepare statements again after one of this kind: all but those that are
 /// known to define nothing.
-fn may_define(kind: StatementKind) -> bool {
+pub(super) fn may_define(kind: StatementKind) -> bool {
     use StatementKind as Kind;
     !matches!(
         kind,

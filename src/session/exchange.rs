@@ -139,15 +139,16 @@ pub(super) async fn exchange_once(
     let lease = &mut connections.attached[index].lease;
     let sent = match source {
         Source::Execution(Execution { text, need }) => {
-            match lease.prepare(text, need, text).await {
+            match Box::pin(lease.prepare(text, need, text)).await {
                 Ok(statement) => {
                     let mut payload = Vec::new();
                     let attributes = client.sends_attributes().then_some(&client.attributes);
                     encode_execute(&mut payload, statement.id, CURSOR_NONE, &[], attributes);
-                    lease.send_statement(&payload, &client.attributes).await
+                    Box::pin(lease.send_statement(&payload, &client.attributes)).await
                 }
                 Err(error) => {
-                    return Err(execute::fail_prepare(connections, index, error).await.into());
+                    let failed = execute::fail_prepare(connections, index, error);
+                    return Err(Box::pin(failed).await.into());
                 }
             }
         }
@@ -157,9 +158,11 @@ pub(super) async fn exchange_once(
         }
         Source::Packet(packet) => {
             let payload = client.framed.payload(*packet);
-            lease.send_payload(payload).await.map(|()| packet.len)
+            Box::pin(lease.send_payload(payload)).await.map(|()| packet.len)
         }
-        Source::Payload(payload) => lease.send_statement(payload, &client.attributes).await,
+        Source::Payload(payload) => {
+            Box::pin(lease.send_statement(payload, &client.attributes)).await
+        }
     };
     if !kept {
         client.drop_command();

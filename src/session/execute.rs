@@ -165,13 +165,17 @@ pub(super) async fn attach_for_execute(
     };
     let (text, features) = (statement.text(), statement.features);
     if features.contains(Features::USER_VARIABLE) {
-        connections.learn_all_user_variables().await;
+        Box::pin(connections.learn_all_user_variables()).await;
     }
     let wanted = wanted(&connections.services, &connections.mirror, prepared, id);
     if wanted.need.fresh != Fresh::WillDo {
-        go_to_remembered(client, connections, prepared, id).await;
+        Box::pin(go_to_remembered(client, connections, prepared, id)).await;
     }
-    let text = fill_in::filled_text(connections, state, &text, features).await.unwrap_or(text);
+    let text = match fill_in::asks_session(features) {
+        true => Box::pin(fill_in::filled_text(connections, state, &text, features)).await,
+        false => None,
+    }
+    .unwrap_or(text);
     let attached = match &goal.database {
         Some(database) => {
             consistency::attach_placed(client, connections, state, &goal.aim(), database).await
@@ -192,10 +196,10 @@ pub(super) async fn attach_for_execute(
         return Ok((index, Handle::Shared(known)));
     }
     let database = goal.database.as_deref().unwrap_or(&state.database);
-    match server_statement(connections, index, &text, &text, &wanted, database, wants_cursor).await
-    {
+    let found = server_statement(connections, index, &text, &text, &wanted, database, wants_cursor);
+    match Box::pin(found).await {
         Ok(handle) => Ok((index, handle)),
-        Err(error) => Err(fail_prepare(connections, index, error).await),
+        Err(error) => Err(Box::pin(fail_prepare(connections, index, error)).await),
     }
 }
 
@@ -335,7 +339,7 @@ async fn send_execute(
         let mut argument = server_id.to_le_bytes().to_vec();
         argument.extend_from_slice(&param.to_le_bytes());
         argument.extend_from_slice(data);
-        lease.send_command(code::STMT_SEND_LONG_DATA, &argument).await?;
+        Box::pin(lease.send_command(code::STMT_SEND_LONG_DATA, &argument)).await?;
     }
     let attributes = client.sends_attributes().then_some(&client.attributes);
     let payload = client.framed.payload_mut(*packet);
@@ -345,7 +349,7 @@ async fn send_execute(
         if packet.len < MAX_PAYLOAD {
             lease.send(client.framed.framed(*packet)).await?;
         } else {
-            lease.send_payload(payload).await?;
+            Box::pin(lease.send_payload(payload)).await?;
         }
     } else {
         let mut changed = Vec::with_capacity(payload.len() + 4 * statement.bound.len());

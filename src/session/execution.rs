@@ -68,9 +68,13 @@ pub(super) async fn execute(
     };
     // As servers do: an execution closes the cursor of the one before.
     if prepared.get(id).is_some_and(|statement| statement.cursor.is_some()) {
-        cursors::close_cursor(connections, prepared, id).await;
+        Box::pin(cursors::close_cursor(connections, prepared, id)).await;
     }
-    let admitted = request::admit(client, connections, state, prepared, Coming::Prepared(id)).await;
+    let coming = Coming::Prepared(id);
+    let admitted = match request::admit_at_once(client, connections, state, prepared, coming) {
+        Some(admitted) => admitted,
+        None => Box::pin(request::admit(client, connections, state, prepared, coming)).await,
+    };
     let admitted = match admitted {
         Ok(admitted) => admitted,
         Err(stop) => {
@@ -157,7 +161,11 @@ async fn execute_routed(
             let found = Some(&found);
             execute_on_server(client, connections, state, prepared, executing, found).await
         }
-        None => execute_planned(client, connections, state, prepared, *id, *packet, execute).await,
+        None => {
+            let planned =
+                execute_planned(client, connections, state, prepared, *id, *packet, execute);
+            Box::pin(planned).await
+        }
     }
 }
 
@@ -181,7 +189,7 @@ async fn execute_on_server(
     execute::note_remembered(connections, prepared, index, id, &mut handle, &outcome);
     if let Handle::Exclusive(statement) = handle {
         let cursor = cursors::open_server_cursor(connections, index, statement);
-        cursors::keep_cursor(connections, prepared, id, cursor, &outcome).await;
+        Box::pin(cursors::keep_cursor(connections, prepared, id, cursor, &outcome)).await;
     }
     let (kind, features) = prepared.meaning(id);
     forward::after_statement(connections, state, index, kind, features, &outcome).await;

@@ -77,8 +77,8 @@ pub(super) async fn pass_through(
         let index = attached?;
         if takes_several(client, connections, state, &request) {
             let lease = &mut connections.attached[index].lease;
-            if let Err(failure) = lease.set_several(Several::Taken).await {
-                return Err(connections.fail(index, failure).await.into());
+            if let Err(failure) = Box::pin(lease.set_several(Several::Taken)).await {
+                return Err(Box::pin(connections.fail(index, failure)).await.into());
             }
         }
         let source = request.source();
@@ -88,9 +88,7 @@ pub(super) async fn pass_through(
             Exchanged::Lost(lost) => return Err(lost.error.into()),
         }
     };
-    // What came after a stored program in the same command is not known.
-    let ran_more = outcome.results > 1 && kind != StatementKind::Call;
-    let kind = if ran_more { StatementKind::Other } else { kind };
+    let kind = ran_as(kind, &outcome);
     after_statement(connections, state, index, kind, features, &outcome).await;
     Ok(if client.framed.out.is_empty() { Answer::Sent } else { Answer::Buffered })
 }
@@ -153,6 +151,13 @@ pub(super) async fn route(
     Box::pin(planned).await
 }
 
+/// What a server has run: what came after a stored program in the same command is not known.
+#[inline]
+pub(super) fn ran_as(kind: StatementKind, outcome: &Outcome) -> StatementKind {
+    let ran_more = outcome.results > 1 && kind != StatementKind::Call;
+    if ran_more { StatementKind::Other } else { kind }
+}
+
 /// What an answer means for the session.
 pub(super) async fn after_statement(
     connections: &mut Connections,
@@ -200,16 +205,19 @@ pub(super) async fn after_statement(
         }
     }
     if features.contains(Features::DATABASE_DEFINITION) && !outcome.is_error() {
-        use_database::databases_changed(connections, state, index, kind).await;
+        Box::pin(use_database::databases_changed(connections, state, index, kind)).await;
     }
     if connections.pending.is_some() || state_changed == StateChanged::Yes || keeps_state {
-        hold::leave_behind(connections, state, index, kind, state_changed, outcome).await;
+        let left = hold::leave_behind(connections, state, index, kind, state_changed, outcome);
+        Box::pin(left).await;
     }
     connections.settle(index, outcome).await;
     if !outcome.is_error() && definition::defines_stored(&connections.services, kind, features) {
-        definition::stored_programs_changed(&connections.services).await;
+        Box::pin(definition::stored_programs_changed(&connections.services)).await;
     }
-    definition::columns_may_have_changed(connections, state, kind).await;
+    if definition::may_define(kind) {
+        Box::pin(definition::columns_may_have_changed(connections, state, kind)).await;
+    }
 }
 
 /// Whether a statement may ask for LAST_INSERT_ID(), itself or in what it calls.

@@ -34,6 +34,7 @@ mod fill_in;
 mod forward;
 pub mod gauges;
 mod hold;
+mod hot;
 mod inspect;
 mod job;
 mod judged;

@@ -10,8 +10,8 @@ use super::connections::Mode;
 use super::request::{self, Request, Source, Understood, malformed_attributes};
 use super::several::{self, Split};
 use super::{
-    builtin, databases, diagnostics, fill_in, forward, inspect, kill, own_variables, table_locks,
-    tally, text_prepared, transaction, use_database, variables,
+    builtin, databases, diagnostics, fill_in, forward, hot, inspect, kill, own_variables,
+    table_locks, tally, text_prepared, transaction, use_database, variables,
 };
 
 /// What a statement is.
@@ -39,10 +39,21 @@ impl Session {
         if scanned.is_ok() && (self.state.scan.end() as usize) < text.len() {
             let several = several::split(text, &self.state.scan);
             if several != Split::Only {
-                return self.several_statements(packet, several).await;
+                return Box::pin(self.several_statements(packet, several)).await;
             }
         }
         let understood = Understood::of(&scanned);
+        if understood == Understood::Yes {
+            let Self { client, connections, state, prepared, .. } = self;
+            if let Some(hot) = hot::begin(client, connections, state, prepared, packet) {
+                let ran = match hot {
+                    Ok(hot) => hot::finish(client, connections, state, packet, hot).await,
+                    Err(stop) => Err(stop),
+                };
+                tally::end_tally(connections, state);
+                return ran;
+            }
+        }
         self.statement(Source::Packet(packet), understood).await
     }
 

@@ -233,6 +233,24 @@ impl Session {
     /// Does one command.
     async fn command(&mut self, packet: Packet) -> Ran {
         self.client.begin_command(packet);
+        match self.client.framed.payload(packet).first() {
+            Some(&code::QUERY) => self.query(packet).await,
+            Some(&code::STMT_EXECUTE) => self.execute(packet).await,
+            _ => Box::pin(self.other_command(packet)).await,
+        }
+    }
+
+    /// COM_STMT_EXECUTE.
+    async fn execute(&mut self, packet: Packet) -> Ran {
+        self.state.statement_counts.execution();
+        let Self { client, connections, state, prepared, .. } = self;
+        match execution::execute(client, connections, state, prepared, packet).await? {
+            Executed::Answered(answer) => Ok(answer),
+            Executed::AsText(source) => Box::pin(self.text_statement(source)).await,
+        }
+    }
+
+    async fn other_command(&mut self, packet: Packet) -> Ran {
         let command = Command::parse(self.client.framed.payload(packet))
             .map_err(|error| malformed(&error.to_string()))?;
         self.state.statement_counts.command(&command);
@@ -244,13 +262,7 @@ impl Session {
         let Self { client, connections, state, prepared, .. } = self;
         match command {
             Command::Query(_) => self.query(packet).await,
-            Command::StmtExecute(_) => {
-                let ran = execution::execute(client, connections, state, prepared, packet);
-                match ran.await? {
-                    Executed::Answered(answer) => Ok(answer),
-                    Executed::AsText(source) => self.text_statement(source).await,
-                }
-            }
+            Command::StmtExecute(_) => self.execute(packet).await,
             Command::StmtPrepare(_) => {
                 prepared::prepare(client, connections, state, prepared, packet).await
             }

@@ -30,11 +30,16 @@ impl StatementCounts {
         })
     }
 
-    /// Counts a command.
+    /// Counts an execution of one set of parameters.
+    pub(super) fn execution(&mut self) {
+        self.execute += 1;
+    }
+
+    /// Counts another command.
     pub(super) fn command(&mut self, command: &Command<'_>) {
         let counter = match command {
             Command::StmtPrepare(_) => &mut self.prepare,
-            Command::StmtExecute(_) | Command::StmtBulkExecute(_) => &mut self.execute,
+            Command::StmtBulkExecute(_) => &mut self.execute,
             Command::StmtReset(_) => &mut self.reset,
             Command::StmtFetch { .. } => &mut self.fetch,
             Command::StmtSendLongData { .. } => &mut self.long_data,
