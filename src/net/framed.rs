@@ -16,7 +16,7 @@ const HEADER: usize = 4;
 /// The longest payload of one packet; a longer message goes on in the next packet.
 const PAYLOAD_MAX: usize = 0xFF_FFFF;
 /// What a buffer shrinks back to. One read of it takes a whole small result set.
-const BUFFER: usize = 16 << 10;
+pub(super) const BUFFER: usize = 16 << 10;
 
 /// A packet that stands complete in the read buffer; see [`Framed::payload`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,7 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct Framed {
     stream: Stream,
+    /// Empty while nothing has been read that is not consumed: then it is with the worker.
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -92,7 +93,7 @@ impl Watch {
 impl Framed {
     /// Wraps a stream.
     pub fn new(stream: Stream) -> Self {
-        Self::with(stream, vec![0; BUFFER], Vec::with_capacity(256))
+        Self::with(stream, Vec::new(), Vec::with_capacity(256))
     }
 
     fn with(stream: Stream, buffer: Vec<u8>, out: Vec<u8>) -> Self {
@@ -147,23 +148,24 @@ impl Framed {
     }
 
     /// Drops `count` bytes from the front of the buffer.
+    #[inline]
     pub fn consume(&mut self, count: usize) {
         debug_assert!(count <= self.end - self.start);
         self.start += count;
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
-            if self.buffer.len() > BUFFER {
-                self.buffer.truncate(BUFFER);
-                self.buffer.shrink_to(BUFFER);
-            }
+            spare::give_back(std::mem::take(&mut self.buffer));
         }
     }
 
     /// Reads once into the free part of the buffer; 0 means that the peer closed. A full buffer
     /// is pending: the caller has to consume first.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.end == self.buffer.len() && self.start > 0 {
+        if self.buffer.is_empty() {
+            std::task::ready!(self.poll_readable(cx))?;
+            self.buffer = spare::take();
+        } else if self.end == self.buffer.len() && self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
@@ -171,36 +173,51 @@ impl Framed {
         if self.end == self.buffer.len() {
             return Poll::Pending;
         }
-        let is_plain = self.stream.is_plain();
-        if is_plain && self.watch.eager < EAGER_MAX {
-            if let Some(read) = self.stream.try_read(&mut self.buffer[self.end..]) {
-                self.watch.note_read();
-                let count = read?;
-                self.end += count;
-                return Poll::Ready(Ok(count));
-            }
-            if self.watch.wakes(cx) {
-                return Poll::Pending;
-            }
+        let read = self.poll_read(cx);
+        if self.start == self.end {
+            spare::give_back(std::mem::take(&mut self.buffer));
+        }
+        read
+    }
+
+    /// Waits for something to read, for which no buffer is needed; ready at once where only reading
+    /// can tell.
+    #[inline]
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.stream.is_plain() || self.stream.is_readable() {
+            return Poll::Ready(Ok(()));
+        }
+        if self.watch.wakes(cx) {
+            return Poll::Pending;
+        }
+        // Without a budget the runtime makes the task wait its turn, and asks the reactor nothing.
+        let asks = has_budget_remaining();
+        let ready = self.stream.poll_readable(cx);
+        if ready.is_pending() && asks {
+            self.watch.note_wait(cx);
+        }
+        ready
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.watch.eager < EAGER_MAX
+            && let Some(read) = self.stream.try_read(&mut self.buffer[self.end..])
+        {
+            self.watch.note_read();
+            let count = read?;
+            self.end += count;
+            return Poll::Ready(Ok(count));
         }
         let mut free = ReadBuf::new(&mut self.buffer[self.end..]);
-        self.watch.waking = None;
-        // Without a budget the runtime makes the task wait its turn, and asks the reactor nothing.
-        let asks = is_plain && has_budget_remaining();
-        match Pin::new(&mut self.stream).poll_read(cx, &mut free) {
-            Poll::Ready(read) => {
-                read?;
-                let count = free.filled().len();
-                self.end += count;
-                Poll::Ready(Ok(count))
-            }
-            Poll::Pending => {
-                if asks {
-                    self.watch.note_wait(cx);
-                }
-                Poll::Pending
-            }
+        self.watch = Watch { waking: None, ..self.watch };
+        let read = Pin::new(&mut self.stream).poll_read(cx, &mut free);
+        if read.is_pending() {
+            self.watch.eager = 0;
         }
+        std::task::ready!(read)?;
+        let count = free.filled().len();
+        self.end += count;
+        Poll::Ready(Ok(count))
     }
 
     /// Whether there is nothing to read now, not even the end of the stream. Nobody is woken.
@@ -215,7 +232,7 @@ impl Framed {
 
     /// Reads once; 0 means that the peer closed.
     pub async fn fill(&mut self) -> io::Result<usize> {
-        if self.end - self.start == self.buffer.len() {
+        if !self.buffer.is_empty() && self.end - self.start == self.buffer.len() {
             return Err(io::Error::other("read buffer is full"));
         }
         poll_fn(|cx| self.poll_fill(cx)).await
@@ -312,7 +329,8 @@ impl Framed {
 
     /// Makes sure that a message of `count` framed bytes fits into the buffer from `start`.
     pub fn reserve(&mut self, count: usize) {
-        if self.buffer.len() - self.start >= count {
+        let is_spare = self.buffer.is_empty() && count <= BUFFER;
+        if is_spare || self.buffer.len() - self.start >= count {
             return;
         }
         self.buffer.copy_within(self.start..self.end, 0);
@@ -381,5 +399,6 @@ impl Framed {
     }
 }
 
+mod spare;
 #[cfg(test)]
 mod tests;

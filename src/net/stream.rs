@@ -175,6 +175,24 @@ impl Stream {
         }
     }
 
+    /// Whether a plain stream may have something to read, as far as the reactor knows.
+    pub(super) fn is_readable(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || Ok(())).is_ok(),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, || Ok(())).is_ok(),
+            Self::Tls(_) | Self::Compressed(_) => true,
+        }
+    }
+
+    /// Waits until the reactor says that a plain stream may have something to read.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Tls(_) | Self::Compressed(_) => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Whether [`Stream::try_read`] tells all that polling would.
     pub(super) fn is_plain(&self) -> bool {
         matches!(self, Self::Tcp(_) | Self::Unix(_))

@@ -48,8 +48,13 @@ impl<'a> Lexer<'a> {
     }
 
     /// The next token; [`TokenKind::End`] at the end, as often as it is asked.
-    #[inline]
     pub fn token(&mut self) -> Result<Token, LexError> {
+        self.next_token()
+    }
+
+    /// The same, for the one loop that most texts go through.
+    #[inline(always)]
+    pub(super) fn next_token(&mut self) -> Result<Token, LexError> {
         step();
         while let Some(byte) = self.text.get(self.at)
             && self.class[*byte as usize] & SPACE != 0

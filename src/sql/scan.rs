@@ -103,7 +103,7 @@ impl Scan {
         let mut context = Context::default();
         let mut copied = 0;
         self.end = loop {
-            let token = lexer.token()?;
+            let token = lexer.next_token()?;
             let hole = match token.kind {
                 TokenKind::Word => {
                     self.word(&mut context, token, text, &lexer);

@@ -83,3 +83,85 @@ async fn continuations_must_count_on() {
     bytes[HEADER + PAYLOAD_MAX + 3] = 9;
     assert_eq!(read_all(bytes, 64 << 20).await, [Err("packets out of order".to_owned())]);
 }
+
+/// Polls once with a waker of its own, and says whether it has to wait.
+async fn waits(reader: &mut Framed) -> bool {
+    poll_fn(|cx| Poll::Ready(reader.poll_fill(cx).is_pending())).await
+}
+
+#[tokio::test]
+async fn whoever_waits_last_is_woken() {
+    let (mut near, far) = UnixStream::pair().unwrap();
+    let mut reader = Framed::new(Stream::Unix(far));
+    // Each task waits twice, so that it relies on what it has asked before.
+    for round in 0..3_u8 {
+        assert!(waits(&mut reader).await && waits(&mut reader).await);
+        let other = tokio::spawn(async move {
+            assert!(waits(&mut reader).await && waits(&mut reader).await);
+            assert_eq!(reader.fill().await.unwrap(), 1);
+            reader
+        });
+        tokio::task::yield_now().await;
+        near.write_all(&[round]).await.unwrap();
+        reader = other.await.unwrap();
+        assert_eq!(reader.buffered(), [round]);
+        reader.consume(1);
+        near.write_all(&[round]).await.unwrap();
+        assert_eq!(reader.fill().await.unwrap(), 1);
+        reader.consume(1);
+    }
+    drop(near);
+    assert_eq!(reader.fill().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_task_without_budget_waits_its_turn() {
+    let (mut near, far) = UnixStream::pair().unwrap();
+    let mut reader = Framed::new(Stream::Unix(far));
+    while has_budget_remaining() {
+        let mut spent = std::pin::pin!(tokio::task::coop::consume_budget());
+        poll_fn(|cx| Poll::Ready(spent.as_mut().poll(cx).is_ready())).await;
+    }
+    assert!(waits(&mut reader).await);
+    let writer = tokio::spawn(async move { near.write_all(b"x").await.map(|()| near) });
+    assert_eq!(reader.fill().await.unwrap(), 1);
+    drop(writer.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_stream_that_is_never_dry_lets_others_run() {
+    let (mut near, far) = UnixStream::pair().unwrap();
+    let mut reader = Framed::new(Stream::Unix(far));
+    let writer = tokio::spawn(async move {
+        for _ in 0..2_000 {
+            near.write_all(&[7; 4096]).await?;
+        }
+        Ok::<_, io::Error>(())
+    });
+    let mut reads = 0;
+    loop {
+        match reader.fill().await.unwrap() {
+            0 => break,
+            count => reader.consume(count),
+        }
+        reads += 1;
+    }
+    assert!(reads >= 8_192_000 / BUFFER, "{reads}");
+    writer.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_waits_holds_no_buffer() {
+    let (mut near, far) = UnixStream::pair().unwrap();
+    let mut reader = Framed::new(Stream::Unix(far));
+    near.write_all(&framed(&vec![1; 100_000], 0)).await.unwrap();
+    let packet = reader.read_packet(1 << 20).await.unwrap();
+    assert!(reader.buffer.len() > BUFFER);
+    reader.consume_packet(packet);
+    assert!(waits(&mut reader).await);
+    assert_eq!(reader.buffer.capacity(), 0);
+    assert!(reader.is_quiet());
+    near.write_all(b"x").await.unwrap();
+    tokio::task::yield_now().await;
+    assert!(!reader.is_quiet());
+}
