@@ -8,6 +8,7 @@ is put back to its first state when a test has left something behind.
 import argparse
 import concurrent.futures
 import hashlib
+import json
 import os
 import pathlib
 import queue
@@ -28,25 +29,26 @@ SUITES_MORE = [
     "sys_vars", "innodb", "innodb_gis", "innodb_fts", "maria", "engines/funcs", "engines/iuds", "parts",
 ]
 
-# Commands of mysqltest that need a second connection, another account, another program or the server's
-# process.
+# Commands of mysqltest that end or replace the server, which belongs to its worker, or need another one.
 FOREIGN = re.compile(
-    r"^\s*(?:--\s*)?(?:connect\s*\(|connect\s+\w|connection\b|disconnect\b|exec\b|exec_in_background\b"
-    r"|execw\b|system\b|perl\b|shutdown_server\b|send_shutdown\b|kill_server\b|reap\b|send\b"
-    r"|send_eval\b|sync_slave|sync_with_master|save_master_pos"
+    r"^\s*(?:--\s*)?(?:shutdown_server\b|send_shutdown\b|kill_server\b|sync_slave|sync_with_master|save_master_pos"
     # The accounts of a proxy are in its configuration, not made by CREATE USER.
     r"|change_user\s+\S)",
     re.MULTILINE | re.IGNORECASE,
 )
-# Includes that do the same, or that only tests with several connections use.
+# Includes that do the same, and tests that take hours or ask for a server of their own kind.
 FOREIGN_INCLUDES = re.compile(
     r"(restart_mysqld|start_mysqld|kill_mysqld|shutdown_mysqld|master-slave|have_debug|ssl_communication"
-    r"|switch_to_mysql_user|wait_until_disconnected|wait_until_connected|wait_until_count_sessions"
-    r"|count_sessions|kill_galera|galera|wsrep|big_test|long_test|rpl_|expect_crash"
-    r"|windows\.inc$|have_file_key|have_example_key|valgrind\.inc$|have_pool_of_threads|mysqldump\.inc)"
+    r"|kill_galera|galera|wsrep|big_test|long_test|rpl_|expect_crash"
+    r"|windows\.inc$|have_file_key|have_example_key|valgrind\.inc$|have_pool_of_threads)"
 )
 SOURCE = re.compile(r"^\s*(?:--\s*)?source\s+([^\s;]+)", re.MULTILINE | re.IGNORECASE)
-OPTION_FILES = [".opt", "-master.opt", "-slave.opt", "-master.sh", ".cnf", ".combinations", "-client.opt"]
+# Programs that tests start, by the variable that they name them by.
+PROGRAMS = {
+    "MYSQL": "mariadb", "MYSQL_DUMP": "mariadb-dump", "MYSQLADMIN": "mariadb-admin",
+    "MYSQL_CHECK": "mariadb-check", "MYSQL_IMPORT": "mariadb-import", "MYSQL_SHOW": "mariadb-show",
+    "MYSQL_SLAP": "mariadb-slap", "MYSQL_TEST": "mysqltest",
+}
 
 
 class Case:
@@ -92,10 +94,7 @@ def find_source(name, root, case, including):
 
 
 def why_not(case, root):
-    """Why a test is not of one connection and plain SQL; None if it is."""
-    for ending in OPTION_FILES:
-        if (case.path.parent / (case.path.stem + ending)).exists():
-            return "options of its own"
+    """Why a test cannot be run against a server that was started before it; None if it can."""
     seen, todo = set(), [case.path]
     while todo:
         file = todo.pop()
@@ -347,8 +346,11 @@ loose-skip-plugin-feedback
 
     def run(self, case, port, ps):
         """Runs one test; returns ("pass" | "skip" | "fail", what was said, seconds)."""
-        env = dict(self.environment, MASTER_MYPORT=str(self.server_port), MTR_SUITE_DIR=str(case.suite_dir),
+        env = dict(self.environment, MASTER_MYPORT=str(port), MTR_SUITE_DIR=str(case.suite_dir),
                    MTR_TEST_NAME=case.path.stem)
+        for variable, program in PROGRAMS.items():
+            env[variable] = f"{program} --no-defaults --protocol=tcp --host=127.0.0.1 --port={port} --user=root" \
+                f" --skip-ssl --character-sets-dir={self.share}/charsets"
         command = [
             "mysqltest", "--no-defaults", "--silent", "--host=127.0.0.1", f"--port={port}", "--user=root",
             "--protocol=tcp", f"--tmpdir={self.var}/tmp", f"--character-sets-dir={self.share}/charsets",
@@ -381,6 +383,13 @@ loose-skip-plugin-feedback
 
 def die_with_parent(command):
     return ["setpriv", "--pdeathsig", "KILL", "--", *command]
+
+
+def recorded(file):
+    """The verdicts that an earlier run has written down: {test: {mode: [verdict, text, seconds]}}."""
+    if file is None or not file.exists():
+        return {}
+    return dict(json.loads(line) for line in file.read_text().splitlines())
 
 
 def first_difference(text):
@@ -428,6 +437,8 @@ def main():
     parser.add_argument("--share", type=pathlib.Path, default=pathlib.Path("/usr/share/mysql"))
     parser.add_argument("--names", action="store_true", help="only print the names of the tests chosen")
     parser.add_argument("--why-not", action="store_true", help="print why tests are not chosen")
+    parser.add_argument("--record", type=pathlib.Path,
+                        help="write the results there, and leave out the tests whose results are there already")
     parser.add_argument("--trust", action="store_true", help="skip the direct run before the proxied one")
     options = parser.parse_args()
     cases = []
@@ -455,9 +466,10 @@ def main():
     modes = ["text", "ps"] if options.mode == "both" else [options.mode]
     jobs = max(1, min(options.jobs, len(cases)))
     waiting = queue.Queue()
+    results = recorded(options.record)
     for case in cases:
-        waiting.put(case)
-    results = {}
+        if case.name not in results:
+            waiting.put(case)
 
     def serve(number):
         worker = Worker(number, options, template, options.root, options.share)
@@ -469,6 +481,9 @@ def main():
                     return
                 verdicts = judge(worker, case, modes, options)
                 results[case.name] = verdicts
+                if options.record:
+                    with open(options.record, "a") as record:
+                        print(json.dumps([case.name, verdicts]), file=record)
                 line = "  ".join(f"{m}: {v[0]} ({v[2]:.1f} s)" for m, v in verdicts.items())
                 print(f"[{len(results)}/{len(cases)}] {case.name}  {line}", flush=True)
                 for mode, (verdict, text, _) in verdicts.items():
