@@ -222,15 +222,6 @@ impl Connection {
         self.named.give_to(session, &mut self.exchange).await
     }
 
-    /// Forgets a SET TRANSACTION that no transaction has used.
-    pub async fn end_one_shot(&mut self) -> Result<(), Failure> {
-        let [isolation, access] = ["transaction_isolation", "transaction_read_only"]
-            .map(|name| self.kind.variable_name(name))
-            .map(|name| format!("@@session.{name} = @@session.{name}"));
-        self.execute(format!("SET {isolation}, {access}").as_bytes()).await?;
-        Ok(())
-    }
-
     /// COM_RESET_CONNECTION: rolls back, drops temporary tables, locks, variables and prepared
     /// statements. Afterwards the session at the server is as after login.
     pub async fn reset(&mut self) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ mod full;
 mod last_use;
 mod mirror;
 mod named;
+mod next_transaction;
 mod passed;
 mod pool;
 mod presence;

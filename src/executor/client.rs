@@ -30,6 +30,8 @@ pub struct Client {
     pub failed: bool,
     /// Whether it asked for the mark that some state has changed.
     pub state_marks: StateMarks,
+    /// Whether it is told of transactions by servers, as it has asked or not.
+    pub transaction_marks: StateMarks,
     /// The form of rows that Geogate makes for the command that runs.
     pub rows: Rows,
 }
@@ -59,6 +61,7 @@ impl Client {
             rest: Vec::new(),
             failed: false,
             state_marks: StateMarks::Dropped,
+            transaction_marks: StateMarks::Passed,
             rows: Rows::Text,
         }
     }
@@ -74,6 +77,7 @@ impl Client {
         self.command = Some(packet);
         self.sequence = first_answer_sequence(packet.len);
         self.rows = Rows::Text;
+        self.transaction_marks = StateMarks::Passed;
         self.attributes.clear();
     }
 

@@ -488,8 +488,8 @@ fn changed_end(client: &mut Client, connection: &mut Connection, fit: Fit) -> Op
     let told;
     let as_sent = if !client.capabilities.contains(Capabilities::SESSION_TRACK) {
         ok.session_state.is_empty()
-    } else if client.state_marks == StateMarks::Dropped
-        && let Some(rest) = without_state_marks(&ok)
+    } else if (client.state_marks, client.transaction_marks) != PASSED
+        && let Some(rest) = without_marks(&ok, client)
     {
         told = rest;
         ok.session_state = &told;
@@ -544,10 +544,19 @@ pub(super) async fn deliver(
     .await
 }
 
-/// The session state changes without the mark that some state has changed, if it is there: Geogate
-/// asks servers for it, clients did not.
-fn without_state_marks(ok: &OkPacket<'_>) -> Option<Vec<u8>> {
-    let is_mark = |change: &SessionChange<'_>| matches!(change, SessionChange::State(_));
+/// What a client is to see that asked for the same as Geogate.
+const PASSED: (StateMarks, StateMarks) = (StateMarks::Passed, StateMarks::Passed);
+
+/// The session state changes without the mark that some state has changed, or what became of
+/// transactions, if they are there: Geogate asks servers for it, the client did not.
+fn without_marks(ok: &OkPacket<'_>, client: &Client) -> Option<Vec<u8>> {
+    let is_mark = |change: &SessionChange<'_>| match change {
+        SessionChange::State(_) => client.state_marks == StateMarks::Dropped,
+        SessionChange::TransactionState(_) | SessionChange::TransactionCharacteristics(_) => {
+            client.transaction_marks == StateMarks::Dropped
+        }
+        _ => false,
+    };
     if ok.session_state.is_empty() || !ok.session_changes().flatten().any(|c| is_mark(&c)) {
         return None;
     }

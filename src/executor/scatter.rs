@@ -369,8 +369,13 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
     }
 
     async fn end(&mut self, warnings: u32) -> Result<(), Failed> {
+        let mut status = self.job.status;
+        // Without autocommit the statement itself may have begun a transaction.
+        if self.sources.iter().any(|s| s.outcome().status.contains(StatusFlags::IN_TRANS)) {
+            status.insert(StatusFlags::IN_TRANS);
+        }
         let end = OkPacket {
-            status: self.job.status,
+            status,
             warnings: warnings.min(u32::from(u16::MAX)) as u16,
             ..OkPacket::default()
         };

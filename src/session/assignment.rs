@@ -98,8 +98,7 @@ pub(super) fn system_change(
     match scope {
         Scope::Global | Scope::Persist | Scope::PersistOnly => return vec![Change::Elsewhere],
         Scope::Unscoped if matches!(name, "transaction_isolation" | "transaction_read_only") => {
-            let reason = "the characteristics of the next transaction";
-            return vec![Change::Hold(Hold::Lasting(reason))];
+            return vec![Change::Hold(Hold::NextTransaction)];
         }
         Scope::Session | Scope::Unscoped => {}
     }

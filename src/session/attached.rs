@@ -21,6 +21,7 @@ use super::cursors;
 use super::diagnostics::Warnings;
 use super::hold::Hold;
 use super::mirror::Mirror;
+use super::next_transaction;
 use super::prepared::Prepared;
 use super::shard_connections::ConnectionId;
 use super::state::State;
@@ -44,7 +45,7 @@ pub(super) struct Attached {
     pub(super) holds: Vec<Hold>,
     /// User variables whose value is there only.
     pub(super) live: Vec<String>,
-    /// SET TRANSACTION was sent for a statement that may not have begun a transaction.
+    /// SET TRANSACTION was sent for the statement that runs, which may begin no transaction.
     pub(super) one_shot: bool,
     /// What the server remembers of the last statement may be asked for by the next one.
     pub(super) held: bool,
@@ -89,7 +90,10 @@ impl Attached {
 
     /// Whether COMMIT and ROLLBACK go there.
     pub(super) fn takes_part(&self) -> bool {
-        self.enrolled || self.in_transaction || self.unfinished
+        self.enrolled
+            || self.in_transaction
+            || self.unfinished
+            || self.holds.contains(&Hold::NextTransaction)
     }
 
     /// Its part of the transaction is over.
@@ -97,6 +101,7 @@ impl Attached {
         self.enrolled = false;
         self.in_transaction = false;
         self.unfinished = false;
+        self.holds.retain(|hold| *hold != Hold::NextTransaction);
     }
 
     /// Whether there is anything that only the present session may see.
@@ -232,6 +237,9 @@ impl Connections {
         // A connection that could not be made to agree was replaced.
         self.control.set_thread(lease.thread_id());
         self.enroll(index).await?;
+        if self.attached[index].one_shot {
+            next_transaction::hide_from(client, self);
+        }
         Ok(index)
     }
 
@@ -289,11 +297,15 @@ impl Connections {
 
     /// Begins the session's transaction on a connection that does not take part yet.
     async fn enroll(&mut self, index: ConnectionId) -> Result<(), SqlError> {
+        if let Transaction::None { next: Some(_) } = &self.transaction {
+            if self.mirror.autocommit {
+                return Box::pin(self.announce_next(index)).await;
+            }
+            self.open_without_autocommit();
+        }
         let attached = &mut self.attached[index];
         let begin = match &self.transaction {
-            Transaction::None { next: None } => return Ok(()),
-            Transaction::None { next: Some(characteristics) } => characteristics.clone(),
-            Transaction::Broken { .. } => return Ok(()),
+            Transaction::None { .. } | Transaction::Broken { .. } => return Ok(()),
             Transaction::Open(_) if attached.enrolled => return Ok(()),
             Transaction::Open(_)
                 if self.mirror.transaction_mode == TransactionMode::Single
@@ -315,13 +327,7 @@ impl Connections {
                 return Err(self.fail(index, failure).await);
             }
         }
-        match &mut self.transaction {
-            Transaction::Open(_) => self.attached[index].enrolled = true,
-            none => {
-                *none = Transaction::None { next: None };
-                self.attached[index].one_shot = true;
-            }
-        }
+        self.attached[index].enrolled = true;
         Ok(())
     }
 
@@ -381,7 +387,10 @@ impl Connections {
         if outcome.is_error() {
             // An error packet has no status: whether a transaction is open is as before, and
             // without autocommit the statement may have opened one.
-            attached.in_transaction |= !self.mirror.autocommit;
+            if !self.mirror.autocommit {
+                self.note_failed(index).await;
+            }
+            let attached = &self.attached[index];
             if outcome.error == Some(DEADLOCK) && (attached.enrolled || attached.in_transaction) {
                 // This server has rolled back; the others must not keep half a transaction.
                 Box::pin(self.rollback_all()).await;
@@ -401,10 +410,20 @@ impl Connections {
         self.settle_quietly(index).await;
     }
 
+    /// After an error without autocommit.
+    pub(super) async fn note_failed(&mut self, index: ConnectionId) {
+        let begun = Box::pin(self.begun_despite_error(index)).await;
+        self.attached[index].in_transaction |= begun.unwrap_or(true);
+    }
+
     /// Gives a connection back after a command that is no statement.
     pub(super) async fn settle_quietly(&mut self, index: ConnectionId) {
-        if !self.keeps(index) && !self.let_go_at_once(index) {
-            Box::pin(self.let_go(index)).await;
+        if !self.keeps(index) {
+            if !self.let_go_at_once(index) {
+                Box::pin(self.let_go(index)).await;
+            }
+        } else if self.attached[index].one_shot {
+            Box::pin(self.note_next(index)).await;
         }
     }
 
@@ -432,6 +451,12 @@ impl Connections {
 
     /// Gives a connection back after asking it what only it knows.
     pub(super) async fn let_go(&mut self, index: ConnectionId) {
+        if self.attached[index].one_shot {
+            Box::pin(self.note_next(index)).await;
+            if self.attached.get(index).is_none() {
+                return;
+            }
+        }
         let attached = &mut self.attached[index];
         if std::mem::take(&mut attached.has_warnings) {
             match attached.lease.rows(b"SHOW WARNINGS").await {
@@ -449,9 +474,6 @@ impl Connections {
         if attached.insert_id_unknown {
             let Ok(own) = own_insert_id(&mut attached).await else { return };
             self.mirror.last_insert_id = own.unwrap_or(self.mirror.last_insert_id);
-        }
-        if attached.one_shot && attached.lease.end_one_shot().await.is_err() {
-            return;
         }
         if attached.prepared_once
             && attached.lease.execute(b"DEALLOCATE PREPARE `_geogate`").await.is_err()

@@ -159,6 +159,9 @@ impl Connections {
         if then == Then::Chain && result.is_ok() {
             self.transaction = chained;
         }
+        if self.control.pin().is_some() {
+            self.publish_holds();
+        }
         if was_begun || matches!(self.transaction, Transaction::Open(_)) {
             tracking::track_begun_transaction(self);
         } else if was_open {

@@ -251,6 +251,21 @@ impl Connections {
             self.diagnosed.warnings = Warnings::Noted(rows);
         }
     }
+
+    /// The same of one connection, while others may be busy.
+    pub(super) async fn learn_warnings_of(&mut self, index: ConnectionId) {
+        let session = self.control.id;
+        let attached = &mut self.attached[index];
+        let home = attached.home();
+        let is_home = self.diagnosed.warnings_at.take_if(|at| *at == home).is_some();
+        let has_some = std::mem::take(&mut attached.has_warnings) || is_home;
+        if has_some
+            && attached.lease.has_warnings_of(session)
+            && let Ok(rows) = attached.lease.rows(b"SHOW WARNINGS").await
+        {
+            self.diagnosed.warnings = Warnings::Noted(rows);
+        }
+    }
 }
 
 /// Goes to the connection that remembers the warnings, if a statement asks for them.

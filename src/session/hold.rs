@@ -42,6 +42,8 @@ pub(super) enum Hold {
     Handler(String),
     /// A distributed transaction of the client.
     Xa,
+    /// SET TRANSACTION by a routine, until a transaction has ended.
+    NextTransaction,
     /// SET insert_id, until a row is inserted.
     InsertId,
     /// What cannot be followed; it is over when the session ends or is reset.
@@ -62,7 +64,14 @@ impl Hold {
 
     /// Whether the server says for sure when it is over, so that nothing of it is left then.
     fn ends_cleanly(&self) -> bool {
-        !matches!(self, Self::NamedLocks | Self::InsertId | Self::Lasting(_) | Self::Unwipeable(_))
+        !matches!(
+            self,
+            Self::NamedLocks
+                | Self::NextTransaction
+                | Self::InsertId
+                | Self::Lasting(_)
+                | Self::Unwipeable(_)
+        )
     }
 
     /// Why the connection is kept, for people.
@@ -74,6 +83,7 @@ impl Hold {
             Self::ReadLock => "FLUSH TABLES WITH READ LOCK",
             Self::Handler(_) => "an open HANDLER",
             Self::Xa => "an XA transaction",
+            Self::NextTransaction => "the characteristics of the next transaction",
             Self::InsertId => "SET insert_id",
             Self::Lasting(what) | Self::Unwipeable(what) => what,
         }
@@ -244,6 +254,7 @@ async fn note_effects(
         match effect {
             Effect::UserVariable(name) => connections.user_variable_may_change(index, name),
             Effect::SystemVariable(name) => system.push(name),
+            Effect::NextTransaction => connections.hold(index, Hold::NextTransaction),
             Effect::LooksAtTables => looks_at_tables = true,
             Effect::TemporaryTable(name) => {
                 looks_at_tables = true;

@@ -46,6 +46,7 @@ mod merged_cursor;
 mod mirror;
 mod named;
 mod named_at_server;
+mod next_transaction;
 mod own_variables;
 mod patience;
 mod piece;

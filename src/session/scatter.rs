@@ -332,9 +332,10 @@ pub(super) async fn settle_refused(
     error: &SqlError,
 ) {
     hold::leave_behind_partly(connections, state, index, true).await;
-    let attached = &mut connections.attached[index];
-    // Without autocommit the statement may have opened a transaction.
-    attached.in_transaction |= !connections.mirror.autocommit;
+    if !connections.mirror.autocommit {
+        connections.note_failed(index).await;
+    }
+    let attached = &connections.attached[index];
     if error.errno == DEADLOCK && (attached.enrolled || attached.in_transaction) {
         let placement = attached.placement;
         connections.break_transaction(&placement);

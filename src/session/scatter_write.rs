@@ -89,6 +89,10 @@ impl Connections {
     }
 }
 
+/// Errors after which a server has begun no transaction: one that is read only, a table that is not
+/// there or may not be used, a binary log that cannot take the rows.
+const BEFORE_TRANSACTIONS: [u16; 7] = [1142, 1143, 1146, 1290, 1665, 1792, 1836];
+
 /// A write on several shards, or on one with generated values.
 pub(super) async fn run_write(
     client: &mut Client,
@@ -101,9 +105,11 @@ pub(super) async fn run_write(
     let own = several && !connections.in_transaction() && connections.mirror.autocommit;
     let under_locks = own && table_locks::holds_table_locks(connections);
     let before_locked = under_locks.then(|| connections.mirror.autocommit_off());
+    let mut waiting = Vec::new();
     if own && !under_locks {
         let before =
             std::mem::replace(&mut connections.transaction, Transaction::None { next: None });
+        waiting = before.asked_for().to_vec();
         connections.transaction = Transaction::begun(before);
     }
     let guarded = several && !own;
@@ -112,6 +118,9 @@ pub(super) async fn run_write(
         (Ok(total), true) => connections.commit_all().await.map(|_| total),
         (Err(error), true) => {
             connections.rollback_all().await;
+            if !waiting.is_empty() && BEFORE_TRANSACTIONS.contains(&error.errno) {
+                connections.await_transaction(waiting);
+            }
             Err(error)
         }
         (result, false) => result,

@@ -53,6 +53,11 @@ impl Mirror {
     }
 }
 
+/// Whether the client wants to be told of transactions.
+pub(super) fn tracks_transactions(connections: &Connections) -> bool {
+    connections.mirror.transaction_info() != TransactionInfo::Off
+}
+
 /// A keyspace is in use that no server was told of.
 pub(super) fn track_schema(connections: &mut Connections, name: &[u8]) {
     let setting = connections.mirror.settings.get("session_track_schema");

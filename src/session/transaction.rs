@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use crate::backend::Product;
 use crate::error::{SqlError, catalog};
 use crate::sql::control::set::Access;
 use crate::sql::control::transaction::{self as control};
@@ -57,8 +58,8 @@ pub(super) struct Open {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shown {
     Yes,
-    /// A savepoint without autocommit has opened it: servers tell of it with the first statement
-    /// that does something.
+    /// A savepoint or SET TRANSACTION without autocommit has opened it: servers tell of it with the
+    /// first statement that does something.
     WhenUsed,
 }
 
@@ -106,6 +107,15 @@ impl Transaction {
         }
     }
 
+    /// Whether one was begun, or begins with the next statement that does something.
+    fn is_open(&self, autocommit: bool) -> bool {
+        match self {
+            Self::None { .. } => false,
+            Self::Open(open) => open.shown == Shown::Yes || !autocommit,
+            Self::Broken { .. } => true,
+        }
+    }
+
     /// Whether the client is told that it is open, although no server says so.
     pub(super) fn is_shown(&self) -> bool {
         match self {
@@ -113,6 +123,12 @@ impl Transaction {
             Self::Open(open) => open.shown == Shown::Yes,
             Self::Broken { .. } => true,
         }
+    }
+
+    /// Whether the first statement that does something begins it, with characteristics.
+    pub(super) fn opens_when_used(&self) -> bool {
+        matches!(self, Self::Open(open) if open.shown == Shown::WhenUsed
+            && !open.characteristics.is_empty())
     }
 
     /// The statements that would begin it, as session tracking tells them.
@@ -130,6 +146,24 @@ impl Transaction {
 }
 
 impl Open {
+    /// SET TRANSACTION statements for it.
+    pub(super) fn characteristics(&self) -> &[Vec<u8>] {
+        &self.characteristics
+    }
+
+    /// The same, with what BEGIN said.
+    pub(super) fn all_characteristics(&self) -> Vec<Vec<u8>> {
+        let words = [&b"READ ONLY"[..], b"READ WRITE"];
+        let said = words.into_iter().find(|words| self.begin.ends_with(words));
+        let said = said.map(|words| [b"SET TRANSACTION ", words].concat());
+        self.characteristics.iter().cloned().chain(said).collect()
+    }
+
+    /// More of them.
+    pub(super) fn add_characteristics(&mut self, more: Vec<Vec<u8>>) {
+        self.characteristics.extend(more);
+    }
+
     /// Whether it may not write.
     pub(super) fn is_read_only(&self) -> bool {
         self.access == Access::ReadOnly
@@ -145,6 +179,11 @@ impl Open {
         }
         statements.extend(self.savepoints.iter().map(savepoint));
         statements
+    }
+
+    /// Drops those that begin so.
+    pub(super) fn drop_characteristics(&mut self, part: &[u8]) {
+        self.characteristics.retain(|statement| !statement.starts_with(part));
     }
 
     fn position(&self, name: &str) -> Option<usize> {
@@ -187,9 +226,10 @@ impl Connections {
         Ok(())
     }
 
-    /// Without autocommit a savepoint belongs to the transaction that the next statement opens, so
-    /// it opens one itself: a server that joins later is told about both.
-    fn open_without_autocommit(&mut self) {
+    /// Without autocommit a savepoint and what SET TRANSACTION has asked for belong to the
+    /// transaction that the next statement opens, so they open one themselves: a server that joins
+    /// later is told about both.
+    pub(super) fn open_without_autocommit(&mut self) {
         if self.mirror.autocommit || !matches!(self.transaction, Transaction::None { .. }) {
             return;
         }
@@ -202,6 +242,22 @@ impl Connections {
         for attached in self.attached.iter_mut() {
             attached.enrolled |= attached.in_transaction;
         }
+    }
+
+    /// Ends such a transaction after autocommit was set in a way that was not read before.
+    pub(super) fn end_unopened(&mut self) {
+        if !self.mirror.autocommit
+            || !matches!(&self.transaction, Transaction::Open(o) if o.shown == Shown::WhenUsed)
+        {
+            return;
+        }
+        let waiting = self.take_characteristics();
+        for attached in self.attached.iter_mut().filter(|attached| attached.enrolled) {
+            attached.enrolled = false;
+            // What it was told of the next transaction may be there.
+            attached.lease.taint();
+        }
+        self.await_transaction(waiting);
     }
 
     async fn savepoint(&mut self, name: &str) -> Result<(), SqlError> {
@@ -247,7 +303,7 @@ impl Connections {
 
     /// Whether the client has a transaction open.
     pub(super) fn in_transaction(&self) -> bool {
-        !matches!(self.transaction, Transaction::None { .. })
+        self.transaction.is_open(self.mirror.autocommit)
             || self.attached.iter().any(|attached| attached.in_transaction)
     }
 }
@@ -314,9 +370,9 @@ async fn begin(
     consistent_snapshot: bool,
 ) -> Result<u16, SqlError> {
     // Taken before the commit, which forgets what SET TRANSACTION asked for.
-    let characteristics = match &mut connections.transaction {
-        Transaction::None { next } => next.take().unwrap_or_default(),
-        Transaction::Open(_) | Transaction::Broken { .. } => Vec::new(),
+    let characteristics = match connections.services.product() {
+        Product::MySql => connections.carried_characteristics(),
+        Product::MariaDb => connections.take_characteristics(),
     };
     // BEGIN commits what is open and unlocks tables, as every server does.
     connections.commit_all().await?;

@@ -20,8 +20,8 @@ use crate::sql::system_variable::{self, Keeping};
 use super::Services;
 use super::answer::{Answer, Ran, Way, Went};
 use super::assignment::{
-    Change, charset_variables, is_on, isolation_words, next_transaction, other_change,
-    plain_literal, reads_tables, session_transaction, system_change, value_literal,
+    Change, charset_variables, is_on, next_transaction, other_change, plain_literal, reads_tables,
+    session_transaction, system_change, value_literal,
 };
 use super::canary_statement;
 use super::canary_statement::GenerationSetting;
@@ -38,7 +38,6 @@ use super::request::Request;
 use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::tracking;
-use super::transaction::Transaction;
 use crate::executor::client::Client;
 
 /// ER_UNSUPPORTED_PS: no statement of this kind can be prepared.
@@ -69,6 +68,11 @@ pub(super) async fn set(
     set: &Set,
 ) -> Went {
     let text = request.text(client).to_vec();
+    if let Some((isolation, access)) = for_next_transaction(set) {
+        connections.set_next_transaction(isolation, access).await?;
+        tracking::track_characteristics(connections);
+        return Ok(Answer::ok(0).into());
+    }
     if let Some(result) = set_here(connections, state, set) {
         result?;
         return Ok(Answer::ok(0).into());
@@ -80,23 +84,22 @@ pub(super) async fn set(
     set_on_server(client, connections, state, request, &text, changes).await.map(Way::Answered)
 }
 
+/// What a SET wants for the next transaction alone.
+fn for_next_transaction(set: &Set) -> Option<(Option<Isolation>, Option<Access>)> {
+    match &set.items[..] {
+        [SetItem::Transaction { scope: Scope::Unscoped, isolation, access }] => {
+            Some((*isolation, *access))
+        }
+        items => next_transaction(items),
+    }
+}
+
 /// A SET that no server has to judge.
 fn set_here(
     connections: &mut Connections,
     state: &mut State,
     set: &Set,
 ) -> Option<Result<(), SqlError>> {
-    let next = match &set.items[..] {
-        [SetItem::Transaction { scope: Scope::Unscoped, isolation, access }] => {
-            Some((*isolation, *access))
-        }
-        items => next_transaction(items),
-    };
-    if let Some((isolation, access)) = next {
-        let result = set_next_transaction(connections, isolation, access);
-        tracking::track_characteristics(connections);
-        return Some(result);
-    }
     match GenerationSetting::of(set) {
         Some(setting) => {
             Some(canary_statement::set_generation(&connections.services, state, setting))
@@ -138,12 +141,31 @@ async fn set_on_server(
         client.drop_command();
         return Err(cannot_mirror(client, connections, placement, &database, text).await.into());
     }
-    if connections.mirror.sets_autocommit_on(&changes) {
+    let turns_on = connections.mirror.sets_autocommit_on(&changes);
+    let waiting = if turns_on { connections.carried_characteristics() } else { Vec::new() };
+    if turns_on {
         connections.commit_all().await?;
     }
+    let ran = run_set(client, connections, state, request, placement, &database, changes).await;
+    if !waiting.is_empty() {
+        connections.await_transaction(waiting);
+    }
+    ran
+}
+
+/// Runs a SET on its server and remembers what that accepted.
+async fn run_set(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    request: &Request,
+    placement: Placement,
+    database: &[u8],
+    changes: Vec<Change>,
+) -> Ran {
     let features = state.scan.features();
     let wants_insert_id = forward::may_read_insert_id(StatementKind::Set, features);
-    let index = connections.attach(client, placement, &database, wants_insert_id).await?;
+    let index = connections.attach(client, placement, database, wants_insert_id).await?;
     // The answer to the SET itself is marked too.
     let marks_before = client.state_marks;
     client.state_marks = state_marks(&changes).unwrap_or(marks_before);
@@ -217,35 +239,6 @@ async fn cannot_mirror(
     catalog::UNSUPPORTED.advising(&[&what], "set it in the configuration of the servers")
 }
 
-/// SET TRANSACTION without SESSION or GLOBAL: for the next transaction only.
-fn set_next_transaction(
-    connections: &mut Connections,
-    isolation: Option<Isolation>,
-    access: Option<Access>,
-) -> Result<(), SqlError> {
-    if connections.in_transaction() {
-        return Err(SqlError::from_server(
-            1568,
-            *b"25001",
-            "Transaction characteristics can't be changed while a transaction is in progress",
-        ));
-    }
-    let mut next = Vec::new();
-    if let Some(isolation) = isolation {
-        let level = isolation_words(isolation);
-        next.push(format!("SET TRANSACTION ISOLATION LEVEL {level}").into_bytes());
-    }
-    match access {
-        Some(Access::ReadOnly) => next.push(b"SET TRANSACTION READ ONLY".to_vec()),
-        Some(Access::ReadWrite) => next.push(b"SET TRANSACTION READ WRITE".to_vec()),
-        None => {}
-    }
-    if let Transaction::None { next: pending } = &mut connections.transaction {
-        pending.get_or_insert_default().extend(next);
-    }
-    Ok(())
-}
-
 /// Remembers what a server accepted.
 async fn apply(
     client: &mut Client,
@@ -262,7 +255,10 @@ async fn apply(
                 settings.set_names(names);
                 renamed = true;
             }
-            Change::Set(name, literal) => settings.set(&name, literal),
+            Change::Set(name, literal) => {
+                connections.override_characteristics(&name);
+                settings.set(&name, literal);
+            }
             Change::Unset(name) => settings.unset(&name),
             Change::Elsewhere => global = true,
             Change::StateMarks(marks) => {
@@ -317,6 +313,7 @@ fn take_settings(connections: &mut Connections, index: ConnectionId, settings: S
     let settings = Arc::new(settings);
     connections.attached[index].lease.note_settings(&settings);
     connections.mirror.enter_settings(settings);
+    connections.end_unopened();
 }
 
 /// Asks for system variables that a stored routine may have set.

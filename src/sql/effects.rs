@@ -29,6 +29,8 @@ pub enum Effect {
     UserVariable(String),
     /// A system variable may have another value.
     SystemVariable(String),
+    /// SET TRANSACTION for the next transaction.
+    NextTransaction,
     /// A temporary table may be there.
     TemporaryTable(Name),
     /// A temporary table may be gone.
@@ -208,8 +210,7 @@ fn set_by_parameters(cursor: &mut Cursor<'_>) -> Vec<Effect> {
         SetItem::System { scope: Scope::Unscoped, name, .. } => {
             let name = modern_name(&name).to_owned();
             let next = matches!(&*name, "transaction_isolation" | "transaction_read_only");
-            let unknown = Effect::Unknown("the characteristics of the next transaction");
-            Some(if next { unknown } else { Effect::SystemVariable(name) })
+            Some(if next { Effect::NextTransaction } else { Effect::SystemVariable(name) })
         }
         SetItem::System { .. } | SetItem::Transaction { .. } => None,
         _ => Some(UNREAD),

@@ -50,6 +50,7 @@ mod local_infile;
 mod moving_vschema;
 mod multitude;
 mod mysql;
+mod next_transaction;
 mod odd_packets;
 mod operators;
 mod packet;

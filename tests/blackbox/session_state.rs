@@ -61,6 +61,30 @@ impl Stage {
         Self { cluster, alone, database, turn: Mutex::new(()) }
     }
 
+    pub(crate) fn database(&self) -> &'static str {
+        self.database
+    }
+
+    pub(crate) fn is_sharded(&self) -> bool {
+        self.cluster.shards.len() > 1
+    }
+
+    /// Runs definitions on every server that have not been run there.
+    pub(crate) fn define(&self, definitions: &[&str]) {
+        let _turn = self.turn();
+        for server in self.servers() {
+            let mut client = server.client(self.database);
+            for sql in definitions {
+                // It may be there.
+                let _ = client.query(sql);
+            }
+        }
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &Server> {
+        self.cluster.shards.iter().map(|shard| &shard.primary).chain([&self.alone])
+    }
+
     /// One test at a time: there is one connection to a server, and generated ids are compared.
     pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
@@ -133,15 +157,32 @@ const KEPT: &str = "kept";
 /// Runs scripts on both sides and compares each answer. After each line of the first session the
 /// second one uses the same connections, if it can get them.
 pub(crate) fn play(stage: &Stage, scripts: &[&[&str]]) {
+    play_beside(stage, scripts, Other::Disturbs);
+}
+
+/// What the second session does between the lines of a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Other {
+    /// It uses the connections, if it can get them.
+    Disturbs,
+    /// What the script says.
+    Waits,
+}
+
+/// The same, with more or less to do for the second session.
+pub(crate) fn play_beside(stage: &Stage, scripts: &[&[&str]], other: Other) {
     let turn = stage.turn();
-    let cluster = stage.cluster.watched();
+    let _watched = stage.cluster.watched();
     let mut wrong = Vec::new();
     for script in scripts {
-        for server in cluster.shards.iter().map(|shard| &shard.primary).chain([&stage.alone]) {
-            server.sql(&format!("TRUNCATE {}.t", stage.database));
+        for server in stage.servers() {
+            let mut client = server.client(stage.database);
+            for sql in ["TRUNCATE t", "TRUNCATE u"] {
+                client.query(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
+            }
         }
         let (mut ours, mut theirs) = (stage.pair(true), stage.pair(false));
-        for line in *script {
+        for (at, line) in script.iter().enumerate() {
             if *line == KEPT {
                 let taken = ours[1].query("SELECT 1 FROM t");
                 if !taken.is_err_and(|error| error.errno() == 1203) {
@@ -151,9 +192,10 @@ pub(crate) fn play(stage: &Stage, scripts: &[&[&str]]) {
             }
             let (here, there) = (step(&mut ours, line), step(&mut theirs, line));
             if here != there {
-                wrong.push(format!("{line}\n  proxy  {here}\n  server {there}"));
+                let before = &script[..at].join("; ");
+                wrong.push(format!("{before}\n{line}\n  proxy  {here}\n  server {there}"));
             }
-            if !line.starts_with("B: ") {
+            if other == Other::Disturbs && !line.starts_with("B: ") {
                 disturb(&mut ours[1]);
                 disturb(&mut theirs[1]);
             }

@@ -207,6 +207,14 @@ fn assignments(cursor: &mut Cursor<'_>, mode: LexMode, found: &mut Found) {
     let Some(parsed) = parsed else { return found.push(UNREAD_SET) };
     for item in parsed.items {
         match item {
+            SetItem::System { scope: Scope::Unscoped, name, .. }
+                if matches!(
+                    system_variable::modern_name(&name),
+                    "transaction_isolation" | "transaction_read_only"
+                ) =>
+            {
+                found.push(Effect::NextTransaction);
+            }
             SetItem::System { scope: Scope::Session | Scope::Unscoped, name, .. } => {
                 let name = system_variable::modern_name(&name);
                 if system_variable::keeping(name).is_some() {
@@ -218,6 +226,9 @@ fn assignments(cursor: &mut Cursor<'_>, mode: LexMode, found: &mut Found) {
                 for name in CHARSETS {
                     found.push(Effect::SystemVariable((*name).to_owned()));
                 }
+            }
+            SetItem::Transaction { scope: Scope::Unscoped, .. } => {
+                found.push(Effect::NextTransaction);
             }
             SetItem::Transaction { .. } => {
                 for name in ["transaction_isolation", "transaction_read_only"] {
