@@ -4,6 +4,7 @@
 //! goes the other way: listeners close, idle sessions end, the rest get a deadline.
 
 mod descriptors;
+mod giving_way;
 mod problems;
 mod reload;
 mod threads;
@@ -42,7 +43,7 @@ use crate::session::accounts::Accounts;
 use crate::session::region::Geography;
 use crate::session::{Collations, Services, gauges};
 use crate::sql::STACK_BYTES;
-use crate::topology::{self, Topology};
+use crate::topology::{self, ServerId, Topology};
 use crate::vschema::store::StateFolder;
 use crate::wire::auth::caching_sha2::RsaKey;
 use crate::wire::capability::Capabilities;
@@ -77,7 +78,7 @@ pub struct App {
     phase: watch::Sender<Phase>,
     address: Option<SocketAddr>,
     control_address: Option<SocketAddr>,
-    /// Runs the monitors of the servers.
+    /// Runs the monitors of the servers, and what watches over clients.
     monitors: tokio::runtime::Runtime,
 }
 
@@ -99,6 +100,7 @@ impl App {
         let limits = descriptors::provide(config, &topology)?;
         let services = Arc::new(services(config, &limits, topology, monitors.handle())?);
         gauges::watch(&services);
+        giving_way::watch(&services, monitors.handle());
         monitors.block_on(async {
             let columns = services.columns.ready(FIRST_LOOK);
             let stored_programs = services.stored_programs.reader().ready(FIRST_LOOK);
@@ -237,8 +239,8 @@ fn services(
     let passed = &config.pass_attributes;
     let passed = PassedAttributes::new(passed.clone(), limits.passed_attribute_sets_max);
     let shared = DialShared { passed: Arc::new(passed), ..DialShared::default() };
-    let pool = |server: &topology::Server| {
-        let dial = Dial::new(dial_settings(config, server, tls.as_ref(), &shared));
+    let pool = |(id, server): (ServerId, &topology::Server)| {
+        let dial = Dial::new(dial_settings(config, id, server, tls.as_ref(), &shared));
         let size = PoolLimits {
             connections_max: server.connections_max.unwrap_or(limits.server_connections_max),
             wait: limits.server_connection_wait(),
@@ -246,7 +248,7 @@ fn services(
         };
         Arc::new(Pool::new(dial, size, config.workers))
     };
-    let pools: Vec<Arc<Pool>> = topology.servers().map(|(_, server)| pool(server)).collect();
+    let pools: Vec<Arc<Pool>> = topology.servers().map(pool).collect();
     let facts = ask_server(&pools);
     let server_version = config.listen.server_version.clone().unwrap_or(facts.version);
     let socket = config.listen.socket.as_ref().map(|socket| socket.path.display().to_string());
@@ -317,11 +319,13 @@ struct DialShared {
 /// How to reach a server with Geogate's own account.
 fn dial_settings(
     config: &Config,
+    id: ServerId,
     server: &topology::Server,
     tls: Option<&Arc<ClientConfig>>,
     shared: &DialShared,
 ) -> DialSettings {
     DialSettings {
+        server: id,
         address: server.address.clone(),
         user: config.backend.user.clone(),
         password: config.backend.password.clone(),
@@ -345,8 +349,8 @@ pub fn greet_servers(config: &Config, topology: &Topology) -> Result<Vec<Greeted
         .map_err(|e| StartError(format!("cannot start a runtime: {e}")))?;
     Ok(runtime.block_on(async {
         let (mut greeted, shared) = (Vec::new(), DialShared::default());
-        for (_, server) in topology.servers() {
-            let dial = Dial::new(dial_settings(config, server, tls.as_ref(), &shared));
+        for (id, server) in topology.servers() {
+            let dial = Dial::new(dial_settings(config, id, server, tls.as_ref(), &shared));
             let made = dial.connect(Profile::of(Capabilities::EMPTY)).await;
             greeted.push(made.map(|connection| connection.kind().greeting_version()));
         }

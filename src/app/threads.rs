@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 
-use super::{StartError, learn_offers};
+use super::{StartError, giving_way, learn_offers};
 use crate::clock;
 use crate::config::Config;
 use crate::control::{self, ControlState, Phase, Rules};
@@ -154,6 +154,7 @@ async fn housekeeping(services: Arc<Services>, worker: usize) {
         if worker == 0 {
             let seconds = clock::now().saturating_duration_since(start).as_secs();
             services.registry.tick(seconds);
+            giving_way::end_silent(&services);
             if seconds.is_multiple_of(OFFERS_EVERY) {
                 let services = Arc::clone(&services);
                 asking.spawn(async move { learn_offers(&services.pools).await });

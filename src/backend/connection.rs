@@ -20,7 +20,7 @@ use super::statements::Statements;
 use super::term::Entered;
 use crate::clock::{self, Instant};
 use crate::net::Framed;
-use crate::topology::Identity;
+use crate::topology::{Identity, ServerId};
 use crate::wire::capability::Capabilities;
 use crate::wire::command::code;
 use crate::wire::scanner::Expect;
@@ -37,6 +37,7 @@ pub struct Connection {
     profile: Profile,
     kind: ServerKind,
     thread_id: u32,
+    server: ServerId,
     dial: Dial,
     /// It is closed when it is given back: a KILL QUERY is on its way, and may come after the
     /// statement it is meant for, or not even a reset makes the session fit for another client.
@@ -72,6 +73,7 @@ impl Connection {
             statements: Statements::new(made.kind.product, made.statements_max),
             kind: made.kind,
             thread_id: made.thread_id,
+            server: made.dial.server(),
             _present: made.dial.presence().enter(made.thread_id),
             dial: made.dial,
             retired: false,
@@ -94,6 +96,11 @@ impl Connection {
     /// The server's id of this connection, for KILL.
     pub fn thread_id(&self) -> u32 {
         self.thread_id
+    }
+
+    /// The server that it is to.
+    pub fn server(&self) -> ServerId {
+        self.server
     }
 
     /// How to reach the same server again.

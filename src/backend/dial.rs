@@ -26,6 +26,7 @@ use crate::clock::{self, Instant};
 use crate::config::{Address, Secret, ServerCompression};
 use crate::error::SqlError;
 use crate::net::{Algorithm, Codecs, Framed, ReadError, Side, Stream};
+use crate::topology::ServerId;
 use crate::wire::auth::{CACHING_SHA2, NATIVE, Nonce, caching_sha2, native};
 use crate::wire::capability::Capabilities;
 use crate::wire::cursor::Malformed;
@@ -74,6 +75,8 @@ const KILLS_AT_ONCE: usize = 4;
 /// What [`Dial`] needs to know.
 #[derive(Debug)]
 pub struct DialSettings {
+    /// Which server it is.
+    pub server: ServerId,
     /// Where the server is.
     pub address: Address,
     /// Geogate's account there.
@@ -250,6 +253,11 @@ impl Dial {
     /// The account that it uses.
     pub fn user(&self) -> &str {
         &self.settings.user
+    }
+
+    /// Which server it connects to.
+    pub fn server(&self) -> ServerId {
+        self.settings.server
     }
 
     /// Where it connects to.

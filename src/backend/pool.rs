@@ -26,6 +26,9 @@ use super::profile::Profile;
 use crate::clock::{self, Instant};
 
 mod reclaim;
+mod waiting;
+
+use waiting::Waiting;
 
 /// The connections to one server.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub struct Pool {
     databases_changed: AtomicU32,
     /// Who waits because the server allows no more connections.
     line: Line,
+    /// Who waits, for whatever reason.
+    waiting: Waiting,
 }
 
 /// The size and patience of a [`Pool`].
@@ -103,6 +108,7 @@ impl Pool {
             idle: (0..workers).map(|_| Mutex::new(Vec::new())).collect(),
             databases_changed: AtomicU32::new(0),
             line: Line::default(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -118,6 +124,7 @@ impl Pool {
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => {
+                let _waiter = self.waiting.enter();
                 let permit = tokio::time::timeout(self.wait, self.permits.acquire());
                 let permit = self.unless_lost(permit).await?;
                 permit.ok().and_then(Result::ok).ok_or(CheckoutError::Timeout(self.wait))?
@@ -228,6 +235,7 @@ impl Pool {
         kind: Fitting,
         deadline: Instant,
     ) -> Result<Box<Connection>, CheckoutError> {
+        let _waiter = self.waiting.enter();
         let found = async {
             let mut first = self.line.stand().await;
             loop {

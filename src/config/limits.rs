@@ -58,6 +58,13 @@ pub struct Limits {
     pub client_idle_ms: u64,
     /// The same for clients that call themselves interactive (CLIENT_INTERACTIVE).
     pub client_interactive_idle_ms: u64,
+    /// Milliseconds for which a client may take nothing of its answer.
+    pub client_write_timeout_ms: u64,
+    /// Milliseconds for which a client may send nothing of a command that it has begun.
+    pub client_read_timeout_ms: u64,
+    /// Milliseconds for which a client may keep a connection to a server that others wait for,
+    /// taking less than 128 KiB of its answer, or sending less of its command.
+    pub client_slow_ms: u64,
     /// Milliseconds of silence on a TCP connection, to clients and to servers, before the kernel
     /// asks whether the peer is still there.
     pub tcp_keepalive_ms: u64,
@@ -125,6 +132,9 @@ impl Default for Limits {
             control_body_bytes_max: 16 << 20,
             client_idle_ms: 28_800_000,
             client_interactive_idle_ms: 28_800_000,
+            client_write_timeout_ms: 60_000,
+            client_read_timeout_ms: 30_000,
+            client_slow_ms: 2_000,
             tcp_keepalive_ms: 60_000,
             connection_attributes_bytes_max: 4_096,
             passed_attribute_sets_max: 64,
@@ -167,6 +177,9 @@ impl Limits {
             ("control_connections_max", self.control_connections_max as u64),
             ("client_handshake_ms", self.client_handshake_ms),
             ("server_connect_ms", self.server_connect_ms),
+            ("client_write_timeout_ms", self.client_write_timeout_ms),
+            ("client_read_timeout_ms", self.client_read_timeout_ms),
+            ("client_slow_ms", self.client_slow_ms),
             ("control_request_ms", self.control_request_ms),
             ("control_connection_ms", self.control_connection_ms),
             // Without a pause they would do nothing else.
@@ -229,6 +242,21 @@ impl Limits {
             Manner::Program => self.client_idle_ms,
             Manner::Interactive => self.client_interactive_idle_ms,
         })
+    }
+
+    /// How long a client may take nothing of its answer.
+    pub fn client_write_timeout(&self) -> Duration {
+        Duration::from_millis(self.client_write_timeout_ms)
+    }
+
+    /// How long a client may send nothing of a command that it has begun.
+    pub fn client_read_timeout(&self) -> Duration {
+        Duration::from_millis(self.client_read_timeout_ms)
+    }
+
+    /// How long a client may be slow while others wait for its connection.
+    pub fn client_slow(&self) -> Duration {
+        Duration::from_millis(self.client_slow_ms)
     }
 
     /// How long a TCP connection may be silent before its peer is asked.

@@ -179,6 +179,9 @@ catalog! {
     TABLE_LOCK_WAIT = "GG10004", 1205, b"HY000", Client,
         "lock wait timeout exceeded: the tables on shard {} were not free within {}; none is locked", "end the transactions that write them, or raise limits.table_lock_wait_ms";
 
+    HALF_COMMAND = "GG10005", 1159, b"08S01", Client,
+        "got timeout reading communication packets: nothing of a command that was begun has come within limits.client_read_timeout_ms ({})", "the connection is closed; look at the network, or raise the limit";
+
     // 12: unsupported
     UNSUPPORTED = "GG12001", 1235, b"42000", Client,
         "unsupported: {}", "rewrite the statement";

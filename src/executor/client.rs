@@ -9,6 +9,7 @@ use crate::wire::query_attributes::{QueryAttributes, text_start};
 
 /// The client's side of a session, as far as answers need it.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any mixture")]
 pub struct Client {
     /// Its stream.
     pub framed: Framed,
@@ -20,6 +21,10 @@ pub struct Client {
     pub attributes: QueryAttributes,
     /// It closed its side; nothing more can be told to it.
     pub gone: bool,
+    /// It was waited for in the middle of its command.
+    pub has_waited: bool,
+    /// It has not taken its answer, for which its session ends.
+    pub takes_nothing: bool,
     /// Sequence id of the next packet to it.
     pub sequence: u8,
     /// Another answer to the same command follows.
@@ -56,6 +61,8 @@ impl Client {
             command: None,
             attributes: QueryAttributes::default(),
             gone: false,
+            has_waited: false,
+            takes_nothing: false,
             sequence: 0,
             more_follows: false,
             rest: Vec::new(),

@@ -11,7 +11,9 @@ use std::io;
 use std::task::Poll;
 
 use super::client::Client;
+use super::deliver::SenderWait;
 use super::registry::{Control, Interrupt};
+use super::stalled::Servers;
 use crate::backend::{Connection, Failure};
 use crate::wire::packet::{HEADER_LEN, Header, MAX_PAYLOAD};
 
@@ -90,11 +92,14 @@ impl LocalFile<'_> {
     async fn wait(&mut self, count: usize, failed: &mut Option<Failure>) -> Result<(), FileError> {
         while self.client.framed.buffered().len() < count {
             let (client, control) = (&mut self.client.framed, self.control);
+            let keeps = self.connection.server();
             let (server, _) = self.connection.relay_parts();
+            let mut wait = SenderWait::new(control);
             let read = poll_fn(|cx| {
                 if let Poll::Ready(read) = client.poll_fill(cx) {
                     return Poll::Ready(read.map_err(|_| FileError::Client));
                 }
+                wait.begin(|| Servers::from_slice(&[keeps]));
                 if let Poll::Ready(interrupt) = control.poll_interrupt(cx)
                     && interrupt > Interrupt::Query
                 {
@@ -112,7 +117,9 @@ impl LocalFile<'_> {
                 }
                 Poll::Pending
             });
-            if read.await? == 0 {
+            let read = read.await?;
+            self.client.has_waited |= wait.end(read);
+            if read == 0 {
                 return Err(FileError::Client);
             }
         }

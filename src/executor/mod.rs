@@ -5,6 +5,7 @@
 //! or servers; whoever calls it holds the connections.
 
 pub mod client;
+pub mod deliver;
 pub mod interrupt;
 mod local_file;
 pub mod near;
@@ -12,6 +13,7 @@ pub mod registry;
 pub mod relay;
 pub mod scatter;
 pub mod sequence;
+pub mod stalled;
 pub mod stream;
 pub mod together;
 pub mod watch;

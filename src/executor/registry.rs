@@ -12,6 +12,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::stalled::{self, Awaited, Crowd, Servers, Stalled};
+use crate::clock::{self, Instant};
+use crate::topology::ServerId;
+
 /// Why a session is interrupted. Later ones are more urgent; each is kept by itself, so that a
 /// KILL QUERY that is done with does not take a shutdown with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,11 +25,22 @@ pub enum Interrupt {
     Drain = 1,
     /// Stop the running statement: KILL QUERY.
     Query = 2,
+    /// End: the client does not take its answer, or does not send the rest of its command. Raised
+    /// only while just that is waited for.
+    Stalled = 4,
     /// End: the client was idle for too long.
-    Idle = 4,
+    Idle = 8,
     /// End: KILL CONNECTION.
-    Connection = 8,
+    Connection = 16,
 }
+
+const BY_URGENCY: [Interrupt; 5] = [
+    Interrupt::Connection,
+    Interrupt::Idle,
+    Interrupt::Stalled,
+    Interrupt::Query,
+    Interrupt::Drain,
+];
 
 /// How long a KILL QUERY waits for its effect.
 const KILL_WAIT: Duration = Duration::from_secs(1);
@@ -55,6 +70,8 @@ pub struct Control {
     query_killed: Notify,
     /// Why the session keeps a server connection to itself.
     pin: Mutex<Option<&'static str>>,
+    /// How the client was waited for in the middle of the command that runs.
+    stalled: Mutex<Option<Stalled>>,
 }
 
 impl Control {
@@ -95,9 +112,7 @@ impl Control {
         if raised == 0 {
             return None;
         }
-        [Interrupt::Connection, Interrupt::Idle, Interrupt::Query, Interrupt::Drain]
-            .into_iter()
-            .find(|interrupt| raised & *interrupt as u8 != 0)
+        BY_URGENCY.into_iter().find(|interrupt| raised & *interrupt as u8 != 0)
     }
 
     /// Asks the session to stop.
@@ -173,6 +188,42 @@ impl Control {
     /// Sets how many seconds the session may wait for its client.
     pub fn set_idle_max(&self, seconds: u64) {
         self.idle_max.store(seconds.max(1), Ordering::Relaxed);
+    }
+
+    /// Notes that the session waits for its client in the middle of a command, and which servers'
+    /// connections it keeps meanwhile.
+    pub fn stall(&self, awaited: Awaited, keeps: Servers) {
+        let (mut stalled, now) = (self.stalled.lock(), clock::now());
+        match &mut *stalled {
+            Some(stalled) => stalled.again(awaited, keeps, now),
+            none => *none = Some(Stalled::new(awaited, keeps, now)),
+        }
+    }
+
+    /// Notes bytes that the client has taken or sent.
+    pub fn note_moved(&self, bytes: usize) {
+        if let Some(stalled) = &mut *self.stalled.lock() {
+            stalled.note_moved(bytes, clock::now());
+            self.clear_stalled();
+        }
+    }
+
+    /// Notes that the client is not waited for now.
+    pub fn pause_stall(&self) {
+        if let Some(stalled) = &mut *self.stalled.lock() {
+            stalled.pause();
+            self.clear_stalled();
+        }
+    }
+
+    /// Forgets the waits of a command that is done.
+    pub fn end_stall(&self) {
+        *self.stalled.lock() = None;
+        self.clear_stalled();
+    }
+
+    fn clear_stalled(&self) {
+        self.interrupts.fetch_and(!(Interrupt::Stalled as u8), Ordering::AcqRel);
     }
 
     /// Notes that the session runs a command.
@@ -257,6 +308,7 @@ impl Registry {
             waker: Mutex::new(None),
             query_killed: Notify::new(),
             pin: Mutex::new(None),
+            stalled: Mutex::new(None),
         });
         let mut sessions = self.sessions.lock();
         sessions.insert(newcomer.id, Arc::clone(&control));
@@ -343,6 +395,61 @@ impl Registry {
                 control.raise(Interrupt::Idle);
             }
         }
+    }
+
+    /// Interrupts sessions whose clients have not taken anything of their answers for `reader`,
+    /// or have sent nothing of a command that they began for `sender`; tells how many of each.
+    pub fn end_silent(&self, now: Instant, reader: Duration, sender: Duration) -> [usize; 2] {
+        let mut ended = [0; 2];
+        for control in self.sessions.lock().values() {
+            let mut stalled = control.stalled.lock();
+            let Some(stalled) = stalled.as_mut().filter(|stalled| !stalled.ended) else { continue };
+            let (limit, count) = match stalled.awaited {
+                Awaited::Reader => (reader, &mut ended[0]),
+                Awaited::Sender => (sender, &mut ended[1]),
+            };
+            if stalled.silent_for(now) >= limit {
+                stalled.ended = true;
+                *count += 1;
+                control.raise(Interrupt::Stalled);
+            }
+        }
+        ended
+    }
+
+    /// Interrupts sessions that keep a connection to `server` for clients that are slow, the
+    /// slowest first, as many as others wait for one; tells how many. They may be slow for
+    /// `limit`, and less if it gets late for the others.
+    pub fn give_way(
+        &self,
+        server: ServerId,
+        crowd: &Crowd,
+        limit: Duration,
+        now: Instant,
+    ) -> usize {
+        let patience = stalled::patience(limit, crowd);
+        let (mut slow, mut leaving) = (Vec::new(), 0);
+        for control in self.sessions.lock().values() {
+            let stalled = control.stalled.lock();
+            let Some(stalled) = &*stalled else { continue };
+            let Some(time) = stalled.slow_with(server, now) else { continue };
+            if stalled.ended {
+                leaving += 1;
+            } else if time >= patience {
+                slow.push((time, Arc::clone(control)));
+            }
+        }
+        slow.sort_unstable_by_key(|(time, _)| std::cmp::Reverse(*time));
+        slow.truncate(crowd.count.saturating_sub(leaving));
+        let ends = |(_, control): &(Duration, Arc<Control>)| {
+            let mut stalled = control.stalled.lock();
+            let still = stalled.as_mut().filter(|s| s.slow_with(server, now) >= Some(patience));
+            still.map(|stalled| {
+                stalled.ended = true;
+                control.raise(Interrupt::Stalled);
+            })
+        };
+        slow.iter().filter_map(ends).count()
     }
 
     /// Seconds since start, as of the last tick.

@@ -12,9 +12,11 @@ use std::io;
 use std::task::{Context, Poll};
 
 use super::client::{Client, StateMarks};
+use super::deliver::{Delivered, Outgoing, deliver};
 use super::local_file::{FileError, LocalFile};
 use super::near;
 use super::registry::{Control, Interrupt};
+use super::stalled::Servers;
 use crate::backend::{Connection, Failure, Outdated, Stake};
 use crate::wire::capability::Capabilities;
 use crate::wire::err::ErrPacket;
@@ -256,10 +258,11 @@ impl Answer<'_> {
     /// Forwards the server's request for a file, which ends the first `end` bytes, and then the
     /// client's file.
     async fn forward_file(&mut self, end: usize) -> Result<(), RelayError> {
+        let keeps = keeping(self.connection);
         let (framed, scanner) = self.connection.relay_parts();
         let first_sequence = scanner.next_seq().wrapping_add(self.fit.sequence_offset);
-        let write = self.client.framed.write_all(&framed.buffered()[..end]);
-        let delivered = deliver(write, self.control).await;
+        let bytes = Outgoing::Bytes(&framed.buffered()[..end]);
+        let delivered = deliver(self.client, self.control, bytes, keeps).await;
         framed.consume(end);
         self.held = 0;
         self.forwarded = Forwarded::Part;
@@ -320,6 +323,7 @@ impl Answer<'_> {
 
     /// Forwards the first `end` bytes, but nothing of a packet that may have to be changed.
     async fn forward_part(&mut self, end: usize) -> Result<(), RelayError> {
+        let keeps = keeping(self.connection);
         let (framed, scanner) = self.connection.relay_parts();
         self.held = scanner.pending().min(end);
         framed.reserve(self.held + 1);
@@ -328,8 +332,8 @@ impl Answer<'_> {
             return Ok(());
         }
         self.forwarded = Forwarded::Part;
-        let write = self.client.framed.write_all(&framed.buffered()[..count]);
-        let delivered = deliver(write, self.control).await;
+        let bytes = Outgoing::Bytes(&framed.buffered()[..count]);
+        let delivered = deliver(self.client, self.control, bytes, keeps).await;
         framed.consume(count);
         match delivered {
             Delivered::Yes => Ok(()),
@@ -366,18 +370,21 @@ impl Answer<'_> {
     /// Forwards the first `end` bytes, the last packet of them as this client must see it.
     async fn forward_changed(&mut self, end: usize, answer_end: AnswerEnd) -> Delivered {
         let changed = changed_end(self.client, self.connection, self.fit);
+        let keeps = keeping(self.connection);
         let (framed, _) = self.connection.relay_parts();
         let delivered = match (changed, answer_end) {
             (None, AnswerEnd::Forwarded) => {
-                let write = self.client.framed.write_all(&framed.buffered()[..end]);
-                deliver(write, self.control).await
+                let bytes = Outgoing::Bytes(&framed.buffered()[..end]);
+                deliver(self.client, self.control, bytes, keeps).await
             }
             (changed, answer_end) => {
                 // A changed packet stands in the output buffer; what comes before it goes first.
                 let head = end - changed.map_or(0, |changed| changed.original);
                 self.client.framed.out.splice(0..0, framed.buffered()[..head].iter().copied());
                 match answer_end {
-                    AnswerEnd::Forwarded => deliver(self.client.framed.flush(), self.control).await,
+                    AnswerEnd::Forwarded => {
+                        deliver(self.client, self.control, Outgoing::Buffer, keeps).await
+                    }
                     AnswerEnd::Kept => Delivered::Yes,
                 }
             }
@@ -443,6 +450,12 @@ enum Step {
     Scanned(Result<Scanned, RelayError>),
     /// Something else ended the wait.
     Event(Event),
+}
+
+/// Whose connection is kept while the client takes its answer.
+fn keeping(connection: &Connection) -> impl FnOnce() -> Servers + use<> {
+    let server = connection.server();
+    move || Servers::from_slice(&[server])
 }
 
 /// What ended a wait.
@@ -512,36 +525,6 @@ fn changed_end(client: &mut Client, connection: &mut Connection, fit: Fit) -> Op
         }
     });
     Some(Changed { original: 4 + payload.len() })
-}
-
-/// Whether bytes reached the client.
-pub(super) enum Delivered {
-    /// They are on their way.
-    Yes,
-    /// It closed its side.
-    ClientGone,
-    /// The session was told to end before the client took them.
-    Killed,
-}
-
-/// Writes to a client that may be slow; only the end of the session interrupts it.
-pub(super) async fn deliver(
-    write: impl Future<Output = io::Result<()>>,
-    control: &Control,
-) -> Delivered {
-    let mut write = std::pin::pin!(write);
-    poll_fn(|cx| {
-        if let Poll::Ready(sent) = write.as_mut().poll(cx) {
-            return Poll::Ready(if sent.is_ok() { Delivered::Yes } else { Delivered::ClientGone });
-        }
-        match control.poll_interrupt(cx) {
-            Poll::Ready(interrupt) if interrupt > Interrupt::Query => {
-                Poll::Ready(Delivered::Killed)
-            }
-            _ => Poll::Pending,
-        }
-    })
-    .await
 }
 
 /// What a client is to see that asked for the same as Geogate.

@@ -5,8 +5,9 @@
 //! (sorts, several shards on one connection) counts against the merge budget.
 
 use super::client::Client;
+use super::deliver::{Delivered, Outgoing, deliver};
 use super::registry::Control;
-use super::relay::{Delivered, Forwarded, deliver};
+use super::relay::Forwarded;
 use super::stream::{Next, ResultStream, StreamError, Watch};
 use crate::backend::{Connection, Failure};
 use crate::engine::budget::Budget;
@@ -16,6 +17,7 @@ use crate::engine::pipeline::{Flow, Pipeline};
 use crate::engine::plan::{Bindings, Merge, SourceOrder};
 use crate::engine::row::{Layout, RowFormat};
 use crate::error::{SqlError, catalog};
+use crate::topology::ServerId;
 use crate::wire::capability::Capabilities;
 use crate::wire::column::ColumnDefinition;
 use crate::wire::column_count::{ColumnCount, Definitions};
@@ -38,6 +40,14 @@ pub enum Source<'a> {
 }
 
 impl Source<'_> {
+    /// The server whose connection it keeps.
+    fn server(&self) -> Option<ServerId> {
+        match self {
+            Self::Live(stream) => Some(stream.server()),
+            Self::Kept(_) => None,
+        }
+    }
+
     /// What the end of a live shard's answer told; nothing for one in memory.
     pub fn outcome(&self) -> Outcome {
         match self {
@@ -335,7 +345,9 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
     /// nothing.
     async fn send(&mut self) -> Result<(), Failed> {
         self.forwarded = Forwarded::Part;
-        match deliver(self.client.framed.flush(), self.control).await {
+        let sources = &self.sources;
+        let keeps = || sources.iter().filter_map(Source::server).collect();
+        match deliver(self.client, self.control, Outgoing::Buffer, keeps).await {
             Delivered::Yes => Ok(()),
             Delivered::ClientGone | Delivered::Killed => Err(Failed::Client),
         }

@@ -12,6 +12,7 @@ use super::registry::{Control, Interrupt};
 use crate::backend::{Connection, Failure, Outdated};
 use crate::error::SqlError;
 use crate::net::{Framed, Packet, ReadError};
+use crate::topology::ServerId;
 use crate::wire::capability::Capabilities;
 use crate::wire::column_count::{ColumnCount, Definitions};
 use crate::wire::cursor::Malformed;
@@ -232,6 +233,11 @@ impl<'a> ResultStream<'a> {
     /// What the end of the answer told; nothing before it.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
+    }
+
+    /// The server it comes from.
+    pub fn server(&self) -> ServerId {
+        self.connection.server()
     }
 
     /// The connection it comes from.

@@ -183,7 +183,8 @@ impl Frontend {
     /// Logs a client in and serves it. `login` is its place until then.
     async fn client(&self, Arrival { stream, peer }: Arrival, worker: usize, login: Place) {
         let limits = &self.services.limits;
-        if stream.set_options(limits.tcp_keepalive()).is_err() {
+        let options = stream.set_options(limits.tcp_keepalive());
+        if options.and_then(|()| stream.bound_unsent()).is_err() {
             return; // It has gone already.
         }
         let policy = &*self.policy.load_full();

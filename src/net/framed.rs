@@ -5,8 +5,9 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::task::coop::has_budget_remaining;
 
 use super::{Algorithm, Codecs, Side, Stream};
@@ -17,6 +18,8 @@ const HEADER: usize = 4;
 const PAYLOAD_MAX: usize = 0xFF_FFFF;
 /// What a buffer shrinks back to. One read of it takes a whole small result set.
 pub(super) const BUFFER: usize = 16 << 10;
+/// How long a peer has to take the end of the connection.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
 /// A packet that stands complete in the read buffer; see [`Framed::payload`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -393,10 +396,53 @@ impl Framed {
         if self.stream.needs_flush() { self.stream.flush().await } else { Ok(()) }
     }
 
-    /// Says goodbye at the transport level; errors do not matter any more.
-    pub async fn close(mut self) {
-        let _ = self.stream.shutdown().await;
+    /// Sends bytes from `sent` on as far as the peer takes them, and counts them there.
+    pub fn poll_write_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        sent: &mut usize,
+    ) -> Poll<io::Result<()>> {
+        poll_write_all(&mut self.stream, cx, bytes, sent)
     }
+
+    /// The same for what stands in `out`, which is empty afterwards.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>, sent: &mut usize) -> Poll<io::Result<()>> {
+        if self.out.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        std::task::ready!(poll_write_all(&mut self.stream, cx, &self.out, sent))?;
+        self.out.clear();
+        self.out.shrink_to(BUFFER);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says goodbye at the transport level; errors do not matter any more, nor does a peer that
+    /// does not take even that.
+    pub async fn close(mut self) {
+        let _ = tokio::time::timeout(GOODBYE_MAX, self.stream.shutdown()).await;
+    }
+
+    /// Closes the connection at once: what the peer has not taken is thrown away.
+    pub fn abort(self) {
+        self.stream.abort();
+    }
+}
+
+fn poll_write_all(
+    stream: &mut Stream,
+    cx: &mut Context<'_>,
+    bytes: &[u8],
+    sent: &mut usize,
+) -> Poll<io::Result<()>> {
+    *sent += stream.try_write(&bytes[*sent..])?;
+    while *sent < bytes.len() {
+        match std::task::ready!(Pin::new(&mut *stream).poll_write(cx, &bytes[*sent..]))? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            count => *sent += count,
+        }
+    }
+    if stream.needs_flush() { Pin::new(stream).poll_flush(cx) } else { Poll::Ready(Ok(())) }
 }
 
 mod spare;

@@ -33,6 +33,8 @@ pub enum Stream {
 /// Between two questions of the kernel whether a silent peer is there, and how many of them.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_COUNT: u32 = 3;
+/// Bytes that the kernel keeps of what a peer has no room for.
+const UNSENT_MAX: u32 = 128 << 10;
 
 impl Stream {
     /// Sets the options that all TCP connections have: small packets go at once, and a peer that
@@ -47,6 +49,13 @@ impl Stream {
         SockRef::from(stream).set_tcp_keepalive(&keepalive)
     }
 
+    /// Lets the kernel take no more than this beyond what the peer makes room for: what a client
+    /// does not read costs little then, and how much it reads is soon seen.
+    pub fn bound_unsent(&self) -> io::Result<()> {
+        let Self::Tcp(stream) = self else { return Ok(()) };
+        SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_MAX)
+    }
+
     /// A second handle of the socket below a stream without TLS and compression, with which it can
     /// be shut from elsewhere.
     pub fn socket(&self) -> io::Result<Socket> {
@@ -54,6 +63,24 @@ impl Stream {
             Self::Tcp(stream) => SockRef::from(stream).try_clone(),
             Self::Unix(stream) => SockRef::from(stream).try_clone(),
             Self::Tls(_) | Self::Compressed(_) => Err(io::Error::other("not a plain stream")),
+        }
+    }
+
+    /// Closes it at once, with what is still to be sent.
+    pub fn abort(self) {
+        self.forget_unsent();
+    }
+
+    /// Lets the kernel throw away what the peer has not taken when the stream is closed.
+    fn forget_unsent(&self) {
+        match self {
+            Self::Tcp(stream) => forget_unsent(stream),
+            Self::Unix(_) => {}
+            Self::Tls(stream) => match &stream.get_ref().0.stream {
+                Plain::Tcp(stream) => forget_unsent(stream),
+                Plain::Unix(_) => {}
+            },
+            Self::Compressed(stream) => stream.inner().forget_unsent(),
         }
     }
 
@@ -253,6 +280,11 @@ impl AsyncWrite for Stream {
             Self::Compressed(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
     }
+}
+
+fn forget_unsent(stream: &TcpStream) {
+    // Without the option it is closed all the same, only later.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// A stream without TLS.

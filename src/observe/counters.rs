@@ -26,7 +26,7 @@ macro_rules! labels {
                 match self { $(Self::$value => $label,)* }
             }
 
-            fn index(self) -> usize {
+            pub(super) fn index(self) -> usize {
                 self as usize
             }
         }
@@ -61,6 +61,19 @@ labels! {
         #[default]
         /// Anything else.
         Other = "other",
+    }
+}
+
+labels! {
+    /// Why a client was ended, by the limit that it reached.
+    Ended {
+        #[default]
+        /// It did not take its answer.
+        WriteTimeout = "client_write_timeout_ms",
+        /// It did not send the rest of a command.
+        ReadTimeout = "client_read_timeout_ms",
+        /// It was slow, and others waited for its connection.
+        Slow = "client_slow_ms",
     }
 }
 

@@ -94,6 +94,8 @@ families! {
     TRANSACTIONS = Counter "transactions_total" ["mode", "outcome"]
         "Transactions that ended, on one shard or on several.";
     AUTH_FAILURES = Counter "auth_failures_total" [] "Logins that were refused.";
+    CLIENTS_ENDED = Counter "clients_ended_total" ["limit"]
+        "Clients that were ended for what they did to others, by the limit that they reached.";
     LOGINS_UNFINISHED = Counter "logins_unfinished_total" ["reason"]
         "Clients that were shown out before they had logged in: late, or to make room for others.";
 }

@@ -12,7 +12,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, Registry, TextEncoder};
 
 use super::counters::{
-    Counters, Kind, Outcome, Query, Route, Side, TransactionMode, Way, add, read,
+    Counters, Ended, Kind, Outcome, Query, Route, Side, TransactionMode, Way, add, read,
 };
 use super::exposition::Samples;
 use super::family;
@@ -37,6 +37,8 @@ struct Recorded {
     workers: Box<[Counters]>,
     logins_late: AtomicU64,
     logins_given_up: AtomicU64,
+    /// By the place of an [`Ended`] among all.
+    ended: [AtomicU64; Ended::ALL.len()],
     sources: Mutex<Vec<Source>>,
 }
 
@@ -49,6 +51,7 @@ impl Metrics {
             keyspaces,
             logins_late: AtomicU64::new(0),
             logins_given_up: AtomicU64::new(0),
+            ended: Default::default(),
             sources: Mutex::default(),
         });
         const VALID: &str = "the names of the table are valid and differ";
@@ -127,6 +130,11 @@ impl Metrics {
         add(&self.recorded.logins_given_up, 1);
     }
 
+    /// Counts clients that were ended.
+    pub fn record_ended(&self, why: Ended, clients: usize) {
+        add(&self.recorded.ended[why.index()], clients as u64);
+    }
+
     /// The text format of Prometheus, version 0.0.4.
     pub fn render(&self) -> String {
         let families = self.registry.gather();
@@ -174,6 +182,10 @@ impl Recorded {
         samples.set(&family::PLAN_CACHE_MISSES, &[], sum(|w| &w.plan_misses));
         for (reason, count) in [("late", &self.logins_late), ("room", &self.logins_given_up)] {
             samples.set(&family::LOGINS_UNFINISHED, &[reason], read(count) as f64);
+        }
+        for why in Ended::ALL {
+            let count = read(&self.ended[why.index()]);
+            samples.set(&family::CLIENTS_ENDED, &[why.label()], count as f64);
         }
         let (mut durations, mut waits) = (Distribution::default(), Distribution::default());
         for worker in &self.workers {

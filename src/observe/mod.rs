@@ -17,7 +17,7 @@ mod histogram;
 pub mod metrics;
 mod seldom;
 
-pub use counters::{Kind, Outcome, Query, Route, Side, TransactionMode, Way};
+pub use counters::{Ended, Kind, Outcome, Query, Route, Side, TransactionMode, Way};
 pub use exposition::Samples;
 pub use family::Family;
 pub use metrics::Metrics;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::backend::{Profile, Stake};
 use crate::executor::registry::Control;
+use crate::executor::stalled::Servers;
 use crate::topology::{ServerId, ShardId, Topology};
 
 use super::Services;
@@ -76,6 +77,11 @@ pub(super) struct Connections {
 }
 
 impl Connections {
+    /// The servers to which there is one.
+    pub(super) fn servers(&self) -> Servers {
+        self.attached.iter().map(|attached| attached.placement.server()).collect()
+    }
+
     /// None yet, for a session with this control handle on a worker.
     pub(super) fn new(
         services: Arc<Services>,

@@ -64,14 +64,12 @@ const STEP: usize = 256;
 /// Output that is sent before the fetch ends.
 const SEND_AT: usize = 32 << 10;
 
-impl Client {
-    /// Puts a row into the output buffer, which is sent when it is full.
-    async fn put_row(&mut self, row: &[u8]) -> Result<(), End> {
-        build_packet(&mut self.framed.out, &mut self.sequence, |out| {
-            out.extend_from_slice(row);
-        });
-        if self.framed.out.len() < SEND_AT { Ok(()) } else { self.flush().await }
-    }
+/// Puts a row into the output buffer, which is sent when it is full.
+async fn put_row(client: &mut Client, connections: &Connections, row: &[u8]) -> Result<(), End> {
+    build_packet(&mut client.framed.out, &mut client.sequence, |out| {
+        out.extend_from_slice(row);
+    });
+    if client.framed.out.len() < SEND_AT { Ok(()) } else { reply::send(client, connections).await }
 }
 
 /// COM_STMT_FETCH.
@@ -148,7 +146,7 @@ async fn fetch_kept(
 ) -> Ran {
     let count = (rows as usize).min(kept.len());
     for row in kept.drain(..count) {
-        client.put_row(&row).await?;
+        put_row(client, connections, &row).await?;
     }
     let more = count == rows as usize;
     if more && let Some(statement) = prepared.get_mut(id) {
@@ -183,7 +181,7 @@ async fn fetch_merged(
         while left > 0
             && let Some(row) = merged.merge.take()
         {
-            client.put_row(&row).await?;
+            put_row(client, connections, &row).await?;
             left -= 1;
         }
         ended &= merged.merge.ready() == 0;

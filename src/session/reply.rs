@@ -30,6 +30,7 @@ use super::state::State;
 use super::tally;
 use super::transaction::Transaction;
 use crate::executor::client::{Client, Rows};
+use crate::executor::deliver::{Delivered, Outgoing, deliver};
 
 /// A column of an answer that Geogate makes.
 #[derive(Clone, Debug)]
@@ -128,7 +129,7 @@ impl Session {
                     &mut self.prepared,
                     answer,
                 );
-                self.client.flush().await
+                send(&mut self.client, &self.connections).await
             }
             Err(stop) => self.tell_stop(stop).await,
         }
@@ -140,14 +141,14 @@ impl Session {
             Stop::Refused(error) => {
                 write_error(&mut self.client, &mut self.connections, &error);
                 note_error(&mut self.client, &mut self.connections, &mut self.state, *error);
-                self.client.flush().await
+                send(&mut self.client, &self.connections).await
             }
             Stop::Noted(error) => {
                 write_error(&mut self.client, &mut self.connections, &error);
                 let diagnosed = std::mem::take(&mut self.connections.diagnosed);
                 note_error(&mut self.client, &mut self.connections, &mut self.state, *error);
                 self.connections.diagnosed = diagnosed;
-                self.client.flush().await
+                send(&mut self.client, &self.connections).await
             }
             Stop::Told(error) => {
                 note_error(&mut self.client, &mut self.connections, &mut self.state, *error);
@@ -156,7 +157,7 @@ impl Session {
             Stop::Fatal(error) => {
                 write_error(&mut self.client, &mut self.connections, &error);
                 note_error(&mut self.client, &mut self.connections, &mut self.state, *error);
-                let _ = self.client.flush().await;
+                let _ = send(&mut self.client, &self.connections).await;
                 Err(End::Abort)
             }
             Stop::Left(answer) => {
@@ -167,7 +168,7 @@ impl Session {
                     &mut self.prepared,
                     *answer,
                 );
-                self.client.flush().await?;
+                send(&mut self.client, &self.connections).await?;
                 Err(End::Quit)
             }
             Stop::End(end) => Err(end),
@@ -175,10 +176,13 @@ impl Session {
     }
 }
 
-impl Client {
-    /// Sends the output buffer.
-    pub(super) async fn flush(&mut self) -> Result<(), End> {
-        self.framed.flush().await.map_err(|_| End::Quit)
+/// Sends the output buffer.
+pub(super) async fn send(client: &mut Client, connections: &Connections) -> Result<(), End> {
+    let keeps = || connections.servers();
+    match deliver(client, &connections.control, Outgoing::Buffer, keeps).await {
+        Delivered::Yes => Ok(()),
+        Delivered::ClientGone => Err(End::Quit),
+        Delivered::Killed => Err(End::Abort),
     }
 }
 

@@ -6,7 +6,9 @@ use std::task::Poll;
 use crate::backend::Names;
 use crate::error::catalog;
 use crate::executor::client::StateMarks;
+use crate::executor::deliver::SenderWait;
 use crate::executor::registry::Interrupt;
+use crate::executor::stalled::Servers;
 use crate::net::{Packet, ReadError};
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::capability::Capabilities;
@@ -91,6 +93,9 @@ impl Session {
             } else if self.tell(ran).await.is_err() {
                 break;
             }
+            if std::mem::take(&mut self.client.has_waited) {
+                self.connections.control.end_stall();
+            }
             if !self.connections.in_transaction() {
                 self.state.generation.release();
             }
@@ -129,7 +134,11 @@ impl Session {
         let session = self.connections.control.id;
         // Who sees the connection closed finds the session gone.
         drop(self.registered);
-        self.client.framed.close().await;
+        if self.client.takes_nothing {
+            self.client.framed.abort();
+        } else {
+            self.client.framed.close().await;
+        }
         refresh_used(&self.connections.services, self.connections.worker, session).await;
     }
 
@@ -163,9 +172,14 @@ impl Session {
             }
             let in_transaction = self.connections.in_transaction();
             let (framed, control) = (&mut self.client.framed, &self.connections.control);
+            let mut wait = SenderWait::new(control);
+            let has_begun = !framed.buffered().is_empty();
             let read = poll_fn(|cx| {
                 if let Poll::Ready(read) = framed.poll_fill(cx) {
                     return Poll::Ready(Some(read));
+                }
+                if has_begun {
+                    wait.begin(Servers::new);
                 }
                 match control.poll_interrupt(cx) {
                     // It stays raised until the transaction ends.
@@ -174,8 +188,10 @@ impl Session {
                     Poll::Pending => Poll::Pending,
                 }
             });
-            if let Some(Ok(0) | Err(_)) = read.await {
-                return Err(End::Quit.into());
+            match read.await {
+                Some(Ok(0) | Err(_)) => return Err(End::Quit.into()),
+                Some(Ok(count)) => self.client.has_waited |= wait.end(count),
+                None => {}
             }
         }
     }
@@ -202,6 +218,11 @@ impl Session {
                     Some(error) => error,
                     None => return End::Abort.into(),
                 }
+            }
+            Interrupt::Stalled => {
+                self.client.sequence = 1;
+                let limit = self.connections.services.limits.client_read_timeout_ms;
+                catalog::HALF_COMMAND.with(&[&format!("{limit}")])
             }
             // As servers do, which just close.
             Interrupt::Connection | Interrupt::Query => return End::Abort.into(),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use crate::error::{SqlError, catalog};
+use crate::executor::deliver::SenderWait;
 use crate::executor::registry::Interrupt;
 use crate::geo;
 use crate::observe::Route;
@@ -294,16 +295,19 @@ async fn forwardable(
 /// Reads from the client, unless the session is to end.
 async fn read_more(client: &mut Client, connections: &Connections) -> Result<(), End> {
     let (framed, control) = (&mut client.framed, &connections.control);
+    let mut wait = SenderWait::new(control);
     let read: Option<io::Result<usize>> = poll_fn(|cx| {
         if let Poll::Ready(read) = framed.poll_fill(cx) {
             return Poll::Ready(Some(read));
         }
+        wait.begin(|| connections.servers());
         match control.poll_interrupt(cx) {
             Poll::Ready(interrupt) if interrupt > Interrupt::Query => Poll::Ready(None),
             _ => Poll::Pending,
         }
     })
     .await;
+    client.has_waited |= wait.end(read.as_ref().map_or(0, |read| *read.as_ref().unwrap_or(&0)));
     match read {
         Some(Ok(count)) if count > 0 => Ok(()),
         Some(_) => Err(End::Quit),

@@ -47,7 +47,7 @@ struct ShardState {
 }
 
 /// The number of a server in its topology.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerId(u32);
 
 impl ServerId {

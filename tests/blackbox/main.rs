@@ -75,6 +75,7 @@ mod shared_statements;
 mod shared_states;
 mod shop;
 mod single;
+mod slow_clients;
 mod software;
 mod split_brain;
 mod split_brain_schedule;
