@@ -179,6 +179,9 @@ catalog! {
     TABLE_LOCK_WAIT = "GG10004", 1205, b"HY000", Client,
         "lock wait timeout exceeded: the tables on shard {} were not free within {}; none is locked", "end the transactions that write them, or raise limits.table_lock_wait_ms";
 
+    STATEMENT_TIMEOUT = "GG10005", 3024, b"HY000", Client,
+        "the statement took longer than statement_timeout_ms ({}): {}", "SET statement_timeout_ms, as far as the [[user]] allows, or make it quicker";
+
     // 12: unsupported
     UNSUPPORTED = "GG12001", 1235, b"42000", Client,
         "unsupported: {}", "rewrite the statement";

@@ -207,7 +207,7 @@ pub(super) async fn after_statement(
     }
     connections.settle(index, outcome).await;
     if !outcome.is_error() && definition::defines_stored(&connections.services, kind, features) {
-        definition::stored_programs_changed(&connections.services).await;
+        definition::stored_programs_changed(connections).await;
     }
     definition::columns_may_have_changed(connections, state, kind).await;
 }
