@@ -3,7 +3,7 @@
 //! Code that decides takes a [`Instant`] as an argument; only the thin layers ask [`now`]. Tests
 //! pass the instants they like.
 
-pub use tokio::time::Instant;
+pub use tokio::time::{Instant, Sleep};
 
 /// The present, on the runtime's clock (which tests can stop and advance).
 #[expect(clippy::disallowed_methods, reason = "all others ask here")]
@@ -15,6 +15,12 @@ pub fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "all others wait here")]
 pub async fn sleep(duration: std::time::Duration) {
     tokio::time::sleep(duration).await;
+}
+
+/// A wait for an instant, to be polled by who waits for something else too.
+#[expect(clippy::disallowed_methods, reason = "all others wait here")]
+pub fn sleep_until(instant: Instant) -> Sleep {
+    tokio::time::sleep_until(instant)
 }
 
 /// The present as seconds since 1970, for people and files; it may jump.

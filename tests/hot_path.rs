@@ -87,6 +87,11 @@ fn point_selects_allocate_nothing() {
 
     allocates_nothing("text", &mut client, &[&query]);
     allocates_nothing("prepared", &mut client, &[&execute]);
+    // The timer of a session is made once.
+    client.write_all(&packet(0, b"\x03SET statement_timeout_ms = 60000")).unwrap();
+    read_packet(&mut client);
+    allocates_nothing("text with a time limit", &mut client, &[&query]);
+    allocates_nothing("prepared with a time limit", &mut client, &[&execute]);
     // The counter does count: preparing another text takes memory.
     COUNTING.store(true, Ordering::Relaxed);
     client.write_all(&packet(0, b"\x16SELECT c FROM sbtest1 WHERE k = ?")).unwrap();

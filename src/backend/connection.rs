@@ -6,6 +6,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::task::Context;
 
+use tokio::sync::oneshot;
+
 use super::defaults::{Asked, Defaults};
 use super::dial::Dial;
 use super::exchange::{Exchange, Failure};
@@ -133,6 +135,7 @@ impl Connection {
     /// Marks the start of idleness.
     pub(super) fn rest(&mut self) {
         debug_assert!(!self.is_tainted(), "a tainted connection is reset before it rests");
+        self.follow(None);
         self.idle_since = clock::now();
     }
 
@@ -159,9 +162,11 @@ impl Connection {
         self.mirror.is_tainted()
     }
 
-    /// Notes that a KILL QUERY was sent for what runs here.
-    pub fn note_kill(&mut self) {
+    /// Notes that a KILL QUERY is sent for what runs here, until the result is dropped: before that
+    /// nothing else is sent, which it might hit.
+    pub fn begin_kill(&mut self) -> oneshot::Sender<()> {
         self.retired = true;
+        self.exchange.begin_kill()
     }
 
     /// Notes that not even a reset makes it fit for another session: it is closed when it is given

@@ -63,6 +63,8 @@ pub struct Dial {
     refusal: Arc<Mutex<Option<(Instant, DialError)>>>,
     /// Who may try again to kill a statement at a server that is full.
     kill_turns: Arc<Semaphore>,
+    /// Who may kill a statement.
+    kill_places: Arc<Semaphore>,
     /// The connections that are open.
     presence: Arc<Presence>,
     /// Whether its answers count.
@@ -71,6 +73,8 @@ pub struct Dial {
 
 /// So many try again at once.
 const KILLS_AT_ONCE: usize = 4;
+/// So many connections are made at once to kill statements.
+const KILL_CONNECTIONS: usize = 32;
 
 /// What [`Dial`] needs to know.
 #[derive(Debug)]
@@ -192,6 +196,7 @@ impl Dial {
             kind: Arc::default(),
             refusal: Arc::default(),
             kill_turns: Arc::new(Semaphore::new(KILLS_AT_ONCE)),
+            kill_places: Arc::new(Semaphore::new(KILL_CONNECTIONS)),
             presence: Arc::default(),
             term: Arc::default(),
         }
@@ -306,9 +311,15 @@ impl Dial {
     }
 
     /// Asks the server to stop the statement that runs on another connection. A server that is full
-    /// is asked again for a while: the statement may be what keeps it full.
+    /// is asked again for a while: the statement may be what keeps it full. Few connections are
+    /// made for that at once: a server that hangs gets no more of them the longer it hangs.
     pub async fn kill_query(&self, thread_id: u32) -> Result<(), DialError> {
         let deadline = clock::now() + KILL_PATIENCE;
+        let place = tokio::time::timeout_at(deadline, self.kill_places.acquire()).await;
+        let Ok(Ok(_place)) = place else {
+            let address = self.settings.address.clone();
+            return Err(DialError::Timeout { address, timeout: KILL_PATIENCE });
+        };
         let mut turn = None;
         let mut connection = loop {
             match self.connect(Profile::of(Capabilities::EMPTY)).await {
@@ -395,7 +406,7 @@ impl Dial {
             Failure::Server(error) => Reason::Refused(error),
             Failure::Io(error) => Reason::Io(error),
             Failure::Malformed(error) => Reason::from(error),
-            Failure::Outdated(_) => Reason::Unsuitable(failure.to_string()),
+            Failure::Outdated(_) | Failure::Overdue => Reason::Unsuitable(failure.to_string()),
         })?;
         if !self.term.is_known(identity.as_ref()) {
             let reason = "another server answers there than the one that was looked at last";

@@ -5,7 +5,12 @@
 //! server is like is not known here: see [`super::Connection`].
 
 use std::io;
+use std::pin::pin;
+use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
+use super::cutoff::{Cutoff, Patience};
 use super::last_use::LastUse;
 use super::term::{Entered, Outdated};
 use crate::error::SqlError;
@@ -42,6 +47,9 @@ pub enum Failure {
     /// What the server says does not count: see [`super::Term`].
     #[error("{0}")]
     Outdated(#[from] Outdated),
+    /// It has not answered in the time that its statement has.
+    #[error("it gave no answer in the time that statement_timeout_ms leaves")]
+    Overdue,
 }
 
 /// The exchange of commands and answers with a server.
@@ -53,6 +61,9 @@ pub struct Exchange {
     /// The answer to the last command has not been read to its end.
     answer_due: bool,
     counts: Counts,
+    patience: Patience,
+    /// A KILL QUERY for what was sent last is under way.
+    kill: Option<oneshot::Receiver<()>>,
     last_use: LastUse,
 }
 
@@ -65,6 +76,8 @@ impl Exchange {
             capabilities,
             answer_due: false,
             counts: Counts::new(entered),
+            patience: Patience::default(),
+            kill: None,
             last_use: LastUse::fresh(),
         }
     }
@@ -98,6 +111,27 @@ impl Exchange {
     /// The same, to note what becomes of it.
     pub(super) fn last_use_mut(&mut self) -> &mut LastUse {
         &mut self.last_use
+    }
+
+    /// Gives up unanswered commands when this session cuts; `None`: never.
+    pub fn follow(&mut self, cutoff: Option<Arc<Cutoff>>) {
+        self.patience.follow(cutoff);
+    }
+
+    /// Whether its answer is given up if it is not here now.
+    #[inline]
+    pub fn is_overdue(&self) -> bool {
+        self.patience.is_over()
+    }
+
+    /// The session that cuts, for another connection in the place of this one.
+    pub(super) fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
+    /// Waits as the session waits that had another connection.
+    pub(super) fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
     }
 
     /// Enters the term in which its next statements were placed, and says what hangs on them.
@@ -139,6 +173,13 @@ impl Exchange {
         self.counts.confirm()
     }
 
+    /// Notes that a KILL QUERY is under way until the result is dropped.
+    pub(super) fn begin_kill(&mut self) -> oneshot::Sender<()> {
+        let (under_way, kill) = oneshot::channel();
+        self.kill = Some(kill);
+        under_way
+    }
+
     /// Makes the scanner wait for the answer to a command that was sent.
     pub fn expect(&mut self, expect: Expect, first_sequence: u8) {
         self.answer_due = true;
@@ -148,7 +189,9 @@ impl Exchange {
     /// Reads the rest of the answer that the scanner follows.
     pub async fn collect(&mut self, mut into: Option<&mut Vec<u8>>) -> Result<Outcome, Failure> {
         loop {
-            if self.framed.buffered().is_empty() && self.framed.fill().await? == 0 {
+            if self.framed.buffered().is_empty()
+                && self.patience.unless_over(pin!(self.framed.fill())).await? == 0
+            {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
             let chunk = self.framed.buffered();

@@ -9,6 +9,7 @@
 mod account;
 mod bound_types;
 mod connection;
+mod cutoff;
 mod defaults;
 mod dial;
 mod exchange;
@@ -32,6 +33,7 @@ mod variable_kinds;
 pub use account::AccountTrouble;
 pub use bound_types::{BoundTypes, Fresh, Need, ValueKind, ValueKinds, Variant};
 pub use connection::{Connection, PrepareError};
+pub use cutoff::{Cutoff, Patience};
 pub use defaults::Defaults;
 pub use dial::{Dial, DialError, DialSettings, TOO_MANY, account_refused};
 pub use exchange::{

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::connection::Connection;
 use super::dial::{Dial, DialError};
-use super::exchange::Failure;
+use super::exchange::{Failure, Stake};
 use super::fitting::{Fit, Fitting};
 use super::full::{First, Line};
 use super::mirror::Aligned;
@@ -489,18 +489,36 @@ impl Lease {
     async fn redial(&mut self) -> Result<(), Failure> {
         let (profile, deadline) = (self.profile(), clock::now() + self.pool.wait);
         let (session, term, next) = (self.last_use().session(), self.term(), self.next_stake());
+        let patience = self.patience().clone();
         self.connection = None;
         self.pool.forget();
         let kind = Fitting::in_no_database(profile);
-        let made = self.pool.make_or_wait(self.worker, kind, deadline).await;
         let reason = |error: CheckoutError| match error {
             CheckoutError::Dial(error) => std::io::Error::other(error.without_address()),
             other => std::io::Error::other(other),
         };
-        let connection = self.connection.insert(made.map_err(reason)?);
+        // A login is large, and rare.
+        let mut made = Box::pin(async {
+            self.pool.make_or_wait(self.worker, kind, deadline).await.map_err(reason)
+        });
+        let made = patience.unless_over(made.as_mut()).await?;
+        let connection = self.connection.insert(made);
+        connection.set_patience(patience);
         connection.note_session(session);
         connection.enter_term(term, next);
         Ok(())
+    }
+
+    /// What hangs on the command that is not answered; nothing if the connection is closed.
+    pub fn stake(&self) -> Stake {
+        self.connection.as_ref().map_or(Stake::Nothing, |connection| connection.stake())
+    }
+
+    /// Stops by `kill` what is not answered.
+    pub fn kill(&mut self, kill: impl FnOnce(&mut Connection)) {
+        if let Some(connection) = self.connection.as_mut().filter(|open| !open.is_at_rest()) {
+            kill(connection);
+        }
     }
 
     /// The pool it came from.

@@ -93,6 +93,11 @@ pub struct Limits {
     pub merge_rows_max: usize,
     /// Shards one statement may be sent to.
     pub fan_out_max: usize,
+    /// Milliseconds a statement may take, for users that have no limit of their own; 0 for none.
+    pub statement_timeout_ms: u32,
+    /// Milliseconds that servers have to end a statement whose time is over; connections that give
+    /// no answer until then are given up.
+    pub statement_timeout_grace_ms: u64,
     /// Milliseconds LOCK TABLES over several servers waits at each of them.
     pub table_lock_wait_ms: u64,
     /// Milliseconds between two questions of the monitor to a server.
@@ -147,6 +152,8 @@ impl Default for Limits {
             merge_bytes_max: 256 << 20,
             merge_rows_max: 1_000_000,
             fan_out_max: 1_024,
+            statement_timeout_ms: 0,
+            statement_timeout_grace_ms: 2_000,
             table_lock_wait_ms: 50_000,
             monitor_interval_ms: 500,
             monitor_timeout_ms: 1_000,
@@ -187,6 +194,7 @@ impl Limits {
             ("monitor_timeout_ms", self.monitor_timeout_ms),
             ("schema_refresh_ms", self.schema_refresh_ms),
             ("fan_out_max", self.fan_out_max as u64),
+            ("statement_timeout_grace_ms", self.statement_timeout_grace_ms),
         ] {
             at_least(name, value, 1);
         }
@@ -262,6 +270,11 @@ impl Limits {
     /// How long a TCP connection may be silent before its peer is asked.
     pub fn tcp_keepalive(&self) -> Duration {
         Duration::from_millis(self.tcp_keepalive_ms)
+    }
+
+    /// How long servers have to end a statement whose time is over.
+    pub fn statement_timeout_grace(&self) -> Duration {
+        Duration::from_millis(self.statement_timeout_grace_ms)
     }
 
     /// How long LOCK TABLES over several servers waits at each of them.

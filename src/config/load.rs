@@ -349,6 +349,7 @@ impl Checker<'_> {
                 operator: user.operator,
                 clients,
                 connections_max: user.connections_max,
+                statement_timeout_ms: user.statement_timeout_ms,
             });
         }
         users

@@ -253,6 +253,9 @@ pub struct User {
     pub clients: Networks,
     /// Connections that it may have open at once.
     pub connections_max: Option<usize>,
+    /// Milliseconds that its statements may take, and the most that its sessions may set; 0 for no
+    /// limit, `None` for that of [`Limits`].
+    pub statement_timeout_ms: Option<u32>,
 }
 
 /// What proves a user's identity.

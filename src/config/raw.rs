@@ -147,6 +147,7 @@ pub(super) struct RawUser {
     #[serde(default)]
     pub(super) clients: Vec<String>,
     pub(super) connections_max: Option<usize>,
+    pub(super) statement_timeout_ms: Option<u32>,
 }
 
 /// `hash = { native = "*..", sha2 = ".." }`

@@ -181,6 +181,8 @@ catalog! {
 
     HALF_COMMAND = "GG10005", 1159, b"08S01", Client,
         "got timeout reading communication packets: nothing of a command that was begun has come within limits.client_read_timeout_ms ({})", "the connection is closed; look at the network, or raise the limit";
+    STATEMENT_TIMEOUT = "GG10006", 3024, b"HY000", Client,
+        "the statement took longer than statement_timeout_ms ({}): {}", "SET statement_timeout_ms, as far as the [[user]] allows, or make it quicker";
 
     // 12: unsupported
     UNSUPPORTED = "GG12001", 1235, b"42000", Client,

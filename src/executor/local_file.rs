@@ -34,15 +34,19 @@ pub(super) enum FileError {
 }
 
 /// A file on its way.
-pub(super) struct LocalFile<'a> {
+pub(super) struct LocalFile<'a, F> {
     pub(super) client: &'a mut Client,
     pub(super) connection: &'a mut Connection,
     pub(super) control: &'a Control,
     /// What the client's sequence ids are ahead of the server's.
     pub(super) sequence_offset: u8,
+    /// A KILL QUERY was passed on: the server reads the rest of the file and says so.
+    pub(super) interrupted: &'a mut bool,
+    /// Stops the statement on its server.
+    pub(super) on_interrupt: &'a F,
 }
 
-impl LocalFile<'_> {
+impl<F: Fn(&mut Connection)> LocalFile<'_, F> {
     /// Sends the file on; it ends with an empty packet. `first_sequence` is the id that the client
     /// must begin with. Gives the server's sequence id after it.
     pub(super) async fn forward(&mut self, first_sequence: u8) -> Result<u8, FileError> {
@@ -81,9 +85,8 @@ impl LocalFile<'_> {
     /// Sends bytes from the client's buffer on, or drops them if the server is lost.
     async fn send(&mut self, count: usize, failed: &mut Option<Failure>) {
         if failed.is_none() {
-            let (framed, _) = self.connection.relay_parts();
             let chunk = &self.client.framed.buffered()[..count];
-            *failed = framed.write_all(chunk).await.err().map(Failure::from);
+            *failed = self.connection.send_on(chunk).await.err();
         }
         self.client.framed.consume(count);
     }
@@ -91,19 +94,26 @@ impl LocalFile<'_> {
     /// Waits until so many bytes of the client are here, and watches whether the server is.
     async fn wait(&mut self, count: usize, failed: &mut Option<Failure>) -> Result<(), FileError> {
         while self.client.framed.buffered().len() < count {
+            if self.control.interrupt() == Some(Interrupt::Query) && !*self.interrupted {
+                *self.interrupted = true;
+                (self.on_interrupt)(self.connection);
+            }
             let (client, control) = (&mut self.client.framed, self.control);
             let keeps = self.connection.server();
+            let known = *self.interrupted;
             let (server, _) = self.connection.relay_parts();
             let mut wait = SenderWait::new(control);
             let read = poll_fn(|cx| {
                 if let Poll::Ready(read) = client.poll_fill(cx) {
-                    return Poll::Ready(read.map_err(|_| FileError::Client));
+                    return Poll::Ready(read.map(Some).map_err(|_| FileError::Client));
                 }
                 wait.begin(|| Servers::from_slice(&[keeps]));
-                if let Poll::Ready(interrupt) = control.poll_interrupt(cx)
-                    && interrupt > Interrupt::Query
-                {
-                    return Poll::Ready(Err(FileError::Killed));
+                match control.poll_interrupt(cx) {
+                    Poll::Ready(interrupt) if interrupt > Interrupt::Query => {
+                        return Poll::Ready(Err(FileError::Killed));
+                    }
+                    Poll::Ready(Interrupt::Query) if !known => return Poll::Ready(Ok(None)),
+                    _ => {}
                 }
                 while failed.is_none() {
                     match server.poll_fill(cx) {
@@ -118,8 +128,8 @@ impl LocalFile<'_> {
                 Poll::Pending
             });
             let read = read.await?;
-            self.client.has_waited |= wait.end(read);
-            if read == 0 {
+            self.client.has_waited |= wait.end(read.unwrap_or(0));
+            if read == Some(0) {
                 return Err(FileError::Client);
             }
         }

@@ -5,6 +5,7 @@
 //! or servers; whoever calls it holds the connections.
 
 pub mod client;
+pub mod deadline;
 pub mod deliver;
 pub mod interrupt;
 mod local_file;

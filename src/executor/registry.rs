@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::deadline::Deadline;
 use super::stalled::{self, Awaited, Crowd, Servers, Stalled};
 use crate::clock::{self, Instant};
 use crate::topology::ServerId;
@@ -66,6 +67,8 @@ pub struct Control {
     /// Seconds that it may be idle.
     idle_max: AtomicU64,
     waker: Mutex<Option<Waker>>,
+    /// The time of the statement that runs.
+    pub deadline: Deadline,
     /// Told when a KILL QUERY has had its effect, or has come too late for one.
     query_killed: Notify,
     /// Why the session keeps a server connection to itself.
@@ -91,11 +94,8 @@ impl Control {
     }
 
     /// Ready as soon as the session shall be interrupted. The interrupt stays until
-    /// [`Control::clear_query`].
+    /// [`Control::clear_query`]; a more urgent one that follows wakes again.
     pub fn poll_interrupt(&self, cx: &Context<'_>) -> Poll<Interrupt> {
-        if let Some(interrupt) = self.interrupt() {
-            return Poll::Ready(interrupt);
-        }
         let mut waker = self.waker.lock();
         if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
@@ -306,6 +306,7 @@ impl Registry {
             database: Mutex::new(Vec::new()),
             idle_max: AtomicU64::new(newcomer.idle_seconds_max.max(1)),
             waker: Mutex::new(None),
+            deadline: Deadline::new(clock::now()),
             query_killed: Notify::new(),
             pin: Mutex::new(None),
             stalled: Mutex::new(None),

@@ -12,6 +12,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use super::client::{Client, StateMarks};
+use super::deadline::{Fate, is_interruption};
 use super::deliver::{Delivered, Outgoing, deliver};
 use super::local_file::{FileError, LocalFile};
 use super::near;
@@ -52,6 +53,11 @@ pub enum Forwarded {
     Nothing,
     /// A part: only closing the connection tells the client that the rest is missing.
     Part,
+    /// Whole rows: an ERR packet with this sequence id can stand in the place of the next one.
+    Rows {
+        /// Sequence id of the next packet to the client.
+        next_sequence: u8,
+    },
     /// The request for a file, which the client has sent: an ERR packet with this sequence id can
     /// follow it.
     File {
@@ -154,7 +160,7 @@ impl Answer<'_> {
             match poll_fn(|cx| self.poll_step(cx)).await {
                 Step::Done => return Ok(*self.connection.outcome()),
                 Step::Scanned(scanned) => {
-                    if let Some(outcome) = self.forward_read(scanned).await? {
+                    if let Some(outcome) = self.forward_read(scanned, on_interrupt).await? {
                         return Ok(outcome);
                     }
                 }
@@ -165,7 +171,7 @@ impl Answer<'_> {
                     return Err(RelayError::Killed { forwarded: self.forwarded });
                 }
                 Step::Event(Event::ClientGone) => return Err(RelayError::ClientGone),
-                Step::Event(Event::Failed(error)) => return Err(self.server_failed(error.into())),
+                Step::Event(Event::Failed(error)) => return Err(self.server_failed(error)),
             }
         }
     }
@@ -208,7 +214,7 @@ impl Answer<'_> {
     fn goes_as_sent(&mut self) -> bool {
         let (_, scanner) = self.connection.relay_parts();
         if scanner.outcome().is_error() {
-            self.client.rest.is_empty()
+            self.client.rest.is_empty() && self.control.deadline.passed().is_none()
         } else {
             scanner.has_no_session_changes()
         }
@@ -219,6 +225,7 @@ impl Answer<'_> {
     async fn forward_read(
         &mut self,
         mut scanned: Result<Scanned, RelayError>,
+        on_interrupt: &impl Fn(&mut Connection),
     ) -> Result<Option<Outcome>, RelayError> {
         loop {
             match scanned? {
@@ -240,7 +247,7 @@ impl Answer<'_> {
                     self.forward_changes(end).await?;
                 }
                 // After the file the server may have answered already.
-                Scanned::FileRequest(end) => self.forward_file(end).await?,
+                Scanned::FileRequest(end) => self.forward_file(end, on_interrupt).await?,
             }
             scanned = self.scan();
         }
@@ -257,7 +264,11 @@ impl Answer<'_> {
 
     /// Forwards the server's request for a file, which ends the first `end` bytes, and then the
     /// client's file.
-    async fn forward_file(&mut self, end: usize) -> Result<(), RelayError> {
+    async fn forward_file(
+        &mut self,
+        end: usize,
+        on_interrupt: &impl Fn(&mut Connection),
+    ) -> Result<(), RelayError> {
         let keeps = keeping(self.connection);
         let (framed, scanner) = self.connection.relay_parts();
         let first_sequence = scanner.next_seq().wrapping_add(self.fit.sequence_offset);
@@ -276,6 +287,8 @@ impl Answer<'_> {
             connection: self.connection,
             control: self.control,
             sequence_offset: self.fit.sequence_offset,
+            interrupted: &mut self.interrupted,
+            on_interrupt,
         };
         match file.forward(first_sequence).await {
             Ok(next_sequence) => {
@@ -369,7 +382,7 @@ impl Answer<'_> {
 
     /// Forwards the first `end` bytes, the last packet of them as this client must see it.
     async fn forward_changed(&mut self, end: usize, answer_end: AnswerEnd) -> Delivered {
-        let changed = changed_end(self.client, self.connection, self.fit);
+        let changed = changed_end(self.client, self.connection, self.control, self.fit);
         let keeps = keeping(self.connection);
         let (framed, _) = self.connection.relay_parts();
         let delivered = match (changed, answer_end) {
@@ -393,8 +406,16 @@ impl Answer<'_> {
         delivered
     }
 
-    fn server_failed(&self, failure: Failure) -> RelayError {
-        RelayError::Server { failure, forwarded: self.forwarded }
+    fn server_failed(&mut self, failure: Failure) -> RelayError {
+        let (_, scanner) = self.connection.relay_parts();
+        let forwarded = match (self.forwarded, scanner.at_row()) {
+            (Forwarded::Part, Some(sequence)) => {
+                let next_sequence = sequence.wrapping_add(self.fit.sequence_offset);
+                Forwarded::Rows { next_sequence }
+            }
+            (forwarded, _) => forwarded,
+        };
+        RelayError::Server { failure, forwarded }
     }
 
     /// Waits for bytes from the server, and meanwhile for the client to leave and for an
@@ -407,10 +428,14 @@ impl Answer<'_> {
         let (framed, _) = self.connection.relay_parts();
         match framed.poll_fill(cx) {
             Poll::Ready(Ok(0)) => {
-                return Poll::Ready(Event::Failed(io::ErrorKind::UnexpectedEof.into()));
+                let error = io::Error::from(io::ErrorKind::UnexpectedEof);
+                return Poll::Ready(Event::Failed(error.into()));
             }
             Poll::Ready(Ok(_)) => return Poll::Ready(Event::Bytes),
-            Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error)),
+            Poll::Ready(Err(error)) => return Poll::Ready(Event::Failed(error.into())),
+            Poll::Pending if self.connection.is_overdue() => {
+                return Poll::Ready(Event::Failed(Failure::Overdue));
+            }
             Poll::Pending => {}
         }
         // What a client sends ahead stays in its buffer; only its leaving matters here.
@@ -463,7 +488,7 @@ enum Event {
     Bytes,
     Interrupt(Interrupt),
     ClientGone,
-    Failed(io::Error),
+    Failed(Failure),
 }
 
 /// The last packet was written anew into the client's output buffer.
@@ -473,8 +498,14 @@ struct Changed {
 }
 
 /// Writes the last packet as this client must see it, if that differs from what the server sent.
-fn changed_end(client: &mut Client, connection: &mut Connection, fit: Fit) -> Option<Changed> {
+fn changed_end(
+    client: &mut Client,
+    connection: &mut Connection,
+    control: &Control,
+    fit: Fit,
+) -> Option<Changed> {
     let (server, product) = (connection.capabilities(), connection.kind().product);
+    let stake = connection.stake();
     let (_, scanner) = connection.relay_parts();
     let payload = scanner.last_payload();
     if !scanner.outcome().is_error() && scanner.has_no_session_changes() {
@@ -484,8 +515,17 @@ fn changed_end(client: &mut Client, connection: &mut Connection, fit: Fit) -> Op
     let outcome = scanner.outcome();
     if outcome.is_error() {
         let error = ErrPacket::parse(payload).ok()?;
-        let message = near::with_rest(&error, &client.rest, product)?;
-        let error = ErrPacket { message: &message, ..error };
+        let told;
+        let message;
+        let error = if let Some(limit) = control.deadline.passed()
+            && is_interruption(error.errno)
+        {
+            told = Fate::of(stake).error(limit);
+            ErrPacket::from(&told)
+        } else {
+            message = near::with_rest(&error, &client.rest, product)?;
+            ErrPacket { message: &message, ..error }
+        };
         let mut sequence = sequence;
         build_packet(&mut client.framed.out, &mut sequence, |out| {
             error.encode(out, client.capabilities);
@@ -553,6 +593,6 @@ fn without_marks(ok: &OkPacket<'_>, client: &Client) -> Option<Vec<u8>> {
 impl RelayError {
     /// Whether the client can still be told.
     pub fn client_can_be_told(&self) -> bool {
-        matches!(self, Self::Server { forwarded: Forwarded::Nothing | Forwarded::File { .. }, .. })
+        matches!(self, Self::Server { forwarded, .. } if *forwarded != Forwarded::Part)
     }
 }

@@ -5,6 +5,7 @@
 //! (sorts, several shards on one connection) counts against the merge budget.
 
 use super::client::Client;
+use super::deadline::Fate;
 use super::deliver::{Delivered, Outgoing, deliver};
 use super::registry::Control;
 use super::relay::Forwarded;
@@ -161,7 +162,11 @@ pub async fn merge<B: Bindings>(
         }
         Failed::Stream(_, StreamError::Interrupted) => {
             control.clear_query();
-            Err(run.fail(catalog::KILLED.error()).await)
+            let error = match control.deadline.passed() {
+                Some(limit) => Fate::Unchanged.error(limit),
+                None => catalog::KILLED.error(),
+            };
+            Err(run.fail(error).await)
         }
         Failed::Stream(source, StreamError::Broken(failure)) => {
             Err(MergeError::Broken { source, failure, forwarded: run.forwarded })

@@ -208,6 +208,17 @@ impl<'a> ResultStream<'a> {
         self.connection.framed_mut().consume_packet(packet);
     }
 
+    /// Stops the statement, and brings the connection to rest.
+    pub async fn stop(
+        &mut self,
+        watch: &mut Watch<'_>,
+        kill: impl FnOnce(&mut Connection),
+    ) -> Result<(), StreamError> {
+        kill(self.connection);
+        watch.control.clear_query();
+        self.drain(watch).await
+    }
+
     /// Reads what is left and forgets it, so that the connection comes to rest.
     pub async fn drain(&mut self, watch: &mut Watch<'_>) -> Result<(), StreamError> {
         // Definitions must not be taken for rows: a classic EOF packet stands behind both.
@@ -270,11 +281,10 @@ impl<'a> ResultStream<'a> {
     }
 
     async fn packet(&mut self, watch: &mut Watch<'_>) -> Result<Packet, StreamError> {
-        let framed = self.connection.framed_mut();
         loop {
-            match framed.buffered_packet(self.row_bytes_max) {
+            match self.connection.framed_mut().buffered_packet(self.row_bytes_max) {
                 Ok(Some(packet)) => return Ok(packet),
-                Ok(None) => watch.fill(framed).await?,
+                Ok(None) => watch.fill(self.connection).await?,
                 Err(ReadError::TooLong { limit }) => {
                     let limit = format!("a row of more than {limit} bytes");
                     return Err(StreamError::Broken(io::Error::other(limit).into()));
@@ -295,14 +305,14 @@ impl<'a> Watch<'a> {
     }
 
     /// Reads once from a server, unless the client leaves or the session is interrupted.
-    pub async fn fill(&mut self, server: &mut Framed) -> Result<(), StreamError> {
+    pub async fn fill(&mut self, server: &mut Connection) -> Result<(), StreamError> {
         let interrupted = |interrupt: Interrupt| interrupt >= Interrupt::Query;
         poll_fn(|cx| {
             // A server that always has more to send must not hide it.
             if self.control.interrupt().is_some_and(interrupted) {
                 return Poll::Ready(Err(StreamError::Interrupted));
             }
-            match server.poll_fill(cx) {
+            match server.framed_mut().poll_fill(cx) {
                 Poll::Ready(Ok(0)) => {
                     let error = io::Error::from(io::ErrorKind::UnexpectedEof);
                     return Poll::Ready(Err(StreamError::Broken(error.into())));
@@ -310,6 +320,9 @@ impl<'a> Watch<'a> {
                 Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Err(StreamError::Broken(error.into())));
+                }
+                Poll::Pending if server.is_overdue() => {
+                    return Poll::Ready(Err(StreamError::Broken(Failure::Overdue)));
                 }
                 Poll::Pending => {}
             }

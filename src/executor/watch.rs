@@ -18,6 +18,17 @@ pub enum Watched<T> {
     ClientGone,
 }
 
+/// Waits for `work`, which is dropped if the session is interrupted.
+pub async fn unless_interrupted<T>(control: &Control, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    poll_fn(|cx| match (work.as_mut().poll(cx), control.poll_interrupt(cx)) {
+        (Poll::Ready(done), _) => Poll::Ready(Some(done)),
+        (_, Poll::Ready(interrupt)) if interrupt >= Interrupt::Query => Poll::Ready(None),
+        _ => Poll::Pending,
+    })
+    .await
+}
+
 /// Waits for `work`, which is dropped if the client leaves or the session is interrupted. A
 /// shutdown does not interrupt it: the statement has begun.
 pub async fn wait_watching<T>(

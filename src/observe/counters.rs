@@ -193,6 +193,8 @@ pub(super) struct Counters {
     pub(super) scatters: AtomicU64,
     pub(super) plan_hits: AtomicU64,
     pub(super) plan_misses: AtomicU64,
+    pub(super) timeouts: AtomicU64,
+    pub(super) given_up: AtomicU64,
     transactions: [[AtomicU64; Outcome::ALL.len()]; TransactionMode::ALL.len()],
     fallbacks: [AtomicU64; Way::ALL.len()],
 }
@@ -210,6 +212,8 @@ impl Counters {
             scatters: AtomicU64::new(0),
             plan_hits: AtomicU64::new(0),
             plan_misses: AtomicU64::new(0),
+            timeouts: AtomicU64::new(0),
+            given_up: AtomicU64::new(0),
             transactions: Default::default(),
             fallbacks: Default::default(),
         }

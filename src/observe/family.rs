@@ -65,6 +65,10 @@ families! {
     PLAN_CACHE_ENTRIES = Gauge "plan_cache_entries" [] "Plans that are kept.";
     SCATTER_QUERIES = Counter "scatter_queries_total" []
         "Statements that were sent to more than one shard.";
+    STATEMENT_TIMEOUTS = Counter "statement_timeouts_total" []
+        "Statements that took longer than statement_timeout_ms.";
+    STATEMENTS_GIVEN_UP = Counter "statements_given_up_total" []
+        "Times that servers had not ended such a statement within statement_timeout_grace_ms.";
     CONNECTIONS = Gauge "connections" ["state"] "Client connections.";
     SESSIONS_PINNED = Gauge "sessions_pinned" ["reason"]
         "Sessions that keep a server connection to themselves, by what they hold there.";

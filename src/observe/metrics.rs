@@ -95,6 +95,12 @@ impl Metrics {
         add(&self.recorded.workers[worker].scatters, 1);
     }
 
+    /// Counts a statement whose time was over, or whose servers had not ended it after the grace.
+    pub fn record_statement_timeout(&self, worker: usize, given_up: bool) {
+        let counters = &self.recorded.workers[worker];
+        add(if given_up { &counters.given_up } else { &counters.timeouts }, 1);
+    }
+
     /// Counts a plan that was found in the cache.
     pub fn record_plan_hit(&self, worker: usize) {
         add(&self.recorded.workers[worker].plan_hits, 1);
@@ -180,6 +186,8 @@ impl Recorded {
         samples.set(&family::SCATTER_QUERIES, &[], sum(|w| &w.scatters));
         samples.set(&family::PLAN_CACHE_HITS, &[], sum(|w| &w.plan_hits));
         samples.set(&family::PLAN_CACHE_MISSES, &[], sum(|w| &w.plan_misses));
+        samples.set(&family::STATEMENT_TIMEOUTS, &[], sum(|w| &w.timeouts));
+        samples.set(&family::STATEMENTS_GIVEN_UP, &[], sum(|w| &w.given_up));
         for (reason, count) in [("late", &self.logins_late), ("room", &self.logins_given_up)] {
             samples.set(&family::LOGINS_UNFINISHED, &[reason], read(count) as f64);
         }

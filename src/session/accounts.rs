@@ -45,6 +45,8 @@ pub struct Account {
     pub operator: bool,
     /// Connections that it may have open at once.
     pub connections_max: Option<usize>,
+    /// Milliseconds that its statements may take.
+    statement_timeout_ms: Option<u32>,
     clients: Networks,
     hash: PasswordHash,
 }
@@ -114,6 +116,7 @@ impl Accounts {
                         require_tls: user.require_tls,
                         operator: user.operator,
                         connections_max: user.connections_max,
+                        statement_timeout_ms: user.statement_timeout_ms,
                         clients: user.clients.clone(),
                         hash,
                     };
@@ -213,6 +216,11 @@ impl Accounts {
     /// Whether a user may change the canary with SQL, and end other users' sessions.
     pub fn is_operator(&self, user: &str) -> bool {
         self.by_name.get(user).is_some_and(|account| account.operator)
+    }
+
+    /// Milliseconds that a user's statements may take, if its account says so.
+    pub(super) fn statement_timeout(&self, user: &str) -> Option<u32> {
+        self.by_name.get(user)?.statement_timeout_ms
     }
 
     /// Whether the greeting should name mysql_native_password: all accounts can be checked with it,

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use crate::backend::{AccountTrouble, Aligned, Failure, Lease, Outdated, Settings, Several, Stake};
 use crate::clock;
 use crate::error::{SqlError, catalog};
+use crate::executor::deadline::Fate;
+use crate::executor::interrupt::kill_on_server;
 use crate::executor::watch::{Watched, wait_watching};
 use crate::geo::Placement;
 use crate::observe::TransactionMode;
@@ -270,7 +272,7 @@ impl Connections {
                 return Err(self.services.checkout_error(placement, &error));
             }
             // Whoever left or is to leave is shown out before the next command.
-            Watched::Interrupted | Watched::ClientGone => return Err(catalog::KILLED.error()),
+            Watched::Interrupted | Watched::ClientGone => return Err(self.interruption()),
         };
         lease.note_session(session);
         self.mirror.learn_defaults(&lease);
@@ -288,7 +290,7 @@ impl Connections {
         attached.lease.enter_term(attached.placement.term(), self.stake);
         attached.may_have_written = self.stake >= Stake::Write;
         if attached.lease.is_current() {
-            return Ok(self.attached.push(attached));
+            return Ok(self.enter(attached));
         }
         let (role, shard) = (attached.placement.role().name(), attached.placement.shard());
         let shard = self.services.topology().shard_name(shard);
@@ -351,7 +353,7 @@ impl Connections {
         index: ConnectionId,
         reason: &(dyn std::fmt::Display + Sync),
     ) -> SqlError {
-        let Some(attached) = self.attached.remove(index) else {
+        let Some(mut attached) = self.attached.remove(index) else {
             return catalog::INTERNAL.with(&[&"a connection that is lost twice"]);
         };
         let shard = self.services.topology().shard_name(attached.placement.shard());
@@ -360,10 +362,21 @@ impl Connections {
         let role = attached.placement.role().name();
         let in_transaction = attached.enrolled || attached.in_transaction;
         let pinned = in_transaction || !attached.holds.is_empty();
+        let late = self.control.deadline.passed();
+        if late.is_some() && attached.lease.stake() < Stake::Commit {
+            // The server does not see that nobody waits any more.
+            attached.lease.kill(kill_on_server);
+        }
         let error = match attached.lease.stake() {
             Stake::Commit => catalog::UNKNOWN_OUTCOME.with(&[&shard, reason]),
             Stake::Write if !in_transaction => catalog::UNKNOWN_OUTCOME.with(&[&shard, reason]),
-            _ if pinned => catalog::TRANSACTION_LOST.with(&[&shard]),
+            _ if pinned => match late {
+                Some(limit) => Fate::TransactionLost(&shard).error(limit),
+                None => catalog::TRANSACTION_LOST.with(&[&shard]),
+            },
+            Stake::Nothing | Stake::Question | Stake::Read if late.is_some() => {
+                Fate::Unchanged.error(late.unwrap_or_default())
+            }
             Stake::Nothing | Stake::Question => catalog::NOT_SENT.with(&[&role, &shard, reason]),
             Stake::Read | Stake::Write => catalog::SERVER_GONE.with(&[&role, &shard, reason]),
         };

@@ -5,7 +5,9 @@
 //! trips. What is told of each shard is true: a COMMIT that broke off may have been done.
 
 use crate::backend::{Failure, Stake};
+use crate::clock;
 use crate::error::{SqlError, catalog};
+use crate::executor::deadline::Fate as TimedOut;
 use crate::executor::together;
 use crate::geo;
 use crate::observe::{Outcome as Ended, TransactionMode};
@@ -179,6 +181,10 @@ impl Connections {
         if let Transaction::Broken { shard } = &self.transaction {
             return Err(catalog::TRANSACTION_LOST.with(&[shard]));
         }
+        if let Some(limit) = self.control.deadline.passed() {
+            self.rollback_all().await;
+            return Err(TimedOut::RolledBack.error(limit));
+        }
         if let Err(error) = self.may_commit() {
             self.rollback_all().await;
             return Err(error);
@@ -188,6 +194,8 @@ impl Connections {
         let mut first_error: Option<SqlError> = None;
         // The first alone; then all others.
         for taken in [1, usize::MAX] {
+            let grace = self.services.limits.statement_timeout_grace();
+            self.control.deadline.extend(clock::now(), grace);
             let ending = self.mirror.ending(Verb::Commit);
             let parts = self.attached.iter_mut().filter(|part| part.takes_part()).take(taken);
             let ended = together::all(parts.map(|part| commit_part(part, ending))).await;

@@ -27,6 +27,7 @@ use super::prepared::Prepared;
 use super::reply;
 use super::request::Source;
 use super::run::malformed;
+use super::scatter;
 use super::shard_connections::ConnectionId;
 use crate::executor::client::Client;
 use crate::executor::interrupt::kill_on_server;
@@ -245,6 +246,13 @@ async fn refill(
             Err(error) => break Err(error),
         }
     };
+    let fetched = match fetched {
+        Err(StreamError::Interrupted) => {
+            let stopped = stream.stop(&mut watch, kill_on_server).await;
+            Err(stopped.map_or_else(|error| error, |()| scatter::killed()))
+        }
+        fetched => fetched,
+    };
     match fetched {
         Ok(outcome) if outcome.status.contains(StatusFlags::LAST_ROW_SENT) => {
             merged.merge.end(shard);
@@ -271,13 +279,8 @@ async fn refill_failed(
             error
         }
         StreamError::Broken(failure) => connections.lose(index, &failure),
-        StreamError::Interrupted => {
-            // What is left unread makes the connection useless.
-            kill_on_server(&mut connections.attached[index].lease);
-            let _ = connections.lose(index, &"interrupted");
-            connections.control.clear_query();
-            catalog::KILLED.error()
-        }
+        // Interrupted twice: the session has to end.
+        StreamError::Interrupted => return Err(End::Abort.into()),
         StreamError::ClientGone => return Err(End::Quit.into()),
     }))
 }

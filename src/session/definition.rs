@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::error::{SqlError, catalog};
+use crate::executor::watch::unless_interrupted;
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
 
@@ -19,7 +20,7 @@ use super::state::State;
 use super::total::Total;
 use crate::executor::client::Client;
 
-/// How long a definition statement waits until what it defined is known.
+/// How long a definition statement waits until what it defined is known, unless it is interrupted.
 const DEFINITION_WAIT: Duration = Duration::from_secs(3);
 
 /// A definition statement on every shard, one after the other. It ends a transaction.
@@ -35,7 +36,7 @@ pub(super) async fn run_ddl(
     let (kind, features) = (job.statement.kind, job.statement.features);
     columns_may_have_changed(connections, state, kind).await;
     if defines_stored(&connections.services, kind, features) {
-        stored_programs_changed(&connections.services).await;
+        stored_programs_changed(connections).await;
     }
     Ok(result?.answer())
 }
@@ -55,6 +56,7 @@ async fn run_ddl_pieces(
             Ok(()) => done.push(shard),
             Err(error) if done.is_empty() => return Err(error),
             Err(error) => {
+                let error = connections.timed_out(error);
                 let text = String::from_utf8_lossy(&error.message).into_owned();
                 return Err(catalog::PARTIAL_DDL.with(&[&shard, &text, &done.join(", ")]));
             }
@@ -72,8 +74,9 @@ pub(super) fn defines_stored(services: &Services, kind: StatementKind, features:
 }
 
 /// After a statement that may have changed them.
-pub(super) async fn stored_programs_changed(services: &Services) {
-    services.stored_programs.reader().refresh(DEFINITION_WAIT).await;
+pub(super) async fn stored_programs_changed(connections: &Connections) {
+    let refreshed = connections.services.stored_programs.reader().refresh(DEFINITION_WAIT);
+    unless_interrupted(&connections.control, refreshed).await;
 }
 
 /// After a definition statement: the next statement is to see the new columns.
@@ -86,7 +89,8 @@ pub(super) async fn columns_may_have_changed(
         connections.services.note_definition();
     }
     if defines(kind) {
-        connections.services.columns.refresh(DEFINITION_WAIT).await;
+        let refreshed = connections.services.columns.refresh(DEFINITION_WAIT);
+        unless_interrupted(&connections.control, refreshed).await;
         if !connections.in_transaction() {
             state.generation.release();
         }

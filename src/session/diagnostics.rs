@@ -232,7 +232,7 @@ impl Connections {
         let pool = self.services.pool(home.placement);
         let session = self.control.id;
         let lease = pool.reclaim(self.worker, home.thread, session, wanted)?;
-        Some(self.attached.push(Attached::new(lease, home.placement)))
+        Some(self.enter(Attached::new(lease, home.placement)))
     }
 
     /// Asks a connection that the session keeps for the warnings of its last statement, before it
@@ -348,7 +348,7 @@ pub(super) async fn wait_for_home(client: &mut Client, connections: &mut Connect
     let Watched::Done(Some(mut lease)) = found else { return };
     lease.note_session(connections.control.id);
     connections.diagnosed.lose(home);
-    connections.attached.push(Attached { held: true, ..Attached::new(lease, home.placement) });
+    connections.enter(Attached { held: true, ..Attached::new(lease, home.placement) });
 }
 
 /// SHOW WARNINGS and its kin.

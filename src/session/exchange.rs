@@ -236,14 +236,15 @@ pub(super) async fn relay_once(
         }
         Err(RelayError::Server { failure, forwarded }) => {
             let error = connections.lose(index, &failure);
-            if let Forwarded::File { next_sequence } = forwarded {
-                client.sequence = next_sequence;
-            }
             match forwarded {
-                Forwarded::Nothing | Forwarded::File { .. } => Err(error.into()),
-                // The client waits inside a result; only the end of the stream is understood.
-                Forwarded::Part => Err(End::Abort.into()),
+                Forwarded::Nothing => {}
+                Forwarded::File { next_sequence } | Forwarded::Rows { next_sequence } => {
+                    client.sequence = next_sequence;
+                }
+                // The client waits inside a packet; only the end of the stream is understood.
+                Forwarded::Part => return Err(End::Abort.into()),
             }
+            Err(error.into())
         }
     }
 }
@@ -255,6 +256,9 @@ pub(super) fn runs_again(
     aim: &Aim<'_>,
     lost: &LostRead,
 ) -> bool {
+    if connections.is_late() {
+        return false;
+    }
     let topology = connections.services.topology.load_full();
     connections.lost_at = Some(lost.placement.server());
     let other = consistency::place(connections, state, &topology, aim);

@@ -213,7 +213,7 @@ pub(super) async fn after_statement(
     }
     connections.settle(index, outcome).await;
     if !outcome.is_error() && definition::defines_stored(&connections.services, kind, features) {
-        Box::pin(definition::stored_programs_changed(&connections.services)).await;
+        Box::pin(definition::stored_programs_changed(connections)).await;
     }
     if definition::may_define(kind) {
         Box::pin(definition::columns_may_have_changed(connections, state, kind)).await;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::backend::Failure;
+use crate::executor::watch::unless_interrupted;
 use crate::sql::effects::{Effect, Name, effects, effects_of_routine, may_leave};
 use crate::sql::features::Features;
 use crate::sql::mode::LexMode;
@@ -477,7 +478,9 @@ async fn ask_aside(
     ask: &str,
 ) -> Result<Vec<Vec<Option<Vec<u8>>>>, Failure> {
     let pool = Arc::clone(connections.services.pool(connections.attached[index].placement));
-    if let Some(mut lease) = pool.spare(connections.worker, connections.profile).await {
+    let spare = pool.spare(connections.worker, connections.profile);
+    if let Some(Some(mut lease)) = unless_interrupted(&connections.control, spare).await {
+        connections.limit(&mut lease);
         let answer = lease.rows(ask.as_bytes()).await;
         if let Ok(_) | Err(Failure::Server(_)) = &answer {
             lease.release();

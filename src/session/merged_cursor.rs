@@ -33,6 +33,7 @@ use super::piece;
 use super::planned;
 use super::planned::Piece;
 use super::state::State;
+use super::transaction::Transaction;
 use crate::executor::client::Client;
 
 /// What a shard answered.
@@ -221,9 +222,10 @@ async fn collect_opened(
         Err(StreamError::Broken(failure)) => Err(connections.lose(index, &failure)),
         Err(StreamError::Interrupted) => {
             crate::executor::interrupt::kill_on_server(&mut connections.attached[index].lease);
-            let _ = connections.lose(index, &"interrupted");
+            let lost = connections.lose(index, &"interrupted");
             connections.control.clear_query();
-            Err(catalog::KILLED.error())
+            let in_transaction = matches!(connections.transaction, Transaction::Broken { .. });
+            Err(if in_transaction { lost } else { connections.interruption() })
         }
         Err(StreamError::ClientGone) => return Err(End::Quit.into()),
     })

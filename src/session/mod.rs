@@ -72,6 +72,7 @@ mod show_vschema;
 mod snapshot;
 mod state;
 mod statement_counts;
+mod statement_timeout;
 mod stream;
 mod table_locks;
 mod tally;
@@ -145,7 +146,8 @@ impl Session {
         let mirror = Mirror::new(settings, services.versions());
         let tracked = Tracked::new(client.capabilities);
         let prepared = Prepared::new(services.limits.client_statements_max);
-        let state = State::new(login, names, reading, control.id);
+        let timeout = statement_timeout::first(&services, &login.user);
+        let state = State::new(login, names, reading, control.id, timeout);
         let connections = Connections::new(services, control, worker, profile, mirror, tracked);
         Self { client, connections, state, prepared, registered }
     }

@@ -20,6 +20,7 @@ use super::consistency::Reading;
 use super::mirror::Mirror;
 use super::reply::{Column, Kind};
 use super::state::State;
+use super::statement_timeout;
 
 /// Their names.
 const NAMES: &[&str] = &[
@@ -31,6 +32,7 @@ const NAMES: &[&str] = &[
     "transaction_mode",
     "consistent_snapshot",
     "write_ack",
+    statement_timeout::NAME,
     "served_from",
     "served_region",
 ];
@@ -52,7 +54,7 @@ pub(super) fn set_own_variables(
         return Some(Err(catalog::UNSUPPORTED.advising(&[&what], "send two statements")));
     }
     // All or nothing.
-    let mut changed = Changes::of(&state.reading, mirror.transaction_mode);
+    let mut changed = Changes::of(state, mirror.transaction_mode);
     for item in &set.items {
         if let SetItem::System { scope, name, value, .. } = item
             && let Err(error) = set_own(services, state, &mut changed, *scope, name, value)
@@ -61,7 +63,7 @@ pub(super) fn set_own_variables(
         }
     }
     mirror.transaction_mode = changed.transaction_mode;
-    changed.apply(&mut state.reading);
+    changed.apply(state);
     Some(Ok(()))
 }
 
@@ -85,6 +87,10 @@ fn set_own(
         SetValue::Default | SetValue::Null => {
             let region = geography.region_of(&state.login.host);
             changes.reset(name, &Reading::new(region, 0));
+            if name == statement_timeout::NAME {
+                let user = &state.login.user;
+                changes.statement_timeout = statement_timeout::first(services, user);
+            }
             return Ok(());
         }
         SetValue::Word(word) => word.clone(),
@@ -95,6 +101,11 @@ fn set_own(
                 .advising(&[&format!("SET {name} to an expression")], "SET it to a literal"));
         }
     };
+    if name == statement_timeout::NAME {
+        let user = &state.login.user;
+        changes.statement_timeout = statement_timeout::parse(services, user, &value)?;
+        return Ok(());
+    }
     changes.set(name, &value, |options, value| options.set(name, value, geography))
 }
 
@@ -162,6 +173,7 @@ fn own_variable(services: &Services, mirror: &Mirror, state: &State, name: &str)
             Some(set.name().to_owned())
         }
         "write_ack" => Some("async".to_owned()),
+        statement_timeout::NAME => Some(state.statement_timeout.to_string()),
         "served_from" => served().map(|server| server.address.to_string()),
         "served_region" => served().and_then(|server| Some(server.region?.to_string())),
         _ => None,
@@ -175,19 +187,24 @@ struct Changes {
     workload: &'static str,
     transaction_mode: TransactionMode,
     snapshot: Option<ConsistentSnapshot>,
+    statement_timeout: u32,
 }
 
 impl Changes {
-    fn of(reading: &Reading, transaction_mode: TransactionMode) -> Self {
+    fn of(state: &State, transaction_mode: TransactionMode) -> Self {
+        let reading = &state.reading;
         Self {
             options: reading.options.clone(),
             workload: reading.workload,
             transaction_mode,
             snapshot: reading.snapshot,
+            statement_timeout: state.statement_timeout,
         }
     }
 
-    fn apply(self, reading: &mut Reading) {
+    fn apply(self, state: &mut State) {
+        state.statement_timeout = self.statement_timeout;
+        let reading = &mut state.reading;
         reading.options = self.options;
         reading.workload = self.workload;
         reading.snapshot = self.snapshot;

@@ -137,7 +137,7 @@ impl Session {
 
     #[cold]
     async fn tell_stop(&mut self, stop: Stop) -> Result<(), End> {
-        match stop {
+        match self.connections.stopped_in_time(stop) {
             Stop::Refused(error) => {
                 write_error(&mut self.client, &mut self.connections, &error);
                 note_error(&mut self.client, &mut self.connections, &mut self.state, *error);

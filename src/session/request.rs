@@ -19,7 +19,7 @@ use super::connections::Connections;
 use super::hold::{self, Read};
 use super::prepared::Prepared;
 use super::state::State;
-use super::{last_values, named_at_server};
+use super::{last_values, named_at_server, statement_timeout};
 
 /// A statement of text that may run.
 #[derive(Debug)]
@@ -227,6 +227,11 @@ fn admit_ready(
     let read = read_of(coming, client, &state.scan, prepared, mode);
     if alters_own_account(coming, read, client, mode) {
         return Err(catalog::OWN_ACCOUNT.error().into());
+    }
+    if let Some(read) = read
+        && features.contains(Features::DIRECTIVE)
+    {
+        statement_timeout::note_hint(connections, state, read.text)?;
     }
     hold::note_pending(connections, &state.database, kind, features, read);
     if read.is_some_and(|read| read.scan.has_own_settings()) {

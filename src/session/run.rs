@@ -1,11 +1,14 @@
 //! The life of a session: read a command, do it, until the client or the proxy ends it.
 
 use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use crate::backend::Names;
 use crate::error::catalog;
 use crate::executor::client::StateMarks;
+use crate::executor::deadline::{self, Timer};
 use crate::executor::deliver::SenderWait;
 use crate::executor::registry::Interrupt;
 use crate::executor::stalled::Servers;
@@ -30,6 +33,7 @@ use super::reply;
 use super::request::{Source, Understood};
 use super::server_commands;
 use super::state::State;
+use super::statement_timeout;
 use super::stream;
 use super::stream::Front;
 use super::use_database;
@@ -58,9 +62,12 @@ impl Session {
         if self.tell(ran).await.is_err() || self.client.failed {
             return self.finish().await;
         }
+        let control = Arc::clone(&self.connections.control);
+        let (services, worker) = (Arc::clone(&self.connections.services), self.connections.worker);
+        let grace = services.limits.statement_timeout_grace();
+        let mut timer = Timer::default();
         loop {
             patience::note_patience(&self.client, &self.connections, &mut self.state);
-            let control = &self.connections.control;
             control.set_idle(self.connections.services.registry.seconds());
             if self.connections.attached.is_empty() {
                 control.set_thread(0);
@@ -72,21 +79,13 @@ impl Session {
                     break;
                 }
             };
-            let control = &self.connections.control;
             control.set_busy();
             control.clear_query();
-            let ran = match incoming {
-                Incoming::Whole(packet) => self.command(packet).await,
-                Incoming::Long { kind } => {
-                    stream::stream_statement(
-                        &mut self.client,
-                        &mut self.connections,
-                        &mut self.state,
-                        &self.prepared,
-                        kind,
-                    )
-                    .await
-                }
+            self.connections.begin_time(self.state.statement_timeout);
+            let note = |stage| statement_timeout::note_stage(&services, worker, stage);
+            let ran = {
+                let command = pin!(self.incoming(incoming));
+                deadline::keep(&control, &mut timer, grace, note, command).await
             };
             if let Ok(Answer::Sent) = ran {
                 self.client.drop_command();
@@ -101,6 +100,16 @@ impl Session {
             }
         }
         self.finish().await;
+    }
+
+    /// Does one command, or one that comes piece by piece.
+    async fn incoming(&mut self, incoming: Incoming) -> Ran {
+        let kind = match incoming {
+            Incoming::Whole(packet) => return self.command(packet).await,
+            Incoming::Long { kind } => kind,
+        };
+        let Self { client, connections, state, prepared, .. } = self;
+        stream::stream_statement(client, connections, state, prepared, kind).await
     }
 
     /// Answers the login: with what the client asked to begin with, a keyspace that is proven like
@@ -368,6 +377,8 @@ impl Session {
         let profile = services.profile(self.client.capabilities, &control.attributes);
         (self.connections.profile, self.connections.mirror) = (profile, mirror);
         self.state.reset(names, database, reading);
+        self.state.statement_timeout =
+            statement_timeout::first(&self.connections.services, &self.state.login.user);
         login_collation::ignore_spaces_again(
             &self.connections.services,
             &mut self.client,

@@ -306,21 +306,27 @@ async fn keep_rows(
     let control = connections.control.clone();
     let mut stream = ResultStream::new(&mut connections.attached[index].lease, limit);
     let mut watch = Watch::new(client, &control);
-    match Kept::collect(&mut stream, &mut watch, budget).await {
+    let mut collected = Kept::collect(&mut stream, &mut watch, budget).await;
+    if let Err(StreamError::Interrupted) = collected {
+        let stopped = stream.stop(&mut watch, kill_on_server).await;
+        collected = Err(stopped.map_or_else(|error| error, |()| killed()));
+    }
+    match collected {
         Ok(kept) => Ok(Ok(kept)),
         Err(StreamError::Server(error)) => {
             settle_refused(connections, state, index, &error).await;
             Ok(Err(error))
         }
         Err(StreamError::Broken(failure)) => Ok(Err(connections.lose(index, &failure))),
-        Err(StreamError::Interrupted) => {
-            // What is left unread makes the connection useless.
-            kill_on_server(&mut connections.attached[index].lease);
-            let _ = connections.lose(index, &"interrupted");
-            Ok(Err(catalog::KILLED.error()))
-        }
+        // Interrupted twice: the session has to end.
+        Err(StreamError::Interrupted) => Err(End::Abort.into()),
         Err(StreamError::ClientGone) => Err(End::Quit.into()),
     }
+}
+
+/// What a read fails with that was stopped on a connection, which is at rest.
+pub(super) fn killed() -> StreamError {
+    StreamError::Server(catalog::KILLED.error())
 }
 
 /// A server has answered with an error. Others may be busy with the same statement, so nothing

@@ -6,6 +6,7 @@ use crate::backend::{Aligned, Failure, Profile, Stake};
 use crate::engine::limit_value;
 use crate::engine::plan::{Generate, LimitValue, NextValue};
 use crate::error::{SqlError, catalog};
+use crate::executor::watch::unless_interrupted;
 use crate::geo;
 use crate::wire::capability::Capabilities;
 
@@ -25,7 +26,8 @@ pub(super) async fn generate(
     if count == 0 {
         return Ok((vec![0; wanted.len()], None));
     }
-    let first = reserve(connections, &generate.keyspace, &generate.sequence, count).await?;
+    let first =
+        reserve_watching(connections, &generate.keyspace, &generate.sequence, count).await?;
     let mut next = first;
     let values = wanted
         .iter()
@@ -51,11 +53,26 @@ pub(super) async fn next_value(
         Some(hole) => limit_value(LimitValue::Hole(hole), &connections.mirror.bindings(statement)),
     };
     let first = match count {
-        Ok(count) => reserve(connections, &next.keyspace, &next.sequence, count.max(1)).await,
+        Ok(count) => {
+            reserve_watching(connections, &next.keyspace, &next.sequence, count.max(1)).await
+        }
         Err(error) => Err(error),
     };
     let column = Column::new("nextval", Kind::Integer);
     Ok(Answer::text(vec![column], vec![vec![Some(first?.to_string())]]))
+}
+
+/// The first of `count` consecutive values, unless the session is interrupted: numbers that are on
+/// their way then are left out.
+async fn reserve_watching(
+    connections: &Connections,
+    keyspace: &Arc<str>,
+    sequence: &Arc<str>,
+    count: u64,
+) -> Result<u64, SqlError> {
+    let reserved = reserve(connections, keyspace, sequence, count);
+    let reserved = unless_interrupted(&connections.control, reserved).await;
+    reserved.unwrap_or_else(|| Err(connections.interruption()))
 }
 
 /// The first of `count` consecutive values. They come from memory or, in a transaction of its
@@ -89,6 +106,7 @@ async fn reserve(
         .await
         .map_err(|error| services.checkout_error(placement, &error))?;
     lease.enter_term(placement.term(), Stake::Commit);
+    connections.limit(&mut lease);
     let filled = match lease.align(&aligned).await {
         Ok(()) => block.refill(&mut lease, sequence, count).await,
         Err(failure) => Err(failure),

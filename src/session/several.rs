@@ -103,6 +103,7 @@ impl Session {
                 let rest = &rest[statement.trim_ascii_end().len()..];
                 self.client.rest.extend_from_slice(&rest[..rest.len().min(QUOTED_MAX)]);
             }
+            self.connections.begin_time(self.state.statement_timeout);
             let source = Source::query(statement);
             let ran = match split {
                 Split::Nothing => self.unsplit(source).await,

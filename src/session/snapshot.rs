@@ -151,10 +151,15 @@ async fn lock_part(
     let aligned = Aligned { settings: &settings, database: b"", last_insert_id: None };
     let profile = Profile::of(Capabilities::DEPRECATE_EOF);
     let pool = Arc::clone(connections.services.pool(part.placement));
-    let checkout = pool.checkout(connections.worker, profile, &aligned).await;
+    let checkout = pool.checkout(connections.worker, profile, &aligned);
+    let checkout = match wait_watching(client, &connections.control, checkout).await {
+        Watched::Done(checkout) => checkout,
+        Watched::Interrupted | Watched::ClientGone => return Err(connections.interruption()),
+    };
     let mut lock =
         checkout.map_err(|error| connections.services.checkout_error(part.placement, &error))?;
     lock.enter_term(part.placement.term(), Stake::Commit);
+    connections.limit(&mut lock);
     let schemas = part.keyspaces.iter().map(|index| &*topology.keyspace(*index).database);
     let schemas: Vec<&str> = schemas.collect();
     let work = timeout(patience, lock_tables_of(&mut lock, &schemas));
@@ -167,7 +172,7 @@ async fn lock_part(
             return Err(catalog::NOT_SENT.with(&[&"primary", &shard, &failure]));
         }
         Watched::Done(Err(_)) => Ok(None),
-        Watched::Interrupted | Watched::ClientGone => Err(catalog::KILLED.error()),
+        Watched::Interrupted | Watched::ClientGone => Err(connections.interruption()),
     };
     kill_on_server(&mut lock);
     answer

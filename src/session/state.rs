@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) keyspace: Option<usize>,
     /// Where reads may go.
     pub(super) reading: Reading,
+    /// `statement_timeout_ms`; 0 for none.
+    pub(super) statement_timeout: u32,
     /// ROW_COUNT().
     pub(super) row_count: i64,
     /// FOUND_ROWS().
@@ -48,7 +50,13 @@ pub(super) struct State {
 
 impl State {
     /// The state at login; `id` is the session's.
-    pub(super) fn new(login: Login, names: Names, reading: Reading, id: u32) -> Self {
+    pub(super) fn new(
+        login: Login,
+        names: Names,
+        reading: Reading,
+        id: u32,
+        statement_timeout: u32,
+    ) -> Self {
         Self {
             login,
             names,
@@ -56,6 +64,7 @@ impl State {
             target: Target::default(),
             keyspace: None,
             reading,
+            statement_timeout,
             row_count: -1,
             found_rows: 0,
             statement_counts: StatementCounts::default(),

@@ -14,6 +14,7 @@ use std::task::Poll;
 use crate::error::{SqlError, catalog};
 use crate::executor::deliver::SenderWait;
 use crate::executor::registry::Interrupt;
+use crate::executor::watch::unless_interrupted;
 use crate::geo;
 use crate::observe::Route;
 use crate::sql::features::Features;
@@ -253,9 +254,11 @@ async fn forward_statement(
 /// Whether a server takes no statement of so many bytes.
 async fn is_too_large(connections: &Connections, placement: geo::Placement, len: usize) -> bool {
     let pool = Arc::clone(connections.services.pool(placement));
-    let Some(mut lease) = pool.spare(connections.worker, connections.profile).await else {
+    let spare = pool.spare(connections.worker, connections.profile);
+    let Some(Some(mut lease)) = unless_interrupted(&connections.control, spare).await else {
         return false;
     };
+    connections.limit(&mut lease);
     let Ok(rows) = lease.rows(b"SELECT @@max_allowed_packet + 0").await else { return false };
     lease.release();
     let limit = first_cell(rows).and_then(|cell| ascii(&cell).parse::<usize>().ok());

@@ -188,6 +188,18 @@ impl ResponseScanner {
         self.next_seq
     }
 
+    /// The sequence id of the packet that is due in the place of the next row, if the answer is
+    /// at its rows and all bytes but those of [`Self::pending`] are whole packets.
+    pub fn at_row(&self) -> Option<u8> {
+        match (self.phase, self.framing) {
+            (Phase::Rows(_), Framing::Header) => Some(self.next_seq),
+            (Phase::Rows(_), Framing::First { .. } | Framing::Payload { keep: Keep::Keep }) => {
+                Some(self.next_seq.wrapping_sub(1))
+            }
+            _ => None,
+        }
+    }
+
     /// Bytes received, header included, of a packet that is not complete and may decide something;
     /// 0 inside a row. A relay that wants to write the last packet in its own words holds these
     /// bytes back after a [`Scan::NeedMore`].

@@ -81,6 +81,7 @@ mod split_brain;
 mod split_brain_schedule;
 mod split_brain_ways;
 mod state;
+mod statement_timeout;
 mod statements;
 mod stored_programs;
 mod strangers;

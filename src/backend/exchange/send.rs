@@ -1,6 +1,7 @@
 //! Sending commands: packets of our own, and those of clients as they came.
 
 use std::io;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 use super::{Exchange, Failure, Stake};
@@ -21,6 +22,10 @@ impl Exchange {
         if !self.may_send() {
             return Err(self.why_not());
         }
+        self.patience.begin();
+        if self.kill.is_some() {
+            Box::pin(self.wait_for_kill()).await?;
+        }
         if (command, argument) == (code::QUERY, b"SHOW WARNINGS") {
             self.last_use.diagnostic_question();
         } else if matches!(command, code::QUERY | code::INIT_DB | code::RESET_CONNECTION) {
@@ -35,7 +40,7 @@ impl Exchange {
             out.extend_from_slice(front);
             out.extend_from_slice(argument);
         });
-        self.framed.flush().await?;
+        self.patience.unless_over(pin!(self.framed.flush())).await?;
         Ok(1 + front.len() + argument.len())
     }
 
@@ -55,7 +60,7 @@ impl Exchange {
             self.send_payload(payload).await?;
             return Ok(payload.len());
         }
-        self.begin_statement()?;
+        self.begin_statement().await?;
         let (mut sequence, mut sent) = (0, 0);
         build_packet(&mut self.framed.out, &mut sequence, |out| {
             let start = out.len();
@@ -64,22 +69,27 @@ impl Exchange {
             out.extend_from_slice(text);
             sent = out.len() - start;
         });
-        self.framed.flush().await?;
+        self.patience.unless_over(pin!(self.framed.flush())).await?;
         Ok(sent)
     }
 
     /// Sends a command payload of any length as it is.
     pub async fn send_payload(&mut self, payload: &[u8]) -> Result<(), Failure> {
-        self.begin_statement()?;
+        self.begin_statement().await?;
         let mut sequence = 0;
         write_packet(&mut self.framed.out, &mut sequence, payload);
-        Ok(self.framed.flush().await?)
+        self.patience.unless_over(pin!(self.framed.flush())).await
     }
 
     /// Sends framed bytes as they are.
     pub async fn send(&mut self, framed: &[u8]) -> Result<(), Failure> {
-        self.begin_statement()?;
-        Ok(self.framed.write_all(framed).await?)
+        self.begin_statement().await?;
+        self.patience.unless_over(pin!(self.framed.write_all(framed))).await
+    }
+
+    /// Sends more bytes of a command that was begun.
+    pub async fn send_on(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.patience.unless_over(pin!(self.framed.write_all(bytes))).await
     }
 
     /// Closes prepared statements on a connection at rest; there is no answer. Does not wait:
@@ -98,13 +108,30 @@ impl Exchange {
 
     /// Notes that a statement of the client goes out now, if it may.
     #[inline]
-    fn begin_statement(&mut self) -> Result<(), Failure> {
+    async fn begin_statement(&mut self) -> Result<(), Failure> {
         if !self.may_send() {
             return Err(self.why_not());
+        }
+        self.patience.begin();
+        if self.kill.is_some() {
+            Box::pin(self.wait_for_kill()).await?;
         }
         self.counts.note_statement_sent();
         self.last_use.statement();
         Ok(())
+    }
+
+    /// What is sent before a KILL QUERY has come may be hit by it in the place of the statement
+    /// that it is meant for.
+    #[cold]
+    async fn wait_for_kill(&mut self) -> Result<(), Failure> {
+        let Some(kill) = self.kill.take() else { return Ok(()) };
+        let done = pin!(async {
+            // An error means that it is done.
+            let _ = kill.await;
+            Ok(())
+        });
+        self.patience.unless_over(done).await
     }
 
     /// Whether a command can be sent: a command behind an unread answer would take that answer for
