@@ -3,6 +3,8 @@
 //! Code that decides takes a [`Instant`] as an argument; only the thin layers ask [`now`]. Tests
 //! pass the instants they like.
 
+use std::pin::Pin;
+
 pub use tokio::time::Instant;
 
 /// The present, on the runtime's clock (which tests can stop and advance).
@@ -15,6 +17,12 @@ pub fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "all others wait here")]
 pub async fn sleep(duration: std::time::Duration) {
     tokio::time::sleep(duration).await;
+}
+
+/// The end of a wait that a poll looks at among other things.
+#[expect(clippy::disallowed_methods, reason = "all others wait here")]
+pub fn end_of(duration: std::time::Duration) -> Pin<Box<tokio::time::Sleep>> {
+    Box::pin(tokio::time::sleep(duration))
 }
 
 /// The present as seconds since 1970, for people and files; it may jump.

@@ -58,6 +58,9 @@ pub struct Limits {
     pub client_idle_ms: u64,
     /// The same for clients that call themselves interactive (CLIENT_INTERACTIVE).
     pub client_interactive_idle_ms: u64,
+    /// Milliseconds a statement goes on while nothing comes from its servers and its client has
+    /// closed its side, maybe its sending side alone.
+    pub client_half_closed_ms: u64,
     /// Milliseconds of silence on a TCP connection, to clients and to servers, before the kernel
     /// asks whether the peer is still there.
     pub tcp_keepalive_ms: u64,
@@ -125,6 +128,7 @@ impl Default for Limits {
             control_body_bytes_max: 16 << 20,
             client_idle_ms: 28_800_000,
             client_interactive_idle_ms: 28_800_000,
+            client_half_closed_ms: 5_000,
             tcp_keepalive_ms: 60_000,
             connection_attributes_bytes_max: 4_096,
             passed_attribute_sets_max: 64,
@@ -229,6 +233,11 @@ impl Limits {
             Manner::Program => self.client_idle_ms,
             Manner::Interactive => self.client_interactive_idle_ms,
         })
+    }
+
+    /// How long a statement of a client goes on that has closed its side.
+    pub fn client_half_closed(&self) -> Duration {
+        Duration::from_millis(self.client_half_closed_ms)
     }
 
     /// How long a TCP connection may be silent before its peer is asked.

@@ -5,10 +5,13 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::time::Sleep;
 
 use super::{Algorithm, Codecs, Side, Stream};
+use crate::clock;
 
 /// Bytes of a packet header: three of length, one of sequence.
 const HEADER: usize = 4;
@@ -57,12 +60,24 @@ pub struct Framed {
     end: usize,
     /// Bytes to be sent by [`Framed::flush`].
     pub out: Vec<u8>,
+    /// How long a peer is still served that has closed its side: see [`Framed::poll_left`].
+    pub half_closed: Duration,
+    /// When that ends.
+    closed: Option<Pin<Box<Sleep>>>,
 }
 
 impl Framed {
     /// Wraps a stream.
     pub fn new(stream: Stream) -> Self {
-        Self { stream, buffer: vec![0; BUFFER], start: 0, end: 0, out: Vec::with_capacity(256) }
+        Self {
+            stream,
+            buffer: vec![0; BUFFER],
+            start: 0,
+            end: 0,
+            out: Vec::with_capacity(256),
+            half_closed: Duration::ZERO,
+            closed: None,
+        }
     }
 
     /// The stream.
@@ -81,7 +96,8 @@ impl Framed {
     {
         let ahead = self.buffer[self.start..self.end].to_vec();
         let stream = change(self.stream, ahead).await?;
-        Ok(Self { stream, buffer: self.buffer, start: 0, end: 0, out: self.out })
+        let (start, end) = (0, 0);
+        Ok(Self { stream, start, end, ..self })
     }
 
     /// Continues with the compressed protocol; see [`Stream::compress`].
@@ -89,7 +105,7 @@ impl Framed {
     pub fn compress(self, algorithm: Algorithm, codecs: Arc<Codecs>, side: Side) -> Self {
         let ahead = self.buffer[self.start..self.end].to_vec();
         let stream = self.stream.compress(algorithm, codecs, side, ahead);
-        Self { stream, buffer: self.buffer, start: 0, end: 0, out: self.out }
+        Self { stream, start: 0, end: 0, ..self }
     }
 
     /// Moves the stream to the runtime of the current thread.
@@ -142,6 +158,25 @@ impl Framed {
         let count = free.filled().len();
         self.end += count;
         Poll::Ready(Ok(count))
+    }
+
+    /// Reads what the peer sends ahead, which stays in the buffer, until it has left: its stream
+    /// has failed, or it has closed its side and is not served any longer. One that has closed may
+    /// have done so with its sending side alone, which looks the same.
+    pub fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.closed.is_none() {
+            loop {
+                match std::task::ready!(self.poll_fill(cx)) {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    // TLS that was not ended, too.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                    Err(_) => return Poll::Ready(()),
+                }
+            }
+        }
+        let end = self.closed.get_or_insert_with(|| clock::end_of(self.half_closed));
+        end.as_mut().poll(cx)
     }
 
     /// Reads once; 0 means that the peer closed.

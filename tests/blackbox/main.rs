@@ -16,6 +16,7 @@ mod canary;
 mod charsets;
 mod charsets_sharded;
 mod client;
+mod client_edges;
 mod cluster;
 mod commit_faults;
 mod compare;
