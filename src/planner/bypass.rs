@@ -17,6 +17,7 @@ use super::copies;
 use super::input::PlanInput;
 use super::insert;
 use super::placement::Placement;
+use super::routed;
 use super::shard_target::{self, Misplaced, misplaced};
 use super::unsupported::Refusal;
 
@@ -110,6 +111,7 @@ pub fn plan_unparsed(input: &PlanInput<'_>) -> Result<Plan, Unplanned> {
                 return Err(Unplanned::Unread);
             }
             copies::check_unparsed(input).map_err(Unplanned::Refused)?;
+            routed::check_unparsed(input).map_err(Unplanned::Refused)?;
             Routing::unsharded()
         }
     };

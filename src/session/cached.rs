@@ -108,6 +108,7 @@ fn one_shard(
         mode: connections.mirror.lex_mode,
         charset: connections.mirror.character_sets.literals(),
         parameters,
+        zero: connections.mirror.zero,
         session: &[],
     };
     let map = topology.keyspace(keyspace).shard_map();

@@ -101,6 +101,7 @@ impl Mirror {
             mode: self.lex_mode,
             charset: self.character_sets.literals(),
             parameters: &statement.parameters,
+            zero: self.zero,
             session: &statement.session_values,
         }
     }
@@ -255,6 +256,9 @@ async fn run_primitive(
         return scatter::run_described(client, connections, state, &job, pieces, Some(id)).await;
     }
     match (&pieces[..], primitive) {
+        ([piece], _) if route.generate.as_ref().is_some_and(|generate| generate.returning) => {
+            run_returning(client, connections, state, &job, piece).await
+        }
         ([piece], Primitive::Route(_))
             if route.generate.is_none() && plan.kind != PlanKind::Ddl =>
         {
@@ -458,6 +462,28 @@ async fn run_on_one(
             Exchanged::Lost(lost) => return Err(lost.error.into()),
         }
     }
+}
+
+/// One shard, whose answer to an INSERT with a number from a sequence is rows: they do not tell the
+/// insert id, and the server, which was given it, has none.
+async fn run_returning(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    piece: &Piece,
+) -> Ran {
+    connections.learn_insert_id().await;
+    let before = connections.mirror.last_insert_id;
+    let ran = run_on_one(client, connections, state, job, piece).await?;
+    for index in connections.attached.ids() {
+        connections.attached[index].insert_id_unknown = false;
+    }
+    connections.mirror.last_insert_id = match job.insert_id {
+        InsertId::Generated(first) if !client.failed => first,
+        _ => before,
+    };
+    Ok(ran)
 }
 
 /// What a planned statement does to the rows. The planner knows whether WITH begins a write.

@@ -123,6 +123,11 @@ pub(super) async fn run_write(
         Ok(mut total) => {
             match job.insert_id {
                 InsertId::Server => {}
+                // A row that was there has given its own by LAST_INSERT_ID(id).
+                InsertId::Given(_) | InsertId::Generated(_) if total.has_updated(job) => {
+                    connections.mirror.last_insert_id = total.last_insert_id;
+                }
+                InsertId::Given(_) if total.affected_rows == 0 => {}
                 InsertId::Given(id) => total.last_insert_id = id,
                 InsertId::Generated(first) => {
                     total.last_insert_id = first;
@@ -153,7 +158,7 @@ async fn write_pieces(
         }
     }
     connections.learn_all_user_variables().await;
-    let mut total = Total::new(job.rows);
+    let mut total = Total::of(job, pieces.len());
     let mut waiting: Vec<ServerId> = Vec::new();
     let mut first_error: Option<SqlError> = None;
     for (number, (piece, placement)) in pieces.iter().zip(&placed).enumerate() {

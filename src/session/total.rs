@@ -1,10 +1,12 @@
 //! What the shards of a write answered, added up: one answer for the client.
 
 use crate::engine::plan::{Plan, Primitive, TableUse};
+use crate::sql::statement_kind::StatementKind;
 use crate::vschema::TableKind;
 use crate::wire::scanner::Outcome;
 
 use super::answer::{Answer, Done, Leaves};
+use super::job::{InsertId, Job};
 use super::state::State;
 
 /// What the rows that several shards have written are to each other.
@@ -28,6 +30,9 @@ pub(super) struct Total {
     pub(super) warnings: u32,
     pub(super) last_insert_id: u64,
     pub(super) info: Vec<u8>,
+    /// It is an INSERT of several rows, of which servers tell how many there were; not where they
+    /// have got one alone.
+    counts_rows: bool,
 }
 
 /// Whether the shards have copies of the rows that a write meets.
@@ -49,8 +54,10 @@ pub(super) fn rows_of(state: &State, plan: &Plan, shards: usize) -> WrittenRows 
 }
 
 impl Total {
-    pub(super) fn new(rows: WrittenRows) -> Self {
-        Self { rows, ..Self::default() }
+    /// That of a job with so many pieces.
+    pub(super) fn of(job: &Job<'_>, pieces: usize) -> Self {
+        let inserts = matches!(job.statement.kind, StatementKind::Insert | StatementKind::Replace);
+        Self { rows: job.rows, counts_rows: pieces > 1 && inserts, ..Self::default() }
     }
 
     /// The answer for the client.
@@ -77,7 +84,32 @@ impl Total {
         if self.last_insert_id == 0 {
             self.last_insert_id = outcome.last_insert_id;
         }
+        let one_row =
+            if self.counts_rows && info.is_empty() { info_of_one(outcome) } else { String::new() };
+        let info = if one_row.is_empty() { info } else { one_row.as_bytes() };
         self.info = if self.info.is_empty() { info.to_vec() } else { self.with_info(info) };
+    }
+
+    /// Whether the one row of an INSERT that asks for an insert id of its own was there already:
+    /// the server tells what LAST_INSERT_ID(id) was given, and counts no new row.
+    pub(super) fn has_updated(&self, job: &Job<'_>) -> bool {
+        let alone = match job.primitive {
+            Primitive::Route(route) => {
+                route.generate.as_ref().is_some_and(|generate| generate.rows.len() == 1)
+            }
+            _ => false,
+        };
+        alone
+            && job.statement.wants_insert_id()
+            && self.last_insert_id != 0
+            && (self.affected_rows != 1 || self.is_another_id(job.insert_id))
+    }
+
+    fn is_another_id(&self, insert_id: InsertId) -> bool {
+        match insert_id {
+            InsertId::Generated(id) | InsertId::Given(id) => self.last_insert_id != id,
+            InsertId::Server => false,
+        }
     }
 
     /// Whether a write did not do the same to every copy.
@@ -92,6 +124,18 @@ impl Total {
             WrittenRows::Copies => self.info.clone(),
         }
     }
+}
+
+/// What a server would have told of one row among others.
+fn info_of_one(outcome: &Outcome) -> String {
+    let duplicates = match outcome.affected_rows {
+        // Ignored, with a warning, or left as it was.
+        0 => u8::from(outcome.warnings > 0),
+        1 => 0,
+        // Updated or replaced.
+        _ => 1,
+    };
+    format!("Records: 1  Duplicates: {duplicates}  Warnings: {}", outcome.warnings)
 }
 
 /// Adds up the numbers of two texts like `Rows matched: 3  Changed: 1  Warnings: 0`.

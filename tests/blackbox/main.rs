@@ -11,6 +11,7 @@
 #![expect(clippy::print_stdout, reason = "tests tell their seeds, and what they leave out")]
 
 mod account;
+mod as_one_server;
 mod attributes;
 mod canary;
 mod charsets;
