@@ -134,7 +134,7 @@ pub(super) async fn run_write(
                     connections.mirror.last_insert_id = first;
                 }
             }
-            Ok(total.answer())
+            Ok(total.answer(connections))
         }
         Err(error) => Err(error.into()),
     }
@@ -224,6 +224,12 @@ pub(super) async fn collect(
     match connections.answer_of(index).await {
         Ok(outcome) => {
             total.add(&outcome, &connections.attached[index].lease.last_info());
+            if outcome.warnings > 0 {
+                let most = connections.warnings_max();
+                let lease = &mut connections.attached[index].lease;
+                // A connection that fails here fails the next statement, which then tells why.
+                total.add_notes(lease.rows(b"SHOW WARNINGS").await.unwrap_or_default(), most);
+            }
             hold::leave_behind_partly(connections, state, index, false).await;
             connections.settle(index, &outcome).await;
         }

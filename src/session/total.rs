@@ -6,6 +6,8 @@ use crate::vschema::TableKind;
 use crate::wire::scanner::Outcome;
 
 use super::answer::{Answer, Done, Leaves};
+use super::connections::Connections;
+use super::diagnostics::{WarningRow, Warnings};
 use super::job::{InsertId, Job};
 use super::state::State;
 
@@ -28,6 +30,8 @@ pub(super) struct Total {
     differs: bool,
     pub(super) affected_rows: u64,
     pub(super) warnings: u32,
+    /// Rows of SHOW WARNINGS of the shards.
+    notes: Vec<WarningRow>,
     pub(super) last_insert_id: u64,
     pub(super) info: Vec<u8>,
     /// It is an INSERT of several rows, of which servers tell how many there were; not where they
@@ -60,14 +64,23 @@ impl Total {
         Self { rows: job.rows, counts_rows: pieces > 1 && inserts, ..Self::default() }
     }
 
-    /// The answer for the client.
-    pub(super) fn answer(self) -> Answer {
+    /// That of a definition.
+    pub(super) fn copies() -> Self {
+        Self { rows: WrittenRows::Copies, ..Self::default() }
+    }
+
+    /// The answer for the client, whose warnings may be asked for afterwards.
+    pub(super) fn answer(self, connections: &mut Connections) -> Answer {
+        connections.diagnosed.clear();
+        if !self.notes.is_empty() {
+            connections.diagnosed.warnings = Warnings::Noted(self.notes);
+        }
         Answer::Done(Box::new(Done {
             affected_rows: self.affected_rows,
             last_insert_id: self.last_insert_id,
             warnings: self.warnings.min(u32::from(u16::MAX)) as u16,
             info: self.info,
-            leaves: Leaves::Nothing,
+            leaves: Leaves::Warnings,
         }))
     }
 
@@ -80,7 +93,11 @@ impl Total {
                 self.affected_rows = outcome.affected_rows;
             }
         }
-        self.warnings += u32::from(outcome.warnings);
+        let warnings = u32::from(outcome.warnings);
+        match self.rows {
+            WrittenRows::Distinct => self.warnings += warnings,
+            WrittenRows::Copies => self.warnings = self.warnings.max(warnings),
+        }
         if self.last_insert_id == 0 {
             self.last_insert_id = outcome.last_insert_id;
         }
@@ -110,6 +127,18 @@ impl Total {
             InsertId::Generated(id) | InsertId::Given(id) => self.last_insert_id != id,
             InsertId::Server => false,
         }
+    }
+
+    /// Takes the warnings of one more shard, up to so many; those of copies are the same again.
+    pub(super) fn add_notes(&mut self, rows: Vec<WarningRow>, most: usize) {
+        if self.rows == WrittenRows::Copies && rows.len() <= self.notes.len() {
+            return;
+        }
+        if self.rows == WrittenRows::Copies {
+            self.notes.clear();
+        }
+        self.notes.extend(rows);
+        self.notes.truncate(most);
     }
 
     /// Whether a write did not do the same to every copy.
