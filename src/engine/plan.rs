@@ -29,6 +29,9 @@ pub struct Plan {
     pub tables: Vec<TableUse>,
     /// Whether copies that something else keeps are joined, which may be behind their source.
     pub joins_copies: bool,
+    /// Where it asks information_schema: the values by which it names schemas. If one is another
+    /// keyspace than the session's, its servers are asked.
+    pub schemas: Vec<HoleId>,
     /// What to run.
     pub root: Primitive,
     /// What to run instead when [`Routing::resolve`] answers [`Resolution::Unusable`] for `root`:

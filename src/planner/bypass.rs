@@ -159,7 +159,15 @@ fn send(keyspace: &str, routing: Routing, query: QueryTemplate) -> Route {
 
 fn passed(kind: StatementKind, access: Access, route: Route) -> Plan {
     let root = Primitive::Route(Box::new(route));
-    Plan { kind, access, tables: Vec::new(), joins_copies: false, root, otherwise: None }
+    Plan {
+        kind,
+        access,
+        tables: Vec::new(),
+        joins_copies: false,
+        schemas: Vec::new(),
+        root,
+        otherwise: None,
+    }
 }
 
 /// A replica takes no writes.

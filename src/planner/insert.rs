@@ -471,6 +471,7 @@ impl<'b> Planner<'_, 'b> {
             access: Access::Write,
             tables: vec![TableUse { keyspace, table: name }],
             joins_copies: false,
+            schemas: Vec::new(),
             root: Primitive::Route(Box::new(route)),
             otherwise: None,
         })

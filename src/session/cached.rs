@@ -96,6 +96,7 @@ fn one_shard(
         || plan.kind == PlanKind::Ddl
         || !route.copies.is_empty()
         || plan.joins_copies
+        || !plan.schemas.is_empty()
         || scan.features().contains(Features::DIRECTIVE)
     {
         return None;

@@ -18,7 +18,7 @@ use crate::error::{SqlError, catalog};
 use crate::executor::relay::AnswerEnd;
 use crate::geo::{self, Placement};
 use crate::planner::cache::PlanKeyRef;
-use crate::planner::input::PlanInput;
+use crate::planner::input::{PlanInput, Target};
 use crate::planner::{self};
 use crate::sql::ast::HoleId;
 use crate::sql::features::Features;
@@ -150,7 +150,10 @@ pub(super) async fn run_planned(
         let error = SqlError::from_server(1065, *b"42000", "Query was empty");
         return Err(error.into());
     }
-    let plan = plan(connections, state, &statement)?;
+    let mut plan = plan(connections, state, &statement)?;
+    if !plan.schemas.is_empty() {
+        plan = plan_about(connections, state, &statement, plan)?;
+    }
     let mut statement = statement;
     statement.hints = consistency::hints(connections, state, &statement.text, statement.features)?;
     statement.session_values = session_values(connections, state, statement.features);
@@ -158,6 +161,48 @@ pub(super) async fn run_planned(
     let result = run_primitive(client, connections, state, &plan, &plan.root, &statement).await;
     state.scan = statement.scan;
     result
+}
+
+/// The plan of a statement about schemas: that of a session in the keyspace that it names.
+fn plan_about(
+    connections: &Connections,
+    state: &mut State,
+    statement: &Statement,
+    own: Arc<Plan>,
+) -> Result<Arc<Plan>, SqlError> {
+    let topology = connections.services.topology();
+    let bindings = connections.mirror.bindings(statement);
+    let mut named: Vec<KeyspaceIndex> = Vec::new();
+    for hole in &own.schemas {
+        let value = bindings.value(*hole);
+        let Value::Text(name) = &value else { continue };
+        let keyspace = std::str::from_utf8(name).ok().and_then(|n| topology.find_keyspace(n));
+        let Some(keyspace) = keyspace else { continue };
+        if !named.contains(&keyspace) {
+            named.push(keyspace);
+        }
+    }
+    let Some(first) = named.first() else { return Ok(own) };
+    let only_server = |keyspace: &KeyspaceIndex| {
+        let shards = topology.keyspace(*keyspace).shard_map().len();
+        topology.primary(topology.shard(*keyspace, 0)).filter(|_| shards == 1)
+    };
+    let server = only_server(first);
+    let together = server.is_some() && named.iter().all(|other| only_server(other) == server);
+    if named.len() > 1 && !together {
+        let what = "asking information_schema about several keyspaces, whose servers each know \
+                    their own";
+        return Err(catalog::UNSUPPORTED.advising(&[&what], "ask about each of them by itself"));
+    }
+    let keyspace = &topology.keyspace(*first).name;
+    if state.target.keyspace.as_ref() == Some(keyspace) {
+        return Ok(own);
+    }
+    let target = Target { keyspace: Some(Arc::clone(keyspace)), ..state.target.clone() };
+    let before = std::mem::replace(&mut state.target, target);
+    let found = plan(connections, state, statement);
+    state.target = before;
+    found
 }
 
 /// The plan of a statement, from its generation's cache or made now.
