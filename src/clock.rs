@@ -3,6 +3,8 @@
 //! Code that decides takes a [`Instant`] as an argument; only the thin layers ask [`now`]. Tests
 //! pass the instants they like.
 
+use std::pin::Pin;
+
 pub use tokio::time::{Instant, Sleep};
 
 /// The present, on the runtime's clock (which tests can stop and advance).
@@ -21,6 +23,12 @@ pub async fn sleep(duration: std::time::Duration) {
 #[expect(clippy::disallowed_methods, reason = "all others wait here")]
 pub fn sleep_until(instant: Instant) -> Sleep {
     tokio::time::sleep_until(instant)
+}
+
+/// The end of a wait that a poll looks at among other things.
+#[expect(clippy::disallowed_methods, reason = "all others wait here")]
+pub fn end_of(duration: std::time::Duration) -> Pin<Box<tokio::time::Sleep>> {
+    Box::pin(tokio::time::sleep(duration))
 }
 
 /// The present as seconds since 1970, for people and files; it may jump.

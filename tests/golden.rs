@@ -120,11 +120,15 @@ fn literal_to_shard() {
 
 fn literal_table() -> String {
     let integer = ColumnKind::Integer { min: -128, max: 127 };
+    let bigint = ColumnKind::Integer { min: i64::MIN.into(), max: i64::MAX.into() };
+    let unsigned = ColumnKind::Integer { min: 0, max: u64::MAX.into() };
     let uca1400 = ColumnKind::Text(TextEquality::Unicode(UnicodeTable::Later));
     let wide = ColumnKind::WideText(TextEquality::ExactUnpadded);
     let columns = [
         ("TINYINT", integer, VindexInput::Number),
         ("TINYINT", integer, VindexInput::Bytes),
+        ("BIGINT", bigint, VindexInput::Number),
+        ("BIGINT UNSIGNED", unsigned, VindexInput::Number),
         ("VARCHAR binary NO PAD", ColumnKind::Text(TextEquality::Exact), VindexInput::Bytes),
         ("CHAR binary NO PAD", ColumnKind::Text(TextEquality::ExactUnpadded), VindexInput::Bytes),
         (
@@ -183,6 +187,10 @@ fn sample_values() -> Vec<(&'static str, Value<'static>)> {
         ("1.5", decimal("1.5")),
         ("1e2", Value::Float(100.0)),
         ("'12'", text("12")),
+        ("'9007199254740993'", text("9007199254740993")),
+        ("9007199254740993.0", decimal("9007199254740993.0")),
+        ("'18446744073709551615'", text("18446744073709551615")),
+        ("'18446744073709551616'", text("18446744073709551616")),
         ("'012'", text("012")),
         ("'12abc'", text("12abc")),
         ("'-0'", text("-0")),

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::config::ReferenceCopies;
 use crate::engine::bindings::BoundStatement;
+use crate::engine::capacity::Zero;
 use crate::engine::describe::{describe, routes};
 use crate::engine::plan::Primitive;
 use crate::engine::plan::{ClientCharset, Plan, Resolution};
@@ -167,6 +168,7 @@ impl Explainer {
             mode,
             charset: ClientCharset::Utf8,
             parameters: &[],
+            zero: Zero::Numbered,
             session: &[],
         };
         match outcome {

@@ -65,6 +65,9 @@ pub struct Limits {
     /// Milliseconds for which a client may keep a connection to a server that others wait for,
     /// taking less than 128 KiB of its answer, or sending less of its command.
     pub client_slow_ms: u64,
+    /// Milliseconds a statement goes on while nothing comes from its servers and its client has
+    /// closed its side, maybe its sending side alone.
+    pub client_half_closed_ms: u64,
     /// Milliseconds of silence on a TCP connection, to clients and to servers, before the kernel
     /// asks whether the peer is still there.
     pub tcp_keepalive_ms: u64,
@@ -140,6 +143,7 @@ impl Default for Limits {
             client_write_timeout_ms: 60_000,
             client_read_timeout_ms: 30_000,
             client_slow_ms: 2_000,
+            client_half_closed_ms: 5_000,
             tcp_keepalive_ms: 60_000,
             connection_attributes_bytes_max: 4_096,
             passed_attribute_sets_max: 64,
@@ -265,6 +269,11 @@ impl Limits {
     /// How long a client may be slow while others wait for its connection.
     pub fn client_slow(&self) -> Duration {
         Duration::from_millis(self.client_slow_ms)
+    }
+
+    /// How long a statement of a client goes on that has closed its side.
+    pub fn client_half_closed(&self) -> Duration {
+        Duration::from_millis(self.client_half_closed_ms)
     }
 
     /// How long a TCP connection may be silent before its peer is asked.

@@ -11,6 +11,7 @@ use crate::sql::position::SkeletonOffset;
 use crate::sql::scan::{HoleKind, Scan};
 use crate::sql::value::Value;
 
+use super::capacity::Zero;
 use super::plan::{Bindings, ClientCharset, SessionValue};
 
 /// The bindings of one execution.
@@ -26,6 +27,8 @@ pub struct BoundStatement<'a> {
     pub charset: ClientCharset,
     /// Values of the `?`, in order.
     pub parameters: &'a [Value<'a>],
+    /// What its servers store for 0 in a column that they number.
+    pub zero: Zero,
     /// SQL literals of session values; those not given are left to the server as NULL.
     pub session: &'a [(SessionValue, Vec<u8>)],
 }
@@ -97,6 +100,10 @@ impl Bindings for BoundStatement<'_> {
         }
     }
 
+    fn zero(&self) -> Zero {
+        self.zero
+    }
+
     fn session_value(&self, value: SessionValue, out: &mut Vec<u8>) {
         let literal = self.session.iter().find(|(name, _)| *name == value);
         out.extend_from_slice(literal.map_or(b"NULL".as_slice(), |(_, literal)| literal));
@@ -151,6 +158,7 @@ mod tests {
                 mode: LexMode::default(),
                 charset: ClientCharset::Utf8,
                 parameters: &[],
+                zero: Zero::Numbered,
                 session: &[],
             };
             assert_eq!((bound.charset(0), bound.value(0)), (charset, value), "{literal}");

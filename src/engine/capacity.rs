@@ -24,7 +24,8 @@ pub enum Zero {
     /// 0.
     #[default]
     Kept,
-    /// Its server's next number, unless `sql_mode` has `NO_AUTO_VALUE_ON_ZERO`.
+    /// Its server's next number; for a session: a column that its server numbers, as `sql_mode` has
+    /// no `NO_AUTO_VALUE_ON_ZERO`.
     Numbered,
 }
 
@@ -55,9 +56,10 @@ pub enum Characters {
 }
 
 impl Capacity {
-    /// Why a column would store something else than this value.
-    pub fn refuse(self, value: &Value<'_>) -> Option<SqlError> {
-        if self.zero == Zero::Numbered && matches!(value, Value::Int(0) | Value::UInt(0)) {
+    /// Why a column would store something else than this value, in a session with this `zero`.
+    pub fn refuse(self, value: &Value<'_>, zero: Zero) -> Option<SqlError> {
+        let numbered = self.zero == Zero::Numbered && zero == Zero::Numbered;
+        if numbered && matches!(value, Value::Int(0) | Value::UInt(0)) {
             return Some(catalog::NUMBERED_ELSEWHERE.error());
         }
         let (Value::Text(bytes) | Value::Bytes(bytes)) = value else { return None };
@@ -90,7 +92,7 @@ mod tests {
 
     fn kept(length: Length, characters: Characters, text: &str) -> bool {
         let value = Value::Text(text.as_bytes().into());
-        Capacity { length, characters, zero: Zero::Kept }.refuse(&value).is_none()
+        Capacity { length, characters, zero: Zero::Kept }.refuse(&value, Zero::Numbered).is_none()
     }
 
     #[test]
@@ -111,9 +113,11 @@ mod tests {
     #[test]
     fn zero_is_not_kept_where_servers_number_rows() {
         let numbered = Capacity { zero: Zero::Numbered, ..Capacity::default() };
-        assert_eq!(numbered.refuse(&Value::Int(0)).expect("it is refused").id, Some("GG09055"));
-        assert!(numbered.refuse(&Value::Int(1)).is_none());
-        assert!(Capacity::default().refuse(&Value::Int(0)).is_none());
+        let refused = numbered.refuse(&Value::Int(0), Zero::Numbered).expect("it is refused");
+        assert_eq!(refused.id, Some("GG09055"));
+        assert!(numbered.refuse(&Value::Int(0), Zero::Kept).is_none());
+        assert!(numbered.refuse(&Value::Int(1), Zero::Numbered).is_none());
+        assert!(Capacity::default().refuse(&Value::Int(0), Zero::Numbered).is_none());
     }
 
     #[test]

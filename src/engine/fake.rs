@@ -4,6 +4,7 @@ use crate::sql::ast::HoleId;
 use crate::sql::position::SkeletonOffset;
 use crate::sql::value::Value;
 
+use super::capacity::Zero;
 use super::plan::{Bindings, ClientCharset, SessionValue};
 
 /// Holes with these values.
@@ -31,6 +32,9 @@ impl Bindings for Values {
     }
     fn charset(&self, _hole: HoleId) -> ClientCharset {
         ClientCharset::Utf8
+    }
+    fn zero(&self) -> Zero {
+        Zero::Numbered
     }
     fn session_value(&self, _: SessionValue, _: &mut Vec<u8>) {}
 }

@@ -91,8 +91,11 @@ pub enum VindexInput {
 /// Why a value is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// `column = value`.
+    /// `column = value`, `column IN (value, ..)`: servers make the value one of the column's type.
     Compare,
+    /// Any other comparison: servers may make both something else, as MySQL does with the parts of
+    /// `(a, b) IN ((1, 2))`.
+    CompareConverted,
     /// INSERT: the value will be the column's.
     Store,
 }
@@ -227,7 +230,7 @@ pub fn decide(
 ) -> Decision<'_> {
     if value == Value::Null {
         return match purpose {
-            Purpose::Compare => NoRow,
+            Purpose::Compare | Purpose::CompareConverted => NoRow,
             Purpose::Store if kind == ColumnKind::AsVitess => Use(value),
             Purpose::Store => Unusable(Unroutable::NULL_HAS_NO_SHARD),
         };
@@ -247,7 +250,7 @@ pub fn decide(
     };
     match (kind, input) {
         (ColumnKind::Integer { min, max }, VindexInput::Number | VindexInput::Bytes) => {
-            integer(value, min, max)
+            integer(value, purpose, min, max)
         }
         (ColumnKind::Text(equality), VindexInput::Bytes) => match equality {
             TextEquality::Exact => text(value, charset, ascii_too),
@@ -333,13 +336,14 @@ pub fn equal_values_meet(left: ColumnKind, right: ColumnKind, input: VindexInput
 }
 
 /// Integers, and what MySQL converts to one integer without loss and compares with no other: up
-/// to 2^53, because beyond it text and floats are compared as doubles.
-fn integer(value: Value<'_>, min: i128, max: i128) -> Decision<'static> {
+/// to 2^53 where numbers may be compared as doubles.
+fn integer(value: Value<'_>, purpose: Purpose, min: i128, max: i128) -> Decision<'static> {
     const EXACT: i128 = 1 << 53;
+    let exact_text = if purpose == Purpose::CompareConverted { EXACT } else { i128::MAX };
     let (number, limit) = match &value {
         Value::Int(number) => (Some(i128::from(*number)), i128::MAX),
         Value::UInt(number) => (Some(i128::from(*number)), i128::MAX),
-        Value::Text(text) => (canonical_integer(text), EXACT),
+        Value::Text(text) => (canonical_integer(text), exact_text),
         Value::Decimal(text) => (integral_decimal(text), EXACT),
         Value::Float(number) if number.fract() == 0.0 => (Some(*number as i128), EXACT),
         _ => (None, 0),
@@ -363,7 +367,7 @@ fn canonical_integer(text: &[u8]) -> Option<i128> {
         [] => false,
         [b'0'] => text.len() == 1,
         [first, ..] => {
-            *first != b'0' && digits.len() <= 19 && digits.iter().all(u8::is_ascii_digit)
+            *first != b'0' && digits.len() <= 20 && digits.iter().all(u8::is_ascii_digit)
         }
     };
     if plain { std::str::from_utf8(text).ok()?.parse().ok() } else { None }

@@ -14,6 +14,7 @@ use crate::sql::ast::HoleId;
 use crate::sql::position::SkeletonOffset;
 use crate::sql::value::Value;
 
+use super::capacity::Zero;
 use super::routing::Routing;
 use super::template::QueryTemplate;
 
@@ -28,6 +29,9 @@ pub struct Plan {
     pub tables: Vec<TableUse>,
     /// Whether copies that something else keeps are joined, which may be behind their source.
     pub joins_copies: bool,
+    /// Where it asks information_schema: the values by which it names schemas. If one is another
+    /// keyspace than the session's, its servers are asked.
+    pub schemas: Vec<HoleId>,
     /// What to run.
     pub root: Primitive,
     /// What to run instead when [`Routing::resolve`] answers [`Resolution::Unusable`] for `root`:
@@ -146,8 +150,10 @@ pub struct Generate {
     /// The sequence table.
     pub sequence: Arc<str>,
     /// For each row what it gives for the column; a row gets a generated value if that is NULL,
-    /// DEFAULT, 0 or missing.
+    /// DEFAULT, 0 (unless `sql_mode` has `NO_AUTO_VALUE_ON_ZERO`) or missing.
     pub rows: Vec<GivenValue>,
+    /// The answer is rows (RETURNING), not counts.
+    pub returning: bool,
 }
 
 /// What a row of an INSERT gives for its auto-increment column.
@@ -168,7 +174,9 @@ impl Generate {
             GivenValue::Absent => true,
             GivenValue::Kept => false,
             GivenValue::Hole(hole) => match bindings.value(*hole) {
-                Value::Null | Value::Int(0) | Value::UInt(0) => true,
+                Value::Null => true,
+                _ if bindings.zero() == Zero::Kept => false,
+                Value::Int(0) | Value::UInt(0) => true,
                 Value::Text(text) => text.as_ref() == b"0",
                 _ => false,
             },
@@ -359,6 +367,8 @@ pub trait Bindings {
     fn offset(&self, place: SkeletonOffset) -> usize;
     /// The character set of the value of a literal or of a bound parameter.
     fn charset(&self, hole: HoleId) -> ClientCharset;
+    /// What the session's servers store for 0 in a column that they number.
+    fn zero(&self) -> Zero;
     /// The SQL literal that stands for a value of the session.
     fn session_value(&self, value: SessionValue, out: &mut Vec<u8>);
 }

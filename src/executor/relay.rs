@@ -438,13 +438,8 @@ impl Answer<'_> {
             }
             Poll::Pending => {}
         }
-        // What a client sends ahead stays in its buffer; only its leaving matters here.
-        loop {
-            match self.client.framed.poll_fill(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ClientGone),
-                Poll::Ready(Ok(_)) => {}
-                Poll::Pending => break,
-            }
+        if self.client.framed.poll_left(cx).is_ready() {
+            return Poll::Ready(Event::ClientGone);
         }
         let interrupt = match self.control.poll_interrupt(cx) {
             Poll::Ready(interrupt) => Some(interrupt),

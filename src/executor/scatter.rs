@@ -64,6 +64,8 @@ pub struct Kept {
     columns: Vec<Vec<u8>>,
     rows: std::collections::VecDeque<Vec<u8>>,
     warnings: u32,
+    /// The server told that it is in a transaction.
+    in_transaction: bool,
 }
 
 /// How rows of several shards become one answer.
@@ -81,6 +83,8 @@ pub struct MergeJob<'p, B> {
     pub budget: Budget,
     /// The status that the client must see at the end.
     pub status: StatusFlags,
+    /// Without autocommit the read may begin a transaction, of which the servers tell.
+    pub may_begin: bool,
 }
 
 /// What a merge did.
@@ -129,6 +133,7 @@ impl Kept {
             kept.rows.push_back(row);
         }
         kept.warnings = u32::from(stream.outcome().warnings);
+        kept.in_transaction = stream.outcome().status.contains(StatusFlags::IN_TRANS);
         Ok(kept)
     }
 }
@@ -269,7 +274,12 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
             build_packet(out, sequence, |out| out.extend_from_slice(payload));
         }
         if !self.client.capabilities.contains(Capabilities::DEPRECATE_EOF) {
-            let eof = EofPacket { warnings: 0, status: self.job.status };
+            let mut status = self.job.status;
+            if self.job.may_begin {
+                // Servers have opened the tables by now.
+                status.insert(StatusFlags::IN_TRANS);
+            }
+            let eof = EofPacket { warnings: 0, status };
             build_packet(out, sequence, |out| eof.encode(out));
         }
         Ok(Layout { format: self.job.format, columns, hidden })
@@ -387,8 +397,7 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
 
     async fn end(&mut self, warnings: u32) -> Result<(), Failed> {
         let mut status = self.job.status;
-        // Without autocommit the statement itself may have begun a transaction.
-        if self.sources.iter().any(|s| s.outcome().status.contains(StatusFlags::IN_TRANS)) {
+        if self.job.may_begin && self.sources.iter().any(Source::is_in_transaction) {
             status.insert(StatusFlags::IN_TRANS);
         }
         let end = OkPacket {
@@ -441,6 +450,13 @@ impl Source<'_> {
     fn consume(&mut self, row: RowOf) {
         if let (Self::Live(stream), RowOf::Live(packet)) = (self, row) {
             stream.consume(packet);
+        }
+    }
+
+    fn is_in_transaction(&self) -> bool {
+        match self {
+            Self::Live(stream) => stream.outcome().status.contains(StatusFlags::IN_TRANS),
+            Self::Kept(kept) => kept.in_transaction,
         }
     }
 

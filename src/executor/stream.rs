@@ -326,14 +326,8 @@ impl<'a> Watch<'a> {
                 }
                 Poll::Pending => {}
             }
-            loop {
-                match self.client.poll_fill(cx) {
-                    Poll::Ready(Ok(0) | Err(_)) => {
-                        return Poll::Ready(Err(StreamError::ClientGone));
-                    }
-                    Poll::Ready(Ok(_)) => {}
-                    Poll::Pending => break,
-                }
+            if self.client.poll_left(cx).is_ready() {
+                return Poll::Ready(Err(StreamError::ClientGone));
             }
             match self.control.poll_interrupt(cx) {
                 Poll::Ready(interrupt) if interrupted(interrupt) => {

@@ -41,16 +41,9 @@ pub async fn wait_watching<T>(
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Watched::Done(done));
         }
-        // What a client sends ahead stays in its buffer; only its leaving matters here.
-        loop {
-            match client.framed.poll_fill(cx) {
-                Poll::Ready(Ok(0) | Err(_)) => {
-                    client.gone = true;
-                    return Poll::Ready(Watched::ClientGone);
-                }
-                Poll::Ready(Ok(_)) => {}
-                Poll::Pending => break,
-            }
+        if client.framed.poll_left(cx).is_ready() {
+            client.gone = true;
+            return Poll::Ready(Watched::ClientGone);
         }
         match control.poll_interrupt(cx) {
             Poll::Ready(interrupt) if interrupt >= Interrupt::Query => {

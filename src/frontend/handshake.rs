@@ -15,7 +15,7 @@ use crate::executor::registry::Newcomer;
 use crate::net::{Algorithm, Codecs, Framed, Place, ReadError, Side, Stream};
 use crate::session::accounts::{Account, AuthError, Claim, Occasion, Switching};
 use crate::session::{Login, Services, Session};
-use crate::wire::auth::{CACHING_SHA2, NATIVE, Nonce};
+use crate::wire::auth::Nonce;
 use crate::wire::capability::Capabilities;
 use crate::wire::err::ErrPacket;
 use crate::wire::handshake::{Attributes, ClientHello, Greeting, HandshakeResponse};
@@ -60,7 +60,6 @@ impl Handshake<'_> {
         let offered = with_servers(offered(self.policy), self.services.offered_by_servers());
         let mut framed = Framed::new(stream);
         let mut sequence = 0;
-        let native = self.services.accounts.prefers_native();
         let greeting = Greeting {
             server_version: self.services.server_version.as_bytes(),
             connection_id,
@@ -68,7 +67,7 @@ impl Handshake<'_> {
             capabilities: offered,
             collation: self.policy.collation,
             status: StatusFlags::AUTOCOMMIT,
-            auth_plugin: if native { NATIVE } else { CACHING_SHA2 },
+            auth_plugin: self.services.accounts.greeted(),
         };
         build_packet(&mut framed.out, &mut sequence, |out| greeting.encode(out));
         framed.flush().await.ok()?;
@@ -107,6 +106,7 @@ impl Handshake<'_> {
         if let Some(algorithm) = algorithm(agreed, response.zstd_level) {
             framed = framed.compress(algorithm, Arc::clone(&self.policy.codecs), Side::Server);
         }
+        framed.half_closed = self.services.limits.client_half_closed();
         let client = Client::new(framed, agreed);
         let entry = Entry { connection_id, nonce, sequence };
         let session = self.enter(client, account, &response, entry).await?;

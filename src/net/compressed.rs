@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use self::commands::Commands;
+use self::commands::{Commands, Continued};
 use super::Stream;
 use super::codec::{Algorithm, Codecs, Decoder};
 
@@ -59,11 +59,19 @@ pub struct Compressed {
     reading: Reading,
     writing: Writing,
     outgoing: Outgoing,
-    /// Only where commands are sent.
-    commands: Option<Commands>,
+    peer: Peer,
     /// Frames on their way out.
     pending: Vec<u8>,
     sent: usize,
+}
+
+/// What is followed of the packets in the frames.
+#[derive(Debug)]
+enum Peer {
+    /// It sends commands.
+    Client(Continued),
+    /// It answers them.
+    Server(Commands),
 }
 
 /// Where in a frame the reader stands.
@@ -148,9 +156,9 @@ impl Compressed {
         side: Side,
         read_ahead: Vec<u8>,
     ) -> Self {
-        let (writing, commands) = match side {
-            Side::Server => (Writing::AfterFlush, None),
-            Side::Client => (Writing::Framed, Some(Commands::default())),
+        let (writing, peer) = match side {
+            Side::Server => (Writing::AfterFlush, Peer::Client(Continued::default())),
+            Side::Client => (Writing::Framed, Peer::Server(Commands::default())),
         };
         Self {
             inner,
@@ -162,7 +170,7 @@ impl Compressed {
             reading: Reading::Header,
             writing,
             outgoing: Outgoing::default(),
-            commands,
+            peer,
             pending: Vec::new(),
             sent: 0,
         }
@@ -281,7 +289,10 @@ impl Compressed {
     /// The bytes of the next frame.
     fn ready(&self) -> usize {
         let ready = self.outgoing.ready();
-        self.commands.as_ref().map_or(ready, |commands| commands.of_one(ready))
+        match &self.peer {
+            Peer::Client(_) => ready,
+            Peer::Server(commands) => commands.of_one(ready),
+        }
     }
 
     /// Puts the packets that are whole into a frame behind those on their way.
@@ -290,7 +301,9 @@ impl Compressed {
         if count == 0 {
             return Ok(());
         }
-        if self.commands.as_mut().is_some_and(|commands| commands.begins(count)) {
+        if let Peer::Server(commands) = &mut self.peer
+            && commands.begins(count)
+        {
             self.sequence = 0;
         }
         let plain = &self.outgoing.bytes[..count];
@@ -363,8 +376,10 @@ impl AsyncRead for Compressed {
                 Reading::Packed(_) => this.unpack(buf)?,
             }
         }
-        if let Some(commands) = &mut this.commands {
-            commands.renumber(&mut buf.filled_mut()[before..]);
+        let read = &mut buf.filled_mut()[before..];
+        match &mut this.peer {
+            Peer::Client(continued) => continued.renumber(read),
+            Peer::Server(commands) => commands.renumber(read),
         }
         Poll::Ready(Ok(()))
     }
@@ -381,7 +396,11 @@ impl AsyncWrite for Compressed {
             return Pin::new(&mut this.inner).poll_write(cx, buf);
         }
         ready!(this.poll_drain(cx))?;
-        let count = this.outgoing.take(buf, this.commands.as_mut());
+        let commands = match &mut this.peer {
+            Peer::Client(_) => None,
+            Peer::Server(commands) => Some(commands),
+        };
+        let count = this.outgoing.take(buf, commands);
         if this.outgoing.ready() >= FRAME_ENOUGH || count < buf.len() {
             this.pack()?;
             // What does not go now goes with the next write or flush.

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::task::coop::has_budget_remaining;
+use tokio::time::Sleep;
 
 use super::{Algorithm, Codecs, Side, Stream};
+use crate::clock;
 
 /// Bytes of a packet header: three of length, one of sequence.
 const HEADER: usize = 4;
@@ -62,6 +64,10 @@ pub struct Framed {
     end: usize,
     /// Bytes to be sent by [`Framed::flush`].
     pub out: Vec<u8>,
+    /// How long a peer is still served that has closed its side: see [`Framed::poll_left`].
+    pub half_closed: Duration,
+    /// When that ends.
+    closed: Option<Pin<Box<Sleep>>>,
     watch: Watch,
 }
 
@@ -96,11 +102,16 @@ impl Watch {
 impl Framed {
     /// Wraps a stream.
     pub fn new(stream: Stream) -> Self {
-        Self::with(stream, Vec::new(), Vec::with_capacity(256))
-    }
-
-    fn with(stream: Stream, buffer: Vec<u8>, out: Vec<u8>) -> Self {
-        Self { stream, buffer, start: 0, end: 0, out, watch: Watch::default() }
+        Self {
+            stream,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            out: Vec::with_capacity(256),
+            half_closed: Duration::ZERO,
+            closed: None,
+            watch: Watch::default(),
+        }
     }
 
     /// The stream.
@@ -119,7 +130,8 @@ impl Framed {
     {
         let ahead = self.buffer[self.start..self.end].to_vec();
         let stream = change(self.stream, ahead).await?;
-        Ok(Self::with(stream, self.buffer, self.out))
+        let (start, end, watch) = (0, 0, Watch::default());
+        Ok(Self { stream, start, end, watch, ..self })
     }
 
     /// Continues with the compressed protocol; see [`Stream::compress`].
@@ -127,7 +139,7 @@ impl Framed {
     pub fn compress(self, algorithm: Algorithm, codecs: Arc<Codecs>, side: Side) -> Self {
         let ahead = self.buffer[self.start..self.end].to_vec();
         let stream = self.stream.compress(algorithm, codecs, side, ahead);
-        Self::with(stream, self.buffer, self.out)
+        Self { stream, start: 0, end: 0, watch: Watch::default(), ..self }
     }
 
     /// Moves the stream to the runtime of the current thread.
@@ -231,6 +243,25 @@ impl Framed {
         }
         let mut byte = [0];
         self.stream.try_read(&mut byte).is_none()
+    }
+
+    /// Reads what the peer sends ahead, which stays in the buffer, until it has left: its stream
+    /// has failed, or it has closed its side and is not served any longer. One that has closed may
+    /// have done so with its sending side alone, which looks the same.
+    pub fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.closed.is_none() {
+            loop {
+                match std::task::ready!(self.poll_fill(cx)) {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    // TLS that was not ended, too.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                    Err(_) => return Poll::Ready(()),
+                }
+            }
+        }
+        let end = self.closed.get_or_insert_with(|| clock::end_of(self.half_closed));
+        end.as_mut().poll(cx)
     }
 
     /// Reads once; 0 means that the peer closed.

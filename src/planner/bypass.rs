@@ -17,6 +17,7 @@ use super::copies;
 use super::input::PlanInput;
 use super::insert;
 use super::placement::Placement;
+use super::routed;
 use super::shard_target::{self, Misplaced, misplaced};
 use super::unsupported::Refusal;
 
@@ -110,6 +111,7 @@ pub fn plan_unparsed(input: &PlanInput<'_>) -> Result<Plan, Unplanned> {
                 return Err(Unplanned::Unread);
             }
             copies::check_unparsed(input).map_err(Unplanned::Refused)?;
+            routed::check_unparsed(input).map_err(Unplanned::Refused)?;
             Routing::unsharded()
         }
     };
@@ -157,7 +159,15 @@ fn send(keyspace: &str, routing: Routing, query: QueryTemplate) -> Route {
 
 fn passed(kind: StatementKind, access: Access, route: Route) -> Plan {
     let root = Primitive::Route(Box::new(route));
-    Plan { kind, access, tables: Vec::new(), joins_copies: false, root, otherwise: None }
+    Plan {
+        kind,
+        access,
+        tables: Vec::new(),
+        joins_copies: false,
+        schemas: Vec::new(),
+        root,
+        otherwise: None,
+    }
 }
 
 /// A replica takes no writes.

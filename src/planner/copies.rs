@@ -303,7 +303,7 @@ pub(super) fn check_definition(
 }
 
 /// Whether something stands anywhere in the statement; true if that cannot be read.
-fn contains(input: &PlanInput<'_>, is: impl Fn(&Cursor<'_>) -> bool) -> bool {
+pub(super) fn contains(input: &PlanInput<'_>, is: impl Fn(&Cursor<'_>) -> bool) -> bool {
     let Ok(mut cursor) = Cursor::new(input.text, input.mode, input.scan) else { return true };
     while !cursor.at_end() {
         if is(&cursor) {

@@ -6,27 +6,37 @@ use crate::engine::plan::{Access, Copies, Operation, Plan, Primitive, Route, Sta
 use crate::engine::routing::Routing;
 use crate::engine::template::{QueryTemplate, Replacement};
 use crate::error::{SqlError, catalog};
-use crate::sql::ast::{Ddl, ObjectName, Span};
+use crate::sql::ast::{Ddl, DdlKind, ObjectName, Span};
+use crate::vschema::{TableKind, TableName};
 
-use super::analysis::{Analysis, Strength};
+use super::analysis::{Analysis, Strength, quoted};
 use super::bypass::check_write;
 use super::copies;
 use super::input::PlanInput;
 use super::placement::{Narrowing, place};
+use super::routed;
 use super::select::WalkedQuery;
 use super::unsupported::Refusal;
 
 pub(super) fn plan(ddl: &Ddl, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
     check_write(Access::Write, input)?;
     let mut analysis = Analysis::new(*input);
-    let keyspace = one_keyspace(ddl, input)?;
+    let (keyspace, own_name) = match routed_table(ddl, input)? {
+        Some(TableName { keyspace, name }) => (keyspace.into(), Some(name)),
+        None => (one_keyspace(ddl, input)?, None),
+    };
     for name in &ddl.tables {
+        if let Some(own) = &own_name {
+            analysis.splices.push((name.name.span, Replacement::Text(quoted(own).into())));
+        }
         if name.keyspace.is_some() {
             let span = Span { start: name.span.start, end: name.name.span.start };
             analysis.splices.push((span, Replacement::Text("".into())));
         }
     }
-    copies::check_definition(ddl, &keyspace, input)?;
+    if own_name.is_none() {
+        copies::check_definition(ddl, &keyspace, input)?;
+    }
     let sharded = input.vschema.keyspace(&keyspace).is_some_and(|k| k.is_sharded());
     if sharded && ddl.temporary {
         return Refusal::TemporaryTable.refuse();
@@ -62,6 +72,22 @@ pub(super) fn plan(ddl: &Ddl, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
     };
     let root = Primitive::Route(Box::new(route));
     Ok(super::finish(&analysis, StatementKind::Ddl, Access::Write, root))
+}
+
+/// Where a routing rule leads the name of a table that is to be emptied. Other definitions are made
+/// under a table's own name.
+fn routed_table(ddl: &Ddl, input: &PlanInput<'_>) -> Result<Option<TableName>, SqlError> {
+    for name in &ddl.tables {
+        let Some(to) = routed::elsewhere(name, input)? else { continue };
+        let table = input.vschema.find_unrouted(Some(&to.keyspace), &to.name)?;
+        let is_copied = matches!(table.kind(), TableKind::Reference { .. })
+            || copies::has_copies(input, &table);
+        if ddl.kind != DdlKind::TruncateTable || ddl.tables.len() != 1 || is_copied {
+            return Refusal::RoutedDefinition.refuse();
+        }
+        return Ok(Some(to));
+    }
+    Ok(None)
 }
 
 /// The keyspace of all objects that the statement names.

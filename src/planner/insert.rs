@@ -22,11 +22,13 @@ use super::bypass::check_write;
 use super::copies;
 use super::input::PlanInput;
 use super::placement::{Narrowing, place};
+use super::routed;
 use super::server_set;
 use super::shard_target::{
     self, Misplaced, TargetTable, add_instance, belongs_anywhere, misplaced, placing,
     stored_columns,
 };
+use super::staying::stays_on_duplicate;
 use super::unsupported::Refusal;
 
 /// An INSERT while it is planned.
@@ -45,6 +47,7 @@ pub(super) fn plan(insert: &Insert, input: &PlanInput<'_>) -> Result<Plan, SqlEr
     let Some(Home::Table(table)) = analysis.table_named(&insert.table, Calling::Alias)? else {
         return Refusal::VindexFunction.refuse();
     };
+    routed::rename_qualifiers(&mut analysis, &insert.table.name, table.name())?;
     let destination = analysis.destination.clone();
     let block = analysis.new_block(None);
     add_instance(&mut analysis, block, table.clone());
@@ -215,6 +218,7 @@ impl<'b> Planner<'_, 'b> {
             keyspace: auto.sequence.keyspace.as_str().into(),
             sequence: auto.sequence.name.as_str().into(),
             rows,
+            returning: self.insert.returning,
         }))
     }
 
@@ -335,18 +339,22 @@ impl<'b> Planner<'_, 'b> {
         self.check_server_set()?;
         let table = &self.table;
         let vindexes = table.column_vindexes();
-        let changed = |column: &str| vindexes.iter().any(|v| v.position(column).is_some());
+        let moved = |(number, vindex): (usize, &ColumnVindex)| {
+            let sets = |set: &Assignment| vindex.position(&set.column.text).is_some();
+            // Only the first has led the row to its shard.
+            let stays = number == 0 && stays_on_duplicate(self.insert, vindex);
+            self.insert.on_duplicate.iter().any(sets) && !stays
+        };
         let second_function = vindexes[1.min(vindexes.len())..]
             .iter()
             .any(|vindex| !vindex.vindex.vindex.needs_lookup());
-        let on_duplicate = &self.insert.on_duplicate;
         let problem = [
             (self.insert.replace, Refusal::Replace),
             (matches!(self.insert.source, InsertSource::Query(_)), Refusal::InsertSelect),
             (self.columns.is_none(), Refusal::InsertColumns),
             (table.owned_vindexes().next().is_some(), Refusal::InsertLookup),
             (second_function, Refusal::SecondVindex),
-            (on_duplicate.iter().any(|a| changed(&a.column.text)), Refusal::OnDuplicateVindex),
+            (vindexes.iter().enumerate().any(moved), Refusal::OnDuplicateVindex),
             (self.analysis.facts.subquery, Refusal::CrossShardSubquery),
             (self.insert.returning && self.rows.len() > 1, Refusal::Returning),
             (self.analysis.facts.assigns_variable, Refusal::AssignVariable),
@@ -463,6 +471,7 @@ impl<'b> Planner<'_, 'b> {
             access: Access::Write,
             tables: vec![TableUse { keyspace, table: name }],
             joins_copies: false,
+            schemas: Vec::new(),
             root: Primitive::Route(Box::new(route)),
             otherwise: None,
         })

@@ -22,9 +22,12 @@ mod kinds;
 pub mod live_columns;
 mod merge;
 mod placement;
+mod routed;
+mod schemas;
 mod select;
 mod server_set;
 mod shard_target;
+mod staying;
 mod union;
 mod unsupported;
 mod write;
@@ -35,7 +38,7 @@ use crate::config::ReferenceCopies;
 use crate::engine::plan::{
     Access, Copies, NextValue, Operation, Plan, Primitive, Route, StatementKind, TableUse,
 };
-use crate::engine::routing::Routing;
+use crate::engine::routing::{Opcode, Routing};
 use crate::engine::template::{Item, QueryTemplate, Replacement, Splice};
 use crate::error::SqlError;
 use crate::sql::ast::{ExprKind, Lock, Query, SelectItem, SetExpr, Span, Statement};
@@ -91,7 +94,11 @@ fn plan_query(query: &Query, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
         }
         _ => None,
     };
-    Ok(Plan { otherwise, ..finish(&analysis, StatementKind::Select, access, root) })
+    let schemas = match placement.routing.opcode() {
+        Opcode::Dba => schemas::named(query),
+        _ => Vec::new(),
+    };
+    Ok(Plan { otherwise, schemas, ..finish(&analysis, StatementKind::Select, access, root) })
 }
 
 /// `SELECT NEXT n VALUES FROM sequence`, and nothing else beside it.
@@ -126,7 +133,7 @@ fn finish(analysis: &Analysis<'_>, kind: StatementKind, access: Access, root: Pr
         }
     }
     let joins_copies = analysis.destination.is_none() && joins_copies(analysis);
-    Plan { kind, access, tables, joins_copies, root, otherwise: None }
+    Plan { kind, access, tables, joins_copies, schemas: Vec::new(), root, otherwise: None }
 }
 
 /// Whether copies that something else keeps stand beside rows of the shards.

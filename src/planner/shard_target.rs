@@ -308,7 +308,7 @@ pub(super) fn stored_by_update(
     Ok(stored)
 }
 
-fn stored_in_table(
+pub(super) fn stored_in_table(
     analysis: &Analysis<'_>,
     id: TableId,
     assignments: &[&Assignment],

@@ -142,6 +142,13 @@ refusals! {
     SecondVindex = "a write to the columns of a second vindex that is no lookup",
         "keep one such vindex of the table in the VSchema; until then write the rows that belong \
          to a shard by each of them under USE keyspace:shard";
+    RoutedDefinition = "a definition under a name that routing rules lead to another table",
+        "name the table itself, with its keyspace";
+    RoutedQualifier = "a subquery beside columns that are qualified with a name that routing rules \
+        lead to another table",
+        "give the table an alias, or leave the qualifiers out";
+    RoutedUnread = "this statement with a name that routing rules lead to another table",
+        "name the table itself, with its keyspace";
     SequenceShape = "a sequence together with anything else",
         "ask with SELECT NEXT VALUE FROM sequence, and nothing beside it";
     TargetColumns = "INSERT into a shard target without a column list, into a table whose columns \

@@ -4,7 +4,7 @@
 //! on each of them. What would have to move a row or change another table is refused.
 
 use crate::engine::plan::{Access, Copies, Operation, Plan, Primitive, Route, StatementKind};
-use crate::engine::routing::{Opcode, Routing};
+use crate::engine::routing::{Opcode, Routing, Stored};
 use crate::engine::template::{QueryTemplate, Replacement};
 use crate::error::SqlError;
 use crate::sql::ast::{
@@ -17,8 +17,10 @@ use super::bypass::{check_write, plan_qualified};
 use super::copies;
 use super::input::PlanInput;
 use super::placement::{Narrowing, place};
-use super::server_set::{self, may_assign};
+use super::routed;
+use super::server_set::may_assign;
 use super::shard_target::{Misplaced, misplaced, placing, stored_by_update, unknown_type};
+use super::staying;
 use super::unsupported::Refusal;
 
 /// The parts that UPDATE and DELETE share.
@@ -55,8 +57,9 @@ pub(super) fn plan_update(update: &Update, input: &PlanInput<'_>) -> Result<Plan
         let routing = Routing::within(destination, stored);
         return plan_qualified(&analysis, write.kind, Access::Write, routing);
     }
+    let mut stored = Vec::new();
     for id in own_tables(&analysis, block) {
-        check_assignments(&analysis, id, block, &update.assignments)?;
+        stored.extend(check_assignments(&analysis, id, block, &update.assignments)?);
     }
     let changed = |id: TableId| {
         update.assignments.iter().any(|assignment| {
@@ -69,7 +72,7 @@ pub(super) fn plan_update(update: &Update, input: &PlanInput<'_>) -> Result<Plan
     if copied {
         copies::check_update(&analysis, update)?;
     }
-    write.finish(analysis, None, copied)
+    write.finish(analysis, None, copied, stored)
 }
 
 pub(super) fn plan_delete(delete: &Delete, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
@@ -84,6 +87,9 @@ pub(super) fn plan_delete(delete: &Delete, input: &PlanInput<'_>) -> Result<Plan
     };
     let mut analysis = Analysis::new(*input);
     let block = write.walk(&mut analysis)?;
+    if delete.targets.is_empty() {
+        own_name_alone(&mut analysis)?;
+    }
     for target in &delete.targets {
         strip_qualifier(&mut analysis, target);
     }
@@ -110,7 +116,14 @@ pub(super) fn plan_delete(delete: &Delete, input: &PlanInput<'_>) -> Result<Plan
         }
     }
     let returning = delete.returning.then_some(Refusal::Returning);
-    write.finish(analysis, returning, copied)
+    write.finish(analysis, returning, copied, Vec::new())
+}
+
+/// DELETE from one table takes no alias on every server, so the table is called by its own name.
+fn own_name_alone(analysis: &mut Analysis<'_>) -> Result<(), SqlError> {
+    let Some(written) = analysis.call_by_own_name(0) else { return Ok(()) };
+    let Some(table) = analysis.table(0).cloned() else { return Ok(()) };
+    routed::rename_qualifiers(analysis, &written, table.name())
 }
 
 impl<'a> Write<'a> {
@@ -134,6 +147,7 @@ impl<'a> Write<'a> {
         mut analysis: Analysis<'a>,
         over_shards: Option<Refusal>,
         copied: bool,
+        stored: Vec<Stored>,
     ) -> Result<Plan, SqlError> {
         check_write(Access::Write, &analysis.input)?;
         let mut copies = Copies::default();
@@ -163,6 +177,7 @@ impl<'a> Write<'a> {
             // Every copy of the rows must change.
             placement.routing = Routing::scatter();
         }
+        placement.routing = placement.routing.staying(stored, Refusal::UpdateVindex.error());
         let mut splices = analysis.placed_splices()?;
         splices.extend(super::list_splice(&analysis, &placement)?);
         let template = QueryTemplate::new(splices);
@@ -201,40 +216,20 @@ fn own_tables(analysis: &Analysis<'_>, block: BlockId) -> Vec<TableId> {
     (0..analysis.instances.len()).filter(own).collect()
 }
 
-/// Changing a vindex column would move the row, or its entry in a lookup table.
+/// Changing a vindex column would move the row, or its entry in a lookup table: what the rows will
+/// hold must belong where they are.
 fn check_assignments(
     analysis: &Analysis<'_>,
     id: TableId,
     block: BlockId,
     assignments: &[Assignment],
-) -> Result<(), SqlError> {
-    let Some(table) = analysis.table(id) else { return Ok(()) };
-    if !table.is_sharded() {
-        return Ok(());
+) -> Result<Vec<Stored>, SqlError> {
+    if !analysis.table(id).is_some_and(|table| table.is_sharded()) {
+        return Ok(Vec::new());
     }
     let own: Vec<&Assignment> =
         assignments.iter().filter(|set| may_assign(analysis, block, id, set)).collect();
-    for (number, vindex) in table.column_vindexes().iter().enumerate() {
-        let is_lookup = number > 0 && vindex.vindex.vindex.needs_lookup();
-        match server_set::by_update(analysis, id, vindex, &own) {
-            Some(_) if is_lookup => return Refusal::UpdateLookup.refuse(),
-            Some(refusal) => return refusal.refuse(),
-            None => {}
-        }
-    }
-    for assignment in own {
-        let column = &assignment.column.text;
-        let vindexes = table.column_vindexes();
-        match vindexes.iter().position(|vindex| vindex.position(column).is_some()) {
-            Some(0) => return Refusal::UpdateVindex.refuse(),
-            Some(number) if !vindexes[number].vindex.vindex.needs_lookup() => {
-                return Refusal::SecondVindex.refuse();
-            }
-            Some(_) => return Refusal::UpdateLookup.refuse(),
-            None => {}
-        }
-    }
-    Ok(())
+    staying::stored_by_update(analysis, id, block, &own)
 }
 
 /// Whether the statement changes a table that has copies. Each is changed for itself, so it must

@@ -160,15 +160,21 @@ impl Accounts {
                 hash.verify_sha2(&nonce, answer)
             }
         };
-        // A client that changes its user may want to be asked first, and answer nothing before.
-        let asks_again = claim.occasion == Occasion::ChangeUser
-            && claim.switching == Switching::Known
+        // A client that changes its user may want to be asked first, and so does one whose plugin
+        // is not the greeting's: they answer nothing before.
+        let greeted = self.greeted();
+        let chose_itself = plugin != greeted && answer.is_empty();
+        let asks_again = claim.switching == Switching::Known
             && usable(plugin)
-            && matches!(verify(plugin, &answer), Verdict::Denied);
+            && match verify(plugin, &answer) {
+                Verdict::Accepted => false,
+                Verdict::Denied => claim.occasion == Occasion::ChangeUser || chose_itself,
+                Verdict::NeedsClear => chose_itself,
+            };
         if asks_again || !usable(plugin) {
             if !usable(plugin) {
                 // What the greeting named, if this account can be checked with it.
-                let sha2_first = hash.checks_sha2() && !self.prefers_native();
+                let sha2_first = hash.checks_sha2() && greeted == CACHING_SHA2;
                 let native = hash.checks_native() && !sha2_first;
                 plugin = if native { NATIVE } else { CACHING_SHA2 };
             }
@@ -190,14 +196,12 @@ impl Accounts {
             Verdict::Denied => Err(denied(&answer)),
             Verdict::NeedsClear => {
                 let password = self.clear_password(framed, sequence, &nonce).await?;
-                match hash.verify_clear(&password) {
-                    Verdict::Accepted => {
-                        let proven = hash.merged(PasswordHash::from_clear(&password));
-                        self.proven.write().insert(account.name.as_ref().into(), proven);
-                        Ok(account)
-                    }
-                    _ => Err(denied(&password)),
+                if !matches!(hash.verify_clear(&password), Verdict::Accepted) {
+                    return Err(denied(&password));
                 }
+                let proven = hash.merged(PasswordHash::from_clear(&password));
+                self.proven.write().insert(account.name.as_ref().into(), proven);
+                Ok(account)
             }
         }
     }
@@ -223,10 +227,11 @@ impl Accounts {
         self.by_name.get(user)?.statement_timeout_ms
     }
 
-    /// Whether the greeting should name mysql_native_password: all accounts can be checked with it,
-    /// and every client that has no other plugin understands it.
-    pub fn prefers_native(&self) -> bool {
-        self.by_name.values().all(|account| account.hash.checks_native())
+    /// The plugin that the greeting should name: mysql_native_password, which every client that has
+    /// no other understands, if all accounts can be checked with it.
+    pub fn greeted(&self) -> &'static [u8] {
+        let native = self.by_name.values().all(|account| account.hash.checks_native());
+        if native { NATIVE } else { CACHING_SHA2 }
     }
 
     fn hash_of(&self, account: &Account) -> PasswordHash {

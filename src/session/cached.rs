@@ -96,6 +96,7 @@ fn one_shard(
         || plan.kind == PlanKind::Ddl
         || !route.copies.is_empty()
         || plan.joins_copies
+        || !plan.schemas.is_empty()
         || scan.features().contains(Features::DIRECTIVE)
     {
         return None;
@@ -108,6 +109,7 @@ fn one_shard(
         mode: connections.mirror.lex_mode,
         charset: connections.mirror.character_sets.literals(),
         parameters,
+        zero: connections.mirror.zero,
         session: &[],
     };
     let map = topology.keyspace(keyspace).shard_map();

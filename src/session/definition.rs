@@ -38,7 +38,7 @@ pub(super) async fn run_ddl(
     if defines_stored(&connections.services, kind, features) {
         stored_programs_changed(connections).await;
     }
-    Ok(result?.answer())
+    Ok(result?.answer(connections))
 }
 
 async fn run_ddl_pieces(
@@ -48,7 +48,8 @@ async fn run_ddl_pieces(
     job: &Job<'_>,
     pieces: &[Piece],
 ) -> Result<Total, SqlError> {
-    let mut total = Total::default();
+    // Each shard is told the same, and says the same.
+    let mut total = Total::copies();
     let mut done: Vec<String> = Vec::new();
     for piece in pieces {
         let shard = job.topology.shard_name(piece.shard);

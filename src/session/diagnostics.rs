@@ -71,6 +71,9 @@ pub(super) enum Warnings {
 /// A row of SHOW WARNINGS.
 pub(super) type WarningRow = Vec<Option<Vec<u8>>>;
 
+/// The servers' own `max_error_count`, where a session has set none: that of MariaDB.
+const WARNINGS_MAX: usize = 64;
+
 /// What a server tells by its own memory of the last statement.
 const COUNTS: Features = Features::FOUND_ROWS.with(Features::ROW_COUNT);
 
@@ -177,6 +180,15 @@ impl Connections {
         let kind = if kind == StatementKind::Show { StatementKind::Diagnostics } else { kind };
         self.note_diagnostics(index, kind, features, outcome);
         self.diagnosed.counts_at = counts_at;
+    }
+
+    /// How many warnings are kept of a statement.
+    pub(super) fn warnings_max(&self) -> usize {
+        let set =
+            self.mirror.settings.get("max_error_count").and_then(|literal| {
+                std::str::from_utf8(literal).ok()?.trim_matches('\'').parse().ok()
+            });
+        set.unwrap_or(WARNINGS_MAX)
     }
 
     /// Forgets the warnings of the statement before.

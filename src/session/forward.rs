@@ -194,6 +194,10 @@ pub(super) async fn after_statement(
         state.database = schema;
     }
     attached.held = features.contains(Features::CALC_FOUND_ROWS);
+    if attached.held && connections.mode.is_several() && !outcome.is_error() {
+        Box::pin(learn_found_rows(connections, state, index)).await;
+    }
+    let attached = &mut connections.attached[index];
     attached.insert_id_unknown |= may_hide_insert_id(kind, features, outcome);
     let keeps_state = !attached.holds.is_empty();
     if outcome.is_error() {
@@ -217,6 +221,17 @@ pub(super) async fn after_statement(
     }
     if definition::may_define(kind) {
         Box::pin(definition::columns_may_have_changed(connections, state, kind)).await;
+    }
+}
+
+/// Asks for what a statement has counted beyond the rows that it gave: over several servers
+/// FOUND_ROWS() is the session's.
+async fn learn_found_rows(connections: &mut Connections, state: &mut State, index: ConnectionId) {
+    let lease = &mut connections.attached[index].lease;
+    // A connection that fails here fails the next statement, which then tells why.
+    let Ok(rows) = lease.rows(b"SELECT FOUND_ROWS()").await else { return };
+    if let Some(found) = hold::first_cell(rows).and_then(|cell| hold::ascii(&cell).parse().ok()) {
+        state.found_rows = found;
     }
 }
 

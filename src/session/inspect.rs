@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::engine::describe::describe;
 use crate::error::{SqlError, catalog};
 use crate::geo::Access;
-use crate::sql::ast::Span;
+use crate::sql::ast::{Ident, Span};
 use crate::sql::control::explain::{Explain, VExplainKind};
 use crate::sql::control::show::{Show, ShowKind};
 use crate::sql::features::Features;
@@ -16,6 +16,7 @@ use crate::sql::scan::Scan;
 use crate::sql::splice::Splicer;
 use crate::sql::statement_kind::StatementKind;
 use crate::topology::{ShardId, Topology};
+use crate::vschema::TableName;
 use crate::wire::command::code;
 use crate::wire::scanner::Expect;
 
@@ -53,12 +54,19 @@ pub(super) async fn show_on_server(
         let what = "this SHOW over several servers, which would each answer for itself";
         return Err(catalog::UNSUPPORTED.advising(&[&what], "ask each server for itself").into());
     }
-    let mut text = Vec::new();
     let source = request.text(client).to_vec();
-    // The keyspace may have another name on the server, where it is the current database.
-    let cut = show.database_span.filter(|_| show.database.is_some());
-    cut_span(&source, cut, &mut text)?;
-    let keyspace = show.database.as_ref().map(|ident| ident.text.as_str());
+    let names_table = matches!(
+        show.kind,
+        ShowKind::Columns | ShowKind::Index | ShowKind::CreateTable | ShowKind::CreateView
+    );
+    let asked = Asked {
+        table: show.object.as_ref().filter(|_| names_table),
+        keyspace: show.database.as_ref(),
+        // The keyspace may have another name on the server, where it is the current database.
+        cut: show.database_span.filter(|_| show.database.is_some()),
+    };
+    let (keyspace, text) = asked.resolve(connections, state, &source)?;
+    let keyspace = keyspace.as_deref();
     ask_keyspace(client, connections, state, keyspace, text, &topology).await.map(Way::Answered)
 }
 
@@ -105,10 +113,9 @@ pub(super) async fn explain(
             let source = request.text(client).to_vec();
             let qualifier =
                 keyspace.as_ref().map(|_| Span { start: span.start, end: table.span.start });
-            let mut text = Vec::new();
-            cut_span(&source, qualifier, &mut text)?;
-            let keyspace = keyspace.as_ref().map(|ident| ident.text.as_str());
-            ask_keyspace(client, connections, state, keyspace, text, &topology)
+            let asked = Asked { table: Some(&table), keyspace: keyspace.as_ref(), cut: qualifier };
+            let (keyspace, text) = asked.resolve(connections, state, &source)?;
+            ask_keyspace(client, connections, state, keyspace.as_deref(), text, &topology)
                 .await
                 .map(Way::Answered)
         }
@@ -261,10 +268,59 @@ fn is_about_definitions(kind: ShowKind) -> bool {
     )
 }
 
-fn cut_span(source: &[u8], cut: Option<Span>, out: &mut Vec<u8>) -> Result<(), SqlError> {
-    let mut splicer = Splicer::new(source, out);
-    if let Some(span) = cut {
-        splicer.delete(span);
+/// What SHOW or DESCRIBE names.
+struct Asked<'a> {
+    table: Option<&'a Ident>,
+    keyspace: Option<&'a Ident>,
+    /// What names the keyspace, to be cut.
+    cut: Option<Span>,
+}
+
+impl Asked<'_> {
+    /// The keyspace to ask, and the text for its servers: about the table to which routing rules
+    /// lead the name, without the keyspace.
+    fn resolve(
+        &self,
+        connections: &Connections,
+        state: &mut State,
+        source: &[u8],
+    ) -> Result<(Option<String>, Vec<u8>), SqlError> {
+        let keyspace = self.keyspace.map(|ident| ident.text.as_str());
+        let routed = match self.table {
+            Some(table) => routed_elsewhere(connections, state, keyspace, &table.text)?,
+            None => None,
+        };
+        let mut edits: Vec<(Span, Vec<u8>)> =
+            self.cut.map(|cut| (cut, Vec::new())).into_iter().collect();
+        if let (Some(routed), Some(table)) = (&routed, self.table) {
+            let name = format!("`{}`", routed.name.replace('`', "``"));
+            edits.push((table.span, name.into_bytes()));
+        }
+        edits.sort_by_key(|(span, _)| span.start);
+        let mut text = Vec::new();
+        let mut splicer = Splicer::new(source, &mut text);
+        for (span, with) in &edits {
+            splicer.replace(*span, with);
+        }
+        splicer.finish().map_err(|error| catalog::INTERNAL.with(&[&format!("{error:?}")]))?;
+        let keyspace = routed.map(|routed| routed.keyspace).or(keyspace.map(str::to_owned));
+        Ok((keyspace, text))
     }
-    splicer.finish().map_err(|error| catalog::INTERNAL.with(&[&format!("{error:?}")]))
+}
+
+/// The table to which a routing rule leads a name, if that is another one.
+pub(super) fn routed_elsewhere(
+    connections: &Connections,
+    state: &mut State,
+    keyspace: Option<&str>,
+    table: &str,
+) -> Result<Option<TableName>, SqlError> {
+    let generation = state.generation.hold(&connections.services.serving)?;
+    let vschema = generation.vschema();
+    let (default, tablet_type) = (state.target.keyspace.as_deref(), state.target.tablet_type);
+    // A shard target bypasses the rules.
+    if state.target.destination.is_some() && keyspace.is_none_or(|own| Some(own) == default) {
+        return Ok(None);
+    }
+    Ok(vschema.routed_elsewhere(keyspace, default, table, tablet_type)?)
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::backend::Settings;
+use crate::engine::capacity::Zero;
 use crate::observe::TransactionMode;
 use crate::sql::mode::{LexMode, Versions};
 
@@ -21,6 +22,8 @@ pub(super) struct Mirror {
     pub(super) character_sets: CharacterSets,
     /// sql_mode has ORACLE, in which `;` may stand inside of any statement.
     pub(super) oracle_mode: bool,
+    /// What servers store for 0 in a column that they number, by `sql_mode`.
+    pub(super) zero: Zero,
     /// Whether every statement is a transaction of its own.
     pub(super) autocommit: bool,
     /// `transaction_mode`.
@@ -37,6 +40,7 @@ impl Mirror {
             settings: Arc::clone(&settings),
             lex_mode: LexMode { versions, ..LexMode::default() },
             oracle_mode: false,
+            zero: Zero::Numbered,
             autocommit: true,
             transaction_mode: TransactionMode::Multi,
             last_insert_id: 0,
@@ -50,7 +54,10 @@ impl Mirror {
         self.character_sets = CharacterSets::of(&settings);
         let mode = settings.get("sql_mode").unwrap_or_default();
         self.lex_mode = self.lex_mode.with_sql_mode(mode);
-        self.oracle_mode = mode.to_ascii_uppercase().windows(6).any(|word| word == b"ORACLE");
+        let has = |name: &[u8]| mode.windows(name.len()).any(|w| w.eq_ignore_ascii_case(name));
+        self.oracle_mode = has(b"ORACLE");
+        let kept = has(b"NO_AUTO_VALUE_ON_ZERO");
+        self.zero = if kept { Zero::Kept } else { Zero::Numbered };
         self.lex_mode.charset = self.character_sets.lex_class();
         self.autocommit = settings.get("autocommit").is_none_or(is_on);
         self.settings = settings;

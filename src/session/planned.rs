@@ -18,7 +18,7 @@ use crate::error::{SqlError, catalog};
 use crate::executor::relay::AnswerEnd;
 use crate::geo::{self, Placement};
 use crate::planner::cache::PlanKeyRef;
-use crate::planner::input::PlanInput;
+use crate::planner::input::{PlanInput, Target};
 use crate::planner::{self};
 use crate::sql::ast::HoleId;
 use crate::sql::features::Features;
@@ -101,6 +101,7 @@ impl Mirror {
             mode: self.lex_mode,
             charset: self.character_sets.literals(),
             parameters: &statement.parameters,
+            zero: self.zero,
             session: &statement.session_values,
         }
     }
@@ -149,7 +150,10 @@ pub(super) async fn run_planned(
         let error = SqlError::from_server(1065, *b"42000", "Query was empty");
         return Err(error.into());
     }
-    let plan = plan(connections, state, &statement)?;
+    let mut plan = plan(connections, state, &statement)?;
+    if !plan.schemas.is_empty() {
+        plan = plan_about(connections, state, &statement, plan)?;
+    }
     let mut statement = statement;
     statement.hints = consistency::hints(connections, state, &statement.text, statement.features)?;
     statement.session_values = session_values(connections, state, statement.features);
@@ -157,6 +161,48 @@ pub(super) async fn run_planned(
     let result = run_primitive(client, connections, state, &plan, &plan.root, &statement).await;
     state.scan = statement.scan;
     result
+}
+
+/// The plan of a statement about schemas: that of a session in the keyspace that it names.
+fn plan_about(
+    connections: &Connections,
+    state: &mut State,
+    statement: &Statement,
+    own: Arc<Plan>,
+) -> Result<Arc<Plan>, SqlError> {
+    let topology = connections.services.topology();
+    let bindings = connections.mirror.bindings(statement);
+    let mut named: Vec<KeyspaceIndex> = Vec::new();
+    for hole in &own.schemas {
+        let value = bindings.value(*hole);
+        let Value::Text(name) = &value else { continue };
+        let keyspace = std::str::from_utf8(name).ok().and_then(|n| topology.find_keyspace(n));
+        let Some(keyspace) = keyspace else { continue };
+        if !named.contains(&keyspace) {
+            named.push(keyspace);
+        }
+    }
+    let Some(first) = named.first() else { return Ok(own) };
+    let only_server = |keyspace: &KeyspaceIndex| {
+        let shards = topology.keyspace(*keyspace).shard_map().len();
+        topology.primary(topology.shard(*keyspace, 0)).filter(|_| shards == 1)
+    };
+    let server = only_server(first);
+    let together = server.is_some() && named.iter().all(|other| only_server(other) == server);
+    if named.len() > 1 && !together {
+        let what = "asking information_schema about several keyspaces, whose servers each know \
+                    their own";
+        return Err(catalog::UNSUPPORTED.advising(&[&what], "ask about each of them by itself"));
+    }
+    let keyspace = &topology.keyspace(*first).name;
+    if state.target.keyspace.as_ref() == Some(keyspace) {
+        return Ok(own);
+    }
+    let target = Target { keyspace: Some(Arc::clone(keyspace)), ..state.target.clone() };
+    let before = std::mem::replace(&mut state.target, target);
+    let found = plan(connections, state, statement);
+    state.target = before;
+    found
 }
 
 /// The plan of a statement, from its generation's cache or made now.
@@ -255,6 +301,9 @@ async fn run_primitive(
         return scatter::run_described(client, connections, state, &job, pieces, Some(id)).await;
     }
     match (&pieces[..], primitive) {
+        ([piece], _) if route.generate.as_ref().is_some_and(|generate| generate.returning) => {
+            run_returning(client, connections, state, &job, piece).await
+        }
         ([piece], Primitive::Route(_))
             if route.generate.is_none() && plan.kind != PlanKind::Ddl =>
         {
@@ -458,6 +507,28 @@ async fn run_on_one(
             Exchanged::Lost(lost) => return Err(lost.error.into()),
         }
     }
+}
+
+/// One shard, whose answer to an INSERT with a number from a sequence is rows: they do not tell the
+/// insert id, and the server, which was given it, has none.
+async fn run_returning(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    job: &Job<'_>,
+    piece: &Piece,
+) -> Ran {
+    connections.learn_insert_id().await;
+    let before = connections.mirror.last_insert_id;
+    let ran = run_on_one(client, connections, state, job, piece).await?;
+    for index in connections.attached.ids() {
+        connections.attached[index].insert_id_unknown = false;
+    }
+    connections.mirror.last_insert_id = match job.insert_id {
+        InsertId::Generated(first) if !client.failed => first,
+        _ => before,
+    };
+    Ok(ran)
 }
 
 /// What a planned statement does to the rows. The planner knows whether WITH begins a write.

@@ -175,7 +175,7 @@ impl Session {
                             return self.in_sequence(packet).map(Incoming::Whole);
                         }
                         Ok(None) => {}
-                        Err(error) => return Err(self.unreadable(&error)),
+                        Err(error) => return Err(self.unreadable(&error).await),
                     }
                 }
             }
@@ -248,10 +248,15 @@ impl Session {
         Err(Stop::fatal(catalog::OUT_OF_ORDER.error()))
     }
 
-    fn unreadable(&mut self, error: &ReadError) -> Stop {
+    #[cold]
+    async fn unreadable(&mut self, error: &ReadError) -> Stop {
         self.client.sequence = 1;
         let error = match error {
             ReadError::TooLong { limit } => {
+                // Who is still sending does not read, and would lose the error with the connection.
+                if let Err(stop) = stream::read_over(&mut self.client, &self.connections).await {
+                    return stop;
+                }
                 catalog::PACKET_TOO_LARGE.with(&[&format!("{limit} bytes")])
             }
             ReadError::OutOfOrder => catalog::OUT_OF_ORDER.error(),

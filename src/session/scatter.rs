@@ -224,6 +224,7 @@ async fn merge_sources(
         bindings: &bindings,
         budget,
         status: reply::status(client, connections),
+        may_begin: !connections.mirror.autocommit,
     };
     let limit = connections.services.limits.merge_bytes_max;
     let mut sources = sources(&mut connections.attached, kept, &live, limit);

@@ -132,13 +132,18 @@ pub(super) async fn run_write(
         Ok(mut total) => {
             match job.insert_id {
                 InsertId::Server => {}
+                // A row that was there has given its own by LAST_INSERT_ID(id).
+                InsertId::Given(_) | InsertId::Generated(_) if total.has_updated(job) => {
+                    connections.mirror.last_insert_id = total.last_insert_id;
+                }
+                InsertId::Given(_) if total.affected_rows == 0 => {}
                 InsertId::Given(id) => total.last_insert_id = id,
                 InsertId::Generated(first) => {
                     total.last_insert_id = first;
                     connections.mirror.last_insert_id = first;
                 }
             }
-            Ok(total.answer())
+            Ok(total.answer(connections))
         }
         Err(error) => Err(error.into()),
     }
@@ -162,7 +167,7 @@ async fn write_pieces(
         }
     }
     connections.learn_all_user_variables().await;
-    let mut total = Total::new(job.rows);
+    let mut total = Total::of(job, pieces.len());
     let mut waiting: Vec<ServerId> = Vec::new();
     let mut first_error: Option<SqlError> = None;
     for (number, (piece, placement)) in pieces.iter().zip(&placed).enumerate() {
@@ -228,6 +233,12 @@ pub(super) async fn collect(
     match connections.answer_of(index).await {
         Ok(outcome) => {
             total.add(&outcome, &connections.attached[index].lease.last_info());
+            if outcome.warnings > 0 {
+                let most = connections.warnings_max();
+                let lease = &mut connections.attached[index].lease;
+                // A connection that fails here fails the next statement, which then tells why.
+                total.add_notes(lease.rows(b"SHOW WARNINGS").await.unwrap_or_default(), most);
+            }
             hold::leave_behind_partly(connections, state, index, false).await;
             connections.settle(index, &outcome).await;
         }

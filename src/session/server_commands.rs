@@ -11,6 +11,7 @@ use super::connections::Connections;
 use super::consistency;
 use super::consistency::Judges;
 use super::exchange;
+use super::inspect;
 use super::request::Source;
 use super::state::State;
 use crate::executor::client::Client;
@@ -19,9 +20,18 @@ use crate::executor::client::Client;
 pub(super) async fn list_fields(
     client: &mut Client,
     connections: &mut Connections,
-    state: &State,
+    state: &mut State,
     packet: Packet,
 ) -> Ran {
+    if connections.mode.is_several() {
+        let payload = client.framed.payload(packet);
+        let name = payload.get(1..).unwrap_or_default().split(|byte| *byte == 0).next();
+        let name = String::from_utf8_lossy(name.unwrap_or_default()).into_owned();
+        if inspect::routed_elsewhere(connections, state, None, &name)?.is_some() {
+            let what = "COM_FIELD_LIST of a name that routing rules lead to another table";
+            return Err(catalog::UNSUPPORTED.advising(&[&what], "send SHOW COLUMNS").into());
+        }
+    }
     forward_to(client, connections, state, packet, Expect::FieldList, Judges::Any).await
 }
 

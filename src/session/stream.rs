@@ -74,13 +74,20 @@ enum Lost {
 }
 
 /// Where in a long command the next byte from the client stands.
-struct Position {
-    /// Payload bytes of the present packet that have not come.
+struct Place {
+    /// Bytes of the present packet, its header among them, that have not come.
     left: usize,
-    /// The present packet is full, so another one follows.
-    full: bool,
-    /// Sequence number of the present packet.
+    /// Another packet follows.
+    goes_on: bool,
+    /// Sequence id of that packet, or of the answer.
     sequence: u8,
+}
+
+impl Default for Place {
+    /// Before the first packet.
+    fn default() -> Self {
+        Self { left: 0, goes_on: true, sequence: 0 }
+    }
 }
 
 /// ER_NET_PACKET_TOO_LARGE: the server read over the rest of the packet, or gave up.
@@ -165,11 +172,11 @@ async fn stream(
     let (placement, index) = match attached {
         Ok(found) => found,
         Err(error) => {
-            forward_statement(client, connections, None).await.map_err(|_| End::Abort)?;
+            read_over(client, connections).await.map_err(|_| End::Abort)?;
             return Err(error.into());
         }
     };
-    match forward_statement(client, connections, Some(index)).await {
+    match forward_statement(client, connections, index).await {
         Ok(()) => {}
         Err(Lost::Server { error, len }) => {
             if !is_too_large(connections, placement, len).await {
@@ -214,41 +221,37 @@ fn place_for_stream(
     consistency::place(connections, state, &topology, &aim)
 }
 
-/// Passes the packets of one command on, or reads them only if there is no server to take them.
-/// Afterwards the session's sequence id is that of the answer.
+/// Passes the packets of one command on. Afterwards the session's sequence id is that of the
+/// answer.
 async fn forward_statement(
     client: &mut Client,
     connections: &mut Connections,
-    to: Option<ConnectionId>,
+    to: ConnectionId,
 ) -> Result<(), Lost> {
     let mut failed = None;
-    let mut position = None;
+    let mut place = Place::default();
     let mut len = 0;
-    loop {
-        let count = forwardable(client, connections, &mut position).await?;
-        let Some(present) = &mut position else { continue };
+    while let Some(count) = place.advance(client, connections).await.map_err(Lost::Client)? {
         let chunk = &client.framed.buffered()[..count];
-        if let (Some(index), None) = (to, &failed) {
-            failed = connections.attached[index].lease.send(chunk).await.err();
+        if failed.is_none() {
+            failed = connections.attached[to].lease.send(chunk).await.err();
         }
         client.framed.consume(count);
         len += count;
-        if present.left > 0 {
-            continue;
-        }
-        client.sequence = present.sequence.wrapping_add(1);
-        if !present.full {
-            break;
-        }
-        let next = present.sequence.wrapping_add(1);
-        position = Some(Position { left: 0, full: true, sequence: next });
     }
-    match (to, failed) {
-        (Some(index), Some(failure)) => {
-            Err(Lost::Server { error: connections.lose(index, &failure), len })
-        }
-        _ => Ok(()),
+    match failed {
+        Some(failure) => Err(Lost::Server { error: connections.lose(to, &failure), len }),
+        None => Ok(()),
     }
+}
+
+/// Reads a command that no server is to get, to its end.
+pub(super) async fn read_over(client: &mut Client, connections: &Connections) -> Result<(), Stop> {
+    let mut place = Place::default();
+    while let Some(count) = place.advance(client, connections).await? {
+        client.framed.consume(count);
+    }
+    Ok(())
 }
 
 /// Whether a server takes no statement of so many bytes.
@@ -265,34 +268,38 @@ async fn is_too_large(connections: &Connections, placement: geo::Placement, len:
     limit.is_some_and(|limit| len > limit)
 }
 
-/// Waits for bytes of the command and says how many of those in the buffer belong to its
-/// present packet, whose header is read on the way.
-async fn forwardable(
-    client: &mut Client,
-    connections: &Connections,
-    position: &mut Option<Position>,
-) -> Result<usize, Lost> {
-    let due = position.as_ref().map_or(0, |present| present.sequence);
-    let between = position.as_ref().is_none_or(|present| present.left == 0);
-    let needed = if between { HEADER_LEN } else { 1 };
-    while client.framed.buffered().len() < needed {
-        read_more(client, connections).await.map_err(|end| Lost::Client(end.into()))?;
-    }
-    let available = client.framed.buffered().len();
-    let Some(present) = position.as_mut().filter(|_| !between) else {
-        let (len, sequence) = client.framed.announced().unwrap_or_default();
-        if sequence != due {
-            client.sequence = sequence.wrapping_add(1);
-            return Err(Lost::Client(Stop::fatal(catalog::OUT_OF_ORDER.error())));
+impl Place {
+    /// Waits for bytes of the command and says how many of those in the buffer belong to its
+    /// present packet, whose header is read on the way; `None` at its end.
+    async fn advance(
+        &mut self,
+        client: &mut Client,
+        connections: &Connections,
+    ) -> Result<Option<usize>, Stop> {
+        let is_between = self.left == 0;
+        if is_between && !self.goes_on {
+            client.sequence = self.sequence;
+            return Ok(None);
         }
-        let count = available.min(HEADER_LEN + len);
-        let left = HEADER_LEN + len - count;
-        *position = Some(Position { left, full: len == MAX_PAYLOAD, sequence });
-        return Ok(count);
-    };
-    let count = available.min(present.left);
-    present.left -= count;
-    Ok(count)
+        let needed = if is_between { HEADER_LEN } else { 1 };
+        while client.framed.buffered().len() < needed {
+            read_more(client, connections).await?;
+        }
+        let available = client.framed.buffered().len();
+        if is_between {
+            let (len, sequence) = client.framed.announced().unwrap_or_default();
+            if sequence != self.sequence {
+                client.sequence = sequence.wrapping_add(1);
+                return Err(Stop::fatal(catalog::OUT_OF_ORDER.error()));
+            }
+            self.sequence = sequence.wrapping_add(1);
+            self.left = HEADER_LEN + len;
+            self.goes_on = len == MAX_PAYLOAD;
+        }
+        let count = available.min(self.left);
+        self.left -= count;
+        Ok(Some(count))
+    }
 }
 
 /// Reads from the client, unless the session is to end.

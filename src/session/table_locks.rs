@@ -26,6 +26,7 @@ use super::Services;
 use super::answer::{Answer, Way, Went};
 use super::connections::Connections;
 use super::hold::Hold;
+use super::inspect;
 use super::lock_turns::LockTurns;
 use super::request::Request;
 use super::shard_connections::ConnectionId;
@@ -45,7 +46,7 @@ struct Order {
 pub(super) async fn table_locks(
     client: &mut Client,
     connections: &mut Connections,
-    state: &State,
+    state: &mut State,
     request: &Request,
     statement: TableLocks,
 ) -> Went {
@@ -62,11 +63,30 @@ pub(super) async fn table_locks(
     match statement {
         TableLocks::Unlock => end_table_locks(connections).await?,
         TableLocks::Lock { tables, wait } => {
+            check_names(connections, state, &tables)?;
             let orders = lock_orders(state, &topology, &text, &tables)?;
             lock_tables(client, connections, &topology, orders, wait).await?;
         }
     }
     Ok(Answer::ok(0).into())
+}
+
+/// Refuses names that routing rules lead to other tables: the statements under the lock call those
+/// by their own names, and by these as aliases.
+fn check_names(
+    connections: &Connections,
+    state: &mut State,
+    tables: &[LockedTable],
+) -> Result<(), SqlError> {
+    for table in tables {
+        let keyspace = table.database.as_ref().map(|ident| ident.text.as_str());
+        if inspect::routed_elsewhere(connections, state, keyspace, &table.name.text)?.is_some() {
+            let what = "LOCK TABLES of a name that routing rules lead to another table";
+            let advice = "lock the table by its own name, and use that under the lock";
+            return Err(catalog::UNSUPPORTED.advising(&[&what], advice));
+        }
+    }
+    Ok(())
 }
 
 /// Whether LOCK TABLES is in force.

@@ -1,10 +1,14 @@
 //! What the shards of a write answered, added up: one answer for the client.
 
 use crate::engine::plan::{Plan, Primitive, TableUse};
+use crate::sql::statement_kind::StatementKind;
 use crate::vschema::TableKind;
 use crate::wire::scanner::Outcome;
 
 use super::answer::{Answer, Done, Leaves};
+use super::connections::Connections;
+use super::diagnostics::{WarningRow, Warnings};
+use super::job::{InsertId, Job};
 use super::state::State;
 
 /// What the rows that several shards have written are to each other.
@@ -26,8 +30,13 @@ pub(super) struct Total {
     differs: bool,
     pub(super) affected_rows: u64,
     pub(super) warnings: u32,
+    /// Rows of SHOW WARNINGS of the shards.
+    notes: Vec<WarningRow>,
     pub(super) last_insert_id: u64,
     pub(super) info: Vec<u8>,
+    /// It is an INSERT of several rows, of which servers tell how many there were; not where they
+    /// have got one alone.
+    counts_rows: bool,
 }
 
 /// Whether the shards have copies of the rows that a write meets.
@@ -49,18 +58,29 @@ pub(super) fn rows_of(state: &State, plan: &Plan, shards: usize) -> WrittenRows 
 }
 
 impl Total {
-    pub(super) fn new(rows: WrittenRows) -> Self {
-        Self { rows, ..Self::default() }
+    /// That of a job with so many pieces.
+    pub(super) fn of(job: &Job<'_>, pieces: usize) -> Self {
+        let inserts = matches!(job.statement.kind, StatementKind::Insert | StatementKind::Replace);
+        Self { rows: job.rows, counts_rows: pieces > 1 && inserts, ..Self::default() }
     }
 
-    /// The answer for the client.
-    pub(super) fn answer(self) -> Answer {
+    /// That of a definition.
+    pub(super) fn copies() -> Self {
+        Self { rows: WrittenRows::Copies, ..Self::default() }
+    }
+
+    /// The answer for the client, whose warnings may be asked for afterwards.
+    pub(super) fn answer(self, connections: &mut Connections) -> Answer {
+        connections.diagnosed.clear();
+        if !self.notes.is_empty() {
+            connections.diagnosed.warnings = Warnings::Noted(self.notes);
+        }
         Answer::Done(Box::new(Done {
             affected_rows: self.affected_rows,
             last_insert_id: self.last_insert_id,
             warnings: self.warnings.min(u32::from(u16::MAX)) as u16,
             info: self.info,
-            leaves: Leaves::Nothing,
+            leaves: Leaves::Warnings,
         }))
     }
 
@@ -73,11 +93,52 @@ impl Total {
                 self.affected_rows = outcome.affected_rows;
             }
         }
-        self.warnings += u32::from(outcome.warnings);
+        let warnings = u32::from(outcome.warnings);
+        match self.rows {
+            WrittenRows::Distinct => self.warnings += warnings,
+            WrittenRows::Copies => self.warnings = self.warnings.max(warnings),
+        }
         if self.last_insert_id == 0 {
             self.last_insert_id = outcome.last_insert_id;
         }
+        let one_row =
+            if self.counts_rows && info.is_empty() { info_of_one(outcome) } else { String::new() };
+        let info = if one_row.is_empty() { info } else { one_row.as_bytes() };
         self.info = if self.info.is_empty() { info.to_vec() } else { self.with_info(info) };
+    }
+
+    /// Whether the one row of an INSERT that asks for an insert id of its own was there already:
+    /// the server tells what LAST_INSERT_ID(id) was given, and counts no new row.
+    pub(super) fn has_updated(&self, job: &Job<'_>) -> bool {
+        let alone = match job.primitive {
+            Primitive::Route(route) => {
+                route.generate.as_ref().is_some_and(|generate| generate.rows.len() == 1)
+            }
+            _ => false,
+        };
+        alone
+            && job.statement.wants_insert_id()
+            && self.last_insert_id != 0
+            && (self.affected_rows != 1 || self.is_another_id(job.insert_id))
+    }
+
+    fn is_another_id(&self, insert_id: InsertId) -> bool {
+        match insert_id {
+            InsertId::Generated(id) | InsertId::Given(id) => self.last_insert_id != id,
+            InsertId::Server => false,
+        }
+    }
+
+    /// Takes the warnings of one more shard, up to so many; those of copies are the same again.
+    pub(super) fn add_notes(&mut self, rows: Vec<WarningRow>, most: usize) {
+        if self.rows == WrittenRows::Copies && rows.len() <= self.notes.len() {
+            return;
+        }
+        if self.rows == WrittenRows::Copies {
+            self.notes.clear();
+        }
+        self.notes.extend(rows);
+        self.notes.truncate(most);
     }
 
     /// Whether a write did not do the same to every copy.
@@ -92,6 +153,18 @@ impl Total {
             WrittenRows::Copies => self.info.clone(),
         }
     }
+}
+
+/// What a server would have told of one row among others.
+fn info_of_one(outcome: &Outcome) -> String {
+    let duplicates = match outcome.affected_rows {
+        // Ignored, with a warning, or left as it was.
+        0 => u8::from(outcome.warnings > 0),
+        1 => 0,
+        // Updated or replaced.
+        _ => 1,
+    };
+    format!("Records: 1  Duplicates: {duplicates}  Warnings: {}", outcome.warnings)
 }
 
 /// Adds up the numbers of two texts like `Rows matched: 3  Changed: 1  Warnings: 0`.

@@ -138,6 +138,35 @@ impl VSchema {
         }
     }
 
+    /// The table to which a routing rule leads `[keyspace.]name`, if that is another one than the
+    /// name says in a session whose keyspace is `default`.
+    pub fn routed_elsewhere(
+        &self,
+        keyspace: Option<&str>,
+        default: Option<&str>,
+        name: &str,
+        tablet_type: TabletType,
+    ) -> Result<Option<TableName>, ResolveError> {
+        let own = keyspace.or(default);
+        let has_rule = |keyspace| {
+            let written = written(keyspace, name);
+            let typed = format!("{written}{}", tablet_type.suffix());
+            self.names.rules.contains_key(&typed) || self.names.rules.contains_key(&written)
+        };
+        // A name without a keyspace is first one of the session's keyspace.
+        let bare = keyspace.is_none() && has_rule(None);
+        let known = || self.find_unrouted(own, name).is_ok();
+        let found = if has_rule(own) {
+            self.find_table(own, name, tablet_type)?
+        } else if bare && (own.is_none() || !known()) {
+            self.find_table(None, name, tablet_type)?
+        } else {
+            return Ok(None);
+        };
+        let stays = found.name() == name && own == Some(found.keyspace());
+        Ok((!stays).then(|| TableName::clone(found.qualified_name())))
+    }
+
     /// The table of this name, routing rules aside.
     pub fn find_unrouted(
         &self,

@@ -48,8 +48,9 @@ impl Definitions {
 /// The first packet of a result set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColumnCount {
-    /// Columns; at least one.
-    pub columns: u16,
+    /// Columns; at least one. A server that sends rows without a table of its own in between gives
+    /// more than the 4096 that a table may have, and more than 16 bits hold.
+    pub columns: u32,
     /// Whether that many definitions follow.
     pub definitions: Definitions,
 }
@@ -58,7 +59,7 @@ impl ColumnCount {
     /// Reads the packet.
     pub fn parse(payload: &[u8], capabilities: Capabilities) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(payload);
-        let columns = u16::try_from(cursor.lenenc_int()?).ok().filter(|&columns| columns > 0);
+        let columns = u32::try_from(cursor.lenenc_int()?).ok().filter(|&columns| columns > 0);
         let columns = columns.ok_or(Malformed::new("a column count", 0))?;
         let definitions = Definitions::take(&mut cursor, capabilities)?;
         if !cursor.is_empty() {
@@ -68,7 +69,7 @@ impl ColumnCount {
     }
 
     /// How many definitions follow.
-    pub fn described(self) -> u16 {
+    pub fn described(self) -> u32 {
         match self.definitions {
             Definitions::Sent => self.columns,
             Definitions::LeftOut => 0,
@@ -114,11 +115,11 @@ mod tests {
     #[test]
     fn what_is_written_can_be_read() {
         for capabilities in [OPTIONAL, Capabilities::EMPTY] {
-            for columns in [1, 250, 251, 4096] {
+            for columns in [1, 250, 251, 4096, 65_535, 65_536, 16 << 20] {
                 let mut out = Vec::new();
                 ColumnCount::put(&mut out, columns, Definitions::Sent, capabilities);
                 let count = ColumnCount::parse(&out, capabilities).unwrap();
-                assert_eq!(usize::from(count.described()), columns);
+                assert_eq!(count.described() as usize, columns);
             }
         }
         let mut out = Vec::new();

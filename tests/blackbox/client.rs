@@ -65,6 +65,9 @@ pub(crate) struct Login {
     pub(crate) collation: u8,
     /// Connection attributes; names and values are short.
     pub(crate) attributes: Vec<(String, String)>,
+    /// A plugin that it begins with, as client libraries do that were told one (`--default-auth`):
+    /// it answers nothing and waits to be asked.
+    pub(crate) default_auth: Option<&'static str>,
 }
 
 /// What the client sends when a server asks for a file: one piece, so many times.
@@ -88,6 +91,7 @@ impl Login {
             without: 0,
             collation: 45,
             attributes: Vec::new(),
+            default_auth: None,
         }
     }
 }
@@ -501,12 +505,17 @@ impl Client {
         payload.extend_from_slice(&login.extended.to_le_bytes());
         payload.extend_from_slice(login.user.as_bytes());
         payload.push(0);
-        lenenc(&mut payload, &native_scramble(&login.password, &scramble));
+        let answer = match login.default_auth {
+            Some(_) => Vec::new(),
+            None => native_scramble(&login.password, &scramble),
+        };
+        lenenc(&mut payload, &answer);
         if let Some(database) = &login.database {
             payload.extend_from_slice(database.as_bytes());
             payload.push(0);
         }
-        payload.extend_from_slice(b"mysql_native_password\0");
+        payload.extend_from_slice(login.default_auth.unwrap_or("mysql_native_password").as_bytes());
+        payload.push(0);
         if !login.attributes.is_empty() {
             let mut attributes = Vec::new();
             for (name, value) in &login.attributes {

@@ -54,6 +54,12 @@ impl Layout {
         self
     }
 
+    /// Adds a file to the VSchema's folder.
+    pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
+        self.vschema.push((name.into(), text.into()));
+        self
+    }
+
     /// Adds lines to `[proxy]`.
     pub(crate) fn proxy(mut self, text: &str) -> Self {
         self.proxy.push_str(text);

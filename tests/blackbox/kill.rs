@@ -166,12 +166,15 @@ fn kill_by_the_servers_ids() {
 #[test]
 fn a_client_vanishes() {
     let cluster = SINGLE.watched();
-    let mut client = cluster.proxy().client("app");
+    // Which is not said by a client whose sending side alone is closed.
+    let limits = "[limits]\nclient_half_closed_ms = 200\n";
+    let proxy = cluster.another_proxy("vanish", limits);
+    let mut client = proxy.client("app");
     client.command(0x03, endless("vanish").as_bytes()).expect("it is read");
     wait_for_start(&cluster, "vanish");
     drop(client);
     assert_stops(&cluster, "vanish");
-    let mut client = cluster.proxy().client("app");
+    let mut client = proxy.client("app");
     client.command(0x03, rows("vanish-rows").as_bytes()).expect("ok");
     wait_for_start(&cluster, "vanish-rows");
     for _ in 0..100 {
@@ -180,11 +183,11 @@ fn a_client_vanishes() {
     drop(client);
     assert_stops(&cluster, "vanish-rows");
     // A reader that stops reading holds its rows up, and KILL ends it.
-    let mut slow = cluster.proxy().client("app");
+    let mut slow = proxy.client("app");
     slow.command(0x03, rows("slow").as_bytes()).expect("ok");
     wait_for_start(&cluster, "slow");
     thread::sleep(Duration::from_millis(300));
-    let mut killer = cluster.proxy().client("app");
+    let mut killer = proxy.client("app");
     killer.query(format!("KILL {}", slow.connection_id)).expect("ok");
     assert_stops(&cluster, "slow");
 }

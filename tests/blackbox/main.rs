@@ -11,11 +11,13 @@
 #![expect(clippy::print_stdout, reason = "tests tell their seeds, and what they leave out")]
 
 mod account;
+mod as_one_server;
 mod attributes;
 mod canary;
 mod charsets;
 mod charsets_sharded;
 mod client;
+mod client_edges;
 mod cluster;
 mod commit_faults;
 mod compare;

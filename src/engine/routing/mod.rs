@@ -21,7 +21,7 @@ use crate::engine::plan::{Bindings, ClientCharset, Resolution, ShardPart};
 
 mod within;
 
-use within::Within;
+use within::{Staying, Within};
 
 pub use within::Stored;
 
@@ -91,6 +91,8 @@ enum Finder {
     Destination(Destination),
     /// The shard that the client named, if all rows that are stored belong there.
     Within(Box<Within>),
+    /// Those of the rows, if what they will hold belongs there.
+    Staying(Box<Staying>),
     Vindex(Box<VindexFinder>),
     /// Several equalities that must lead to the same shard.
     Agreed(Vec<VindexFinder>),
@@ -212,6 +214,18 @@ impl Routing {
         Self { opcode: Opcode::EqualUnique, finder: Finder::Agreed(finders) }
     }
 
+    /// The same shards for an UPDATE, if all that it stores belongs where the rows are; else each
+    /// execution is refused with this error.
+    #[must_use]
+    pub fn staying(self, stored: Vec<Stored>, refusal: SqlError) -> Self {
+        if stored.is_empty() {
+            return self;
+        }
+        let opcode = self.opcode;
+        let staying = Staying { rows: self, stored, refusal };
+        Self { opcode, finder: Finder::Staying(Box::new(staying)) }
+    }
+
     /// How shards are found.
     pub fn opcode(&self) -> Opcode {
         self.opcode
@@ -222,6 +236,7 @@ impl Routing {
         match &self.finder {
             Finder::Vindex(finder) => Some(finder),
             Finder::Agreed(finders) => finders.first(),
+            Finder::Staying(staying) => staying.rows.finder(),
             _ => None,
         }
     }
@@ -241,6 +256,7 @@ impl Routing {
             Finder::All => false,
             Finder::Destination(destination) => is_single(destination),
             Finder::Within(within) => is_single(&within.destination),
+            Finder::Staying(staying) => staying.rows.is_single_shard(),
             Finder::Vindex(_) | Finder::Agreed(_) => self.opcode == Opcode::EqualUnique,
         }
     }
@@ -259,6 +275,7 @@ impl Routing {
             Finder::All => return Resolution::AllShards,
             Finder::Destination(destination) => return named_shards(destination, shards),
             Finder::Within(within) => return within.resolve(bindings, shards, generated),
+            Finder::Staying(staying) => return staying.resolve(bindings, shards),
             Finder::Vindex(finder) => finder,
             Finder::Agreed(finders) => return agree(finders, bindings, shards),
         };
@@ -266,7 +283,7 @@ impl Routing {
         match mapper.resolve() {
             Ok(parts) if parts.is_empty() => match finder.purpose {
                 // The predicate holds nowhere, so every shard gives the same empty answer.
-                Purpose::Compare => Resolution::AnyShard,
+                Purpose::Compare | Purpose::CompareConverted => Resolution::AnyShard,
                 Purpose::Store => Resolution::Unusable(no_shard()),
             },
             Ok(parts) => Resolution::Shards(parts),
@@ -353,9 +370,9 @@ impl<'a, B: Bindings> Mapper<'a, B> {
                         (Some(mapping), Purpose::Store) => {
                             self.collect_item(&mapping, number as u32, &mut parts);
                         }
-                        (Some(mapping), Purpose::Compare) => self.collect(&mapping, &mut parts),
+                        (Some(mapping), _) => self.collect(&mapping, &mut parts),
                         (None, Purpose::Store) => return Err(Failure::Unusable(no_shard())),
-                        (None, Purpose::Compare) => {}
+                        (None, _) => {}
                     }
                 }
             }
@@ -427,7 +444,14 @@ impl<'a, B: Bindings> Mapper<'a, B> {
                 _ => Value::Null,
             },
         };
-        match decide(column.kind, column.input, self.finder.purpose, charset, value) {
+        let purpose = match (self.finder.purpose, &self.finder.operands) {
+            (Purpose::Compare, Operands::Equal(_) | Operands::List(_) | Operands::Product(_)) => {
+                Purpose::Compare
+            }
+            (Purpose::Compare, _) => Purpose::CompareConverted,
+            (purpose, _) => purpose,
+        };
+        match decide(column.kind, column.input, purpose, charset, value) {
             Decision::Use(value) => match self.altered(column, &value) {
                 None => Ok(Some(value)),
                 Some(error) => Err(Failure::Unusable(error)),
@@ -440,7 +464,7 @@ impl<'a, B: Bindings> Mapper<'a, B> {
     /// Why the column would store something else.
     fn altered(&self, column: VindexColumn, value: &Value<'_>) -> Option<SqlError> {
         let stored = self.finder.purpose == Purpose::Store;
-        if stored { column.capacity.refuse(value) } else { None }
+        if stored { column.capacity.refuse(value, self.bindings.zero()) } else { None }
     }
 
     fn product(&self, columns: &[Vec<RoutingValue>], parts: &mut Parts) -> Result<(), Failure> {

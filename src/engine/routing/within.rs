@@ -1,17 +1,51 @@
-//! Rows that are stored on a shard that the client named: each must belong there.
+//! Rows that are stored on a shard that the client named, or changed where they are: each must
+//! belong there.
 
-use crate::error::catalog;
+use crate::error::{SqlError, catalog};
 use crate::key::{Destination, KeyspaceId, ShardMap};
 
 use crate::engine::plan::{Bindings, Resolution, ShardPart};
 
-use super::{Failure, Mapper, VindexFinder, named_shards, no_shard};
+use super::{Failure, Mapper, Routing, VindexFinder, named_shards, no_shard};
 
 /// See [`super::Routing::within`].
 #[derive(Clone, Debug)]
 pub(super) struct Within {
     pub(super) destination: Destination,
     pub(super) stored: Vec<Stored>,
+}
+
+/// See [`super::Routing::staying`].
+#[derive(Clone, Debug)]
+pub(super) struct Staying {
+    /// Where the rows are.
+    pub(super) rows: Routing,
+    pub(super) stored: Vec<Stored>,
+    pub(super) refusal: SqlError,
+}
+
+impl Staying {
+    /// The shards of the rows, if nothing that is stored belongs to another one.
+    pub(super) fn resolve<B: Bindings>(&self, bindings: &B, shards: &ShardMap) -> Resolution {
+        let found = self.rows.resolve(bindings, shards, &[]);
+        let stays = |shard: usize| {
+            let mut stored = self.stored.iter();
+            stored.try_for_each(|stored| match stored.find_stray(shard, bindings, shards, &[])? {
+                None => Ok(()),
+                Some(_) => Err(Failure::Unusable(self.refusal.clone())),
+            })
+        };
+        let checked = match &found {
+            Resolution::Shards(parts) => parts.iter().try_for_each(|part| stays(part.shard)),
+            Resolution::AllShards => (0..shards.len()).try_for_each(stays),
+            // No row is changed.
+            Resolution::AnyShard | Resolution::Unusable(_) => Ok(()),
+        };
+        match checked {
+            Ok(()) => found,
+            Err(Failure::Unusable(error)) => Resolution::Unusable(error),
+        }
+    }
 }
 
 /// Where rows that a statement stores belong.

@@ -48,7 +48,13 @@ pub enum Replacement {
     },
     /// What only the session knows.
     Session(SessionValue),
+    /// ` AS ` and a part of the statement as a name: what servers call a column whose expression
+    /// it is.
+    NameOf(SkeletonSpan),
 }
+
+/// The longest name that servers give a column.
+const NAME_MAX: usize = 255;
 
 /// A part of [`Replacement::Pieces`].
 #[derive(Clone, Debug, PartialEq)]
@@ -157,6 +163,13 @@ impl<B: Bindings> Writer<'_, B> {
             Replacement::Text(text) => self.out.text.extend_from_slice(text.as_bytes()),
             Replacement::Session(value) => {
                 self.bindings.session_value(*value, &mut self.out.text);
+            }
+            Replacement::NameOf(span) => {
+                let written = String::from_utf8_lossy(&self.bindings.text()[self.span(*span)]);
+                if written.chars().count() <= NAME_MAX {
+                    let name = format!(" AS `{}`", written.replace('`', "``"));
+                    self.out.text.extend_from_slice(name.as_bytes());
+                }
             }
             Replacement::Pieces(pieces) => {
                 for piece in pieces {

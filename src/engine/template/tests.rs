@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::engine::bindings::BoundStatement;
+use crate::engine::capacity::Zero;
 use crate::engine::plan::ClientCharset;
 use crate::sql::ast::Span;
 use crate::sql::mode::LexMode;
@@ -36,6 +37,7 @@ fn render(
         mode: LexMode::default(),
         charset: ClientCharset::Utf8,
         parameters: &parameters,
+        zero: Zero::Numbered,
         session: &[(SessionValue::LastInsertId, b"42".to_vec())],
     };
     let mut out = Rendered::default();

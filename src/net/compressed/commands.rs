@@ -1,4 +1,4 @@
-//! What the side that sends commands needs beyond frames.
+//! What each side needs beyond frames.
 //!
 //! A command begins in a frame of its own, and frames count from zero there. Which packet begins
 //! one is seen from its sequence id, zero, unless it goes on behind a packet with the last id: in
@@ -7,11 +7,16 @@
 //! A server's packets have ids that count its frames (`net_flush` in MySQL's and MariaDB's
 //! `net_serv.cc`), which clients that compress do not look at. They are written anew, as they would
 //! be without compression: each one more than that of the packet before it, on either side.
+//!
+//! A client's packets count likewise only where they are not compressed: servers look at the ids of
+//! frames, and MariaDB's client library gives each part of a long command the id zero.
 
 use std::collections::VecDeque;
 
 /// The first byte of a LOCAL INFILE request.
 const LOCAL_INFILE: u8 = 0xfb;
+/// The length of a packet behind which its command goes on.
+const PAYLOAD_MAX: usize = 0xff_ffff;
 
 /// Follows the packets in both directions.
 #[derive(Debug, Default)]
@@ -79,32 +84,80 @@ impl Commands {
 
     /// Gives the packets of an answer the ids that they would have without compression.
     pub(super) fn renumber(&mut self, mut bytes: &mut [u8]) {
-        while let Some(first) = bytes.first_mut() {
-            let packet = &mut self.incoming;
-            if packet.left > 0 {
-                if packet.left == packet.total && *first == LOCAL_INFILE {
-                    self.from = From::Request;
-                }
-                let count = packet.left.min(bytes.len());
-                packet.left -= count;
-                bytes = &mut bytes[count..];
-                continue;
-            }
-            match packet.length.get_mut(packet.header) {
-                Some(place) => {
-                    *place = *first;
-                    packet.header += 1;
-                }
-                None => {
+        let mut incoming = std::mem::take(&mut self.incoming);
+        while let Some((seen, rest)) = incoming.step(bytes) {
+            bytes = rest;
+            match seen {
+                Seen::Payload { first: LOCAL_INFILE } => self.from = From::Request,
+                Seen::Payload { .. } | Seen::Other => {}
+                Seen::Id(id) => {
                     (self.last, self.from) = (self.last.wrapping_add(1), From::Server);
-                    *first = self.last;
-                    let [low, middle, high] = packet.length;
-                    let total = u32::from_le_bytes([low, middle, high, 0]) as usize;
-                    *packet = Incoming { left: total, total, ..Incoming::default() };
+                    *id = self.last;
                 }
             }
-            bytes = &mut bytes[1..];
         }
+        self.incoming = incoming;
+    }
+}
+
+/// Follows a client's packets.
+#[derive(Debug, Default)]
+pub(super) struct Continued {
+    incoming: Incoming,
+    last: u8,
+    /// The last packet was full, so that the next one goes on with its command.
+    is_full: bool,
+}
+
+impl Continued {
+    /// Gives packets that go on behind a full one the ids that they would have without
+    /// compression.
+    pub(super) fn renumber(&mut self, mut bytes: &mut [u8]) {
+        while let Some((seen, rest)) = self.incoming.step(bytes) {
+            bytes = rest;
+            if let Seen::Id(id) = seen {
+                if self.is_full {
+                    *id = self.last.wrapping_add(1);
+                }
+                self.last = *id;
+                self.is_full = self.incoming.total == PAYLOAD_MAX;
+            }
+        }
+    }
+}
+
+/// What a reader has come across.
+enum Seen<'a> {
+    /// The id in a packet's header.
+    Id(&'a mut u8),
+    /// The beginning of a payload.
+    Payload {
+        first: u8,
+    },
+    Other,
+}
+
+impl Incoming {
+    /// Goes on to the next part of a packet.
+    fn step<'a>(&mut self, bytes: &'a mut [u8]) -> Option<(Seen<'a>, &'a mut [u8])> {
+        if self.left > 0 {
+            let first = *bytes.first()?;
+            let begins = self.left == self.total;
+            let count = self.left.min(bytes.len());
+            self.left -= count;
+            let seen = if begins { Seen::Payload { first } } else { Seen::Other };
+            return Some((seen, &mut bytes[count..]));
+        }
+        let (first, rest) = bytes.split_first_mut()?;
+        if let Some(place) = self.length.get_mut(self.header) {
+            *place = *first;
+            self.header += 1;
+            return Some((Seen::Other, rest));
+        }
+        let [low, middle, high] = self.length;
+        let total = u32::from_le_bytes([low, middle, high, 0]) as usize;
+        *self = Self { left: total, total, ..Self::default() };
+        Some((Seen::Id(first), rest))
     }
 }
 
@@ -126,6 +179,19 @@ mod tests {
             let mut commands = Commands::default();
             commands.note_outgoing(0, 0);
             assert_eq!(renumbered(&mut commands, &answer, piece), wanted);
+        }
+    }
+
+    #[test]
+    fn long_commands_count_on() {
+        let full = [&[0xff, 0xff, 0xff, 0][..], &vec![3; PAYLOAD_MAX]].concat();
+        let sent = [&full[..], &full, &[1, 0, 0, 0, 9, 1, 0, 0, 0, 0x0e]].concat();
+        for piece in [7, 4096, sent.len()] {
+            let (mut bytes, mut continued) = (sent.clone(), Continued::default());
+            bytes.chunks_mut(piece).for_each(|chunk| continued.renumber(chunk));
+            let second = full.len();
+            let found = [3, second + 3, 2 * second + 3, 2 * second + 8].map(|at| bytes[at]);
+            assert_eq!(found, [0, 1, 2, 0]);
         }
     }
 

@@ -427,6 +427,19 @@ impl<'a> Analysis<'a> {
         self.splice(written.span, Replacement::Text(text.into()));
     }
 
+    /// Leaves out the alias that keeps a table's written name; gives that name.
+    pub(super) fn call_by_own_name(&mut self, id: TableId) -> Option<Ident> {
+        let table = self.table(id).cloned()?;
+        let (written, calling) = self.instances[id].name.as_mut()?;
+        if *calling == Calling::Alias {
+            return None;
+        }
+        *calling = Calling::Alias;
+        let written = written.clone();
+        self.rename(&written, &table, Calling::Alias);
+        Some(written)
+    }
+
     /// Lets another table stand where the statement names one.
     pub(super) fn stands_for(&mut self, id: TableId, table: Arc<Table>) {
         if let Some((written, calling)) = self.instances[id].name.clone() {

@@ -227,6 +227,10 @@ impl<'a> Analysis<'a> {
     fn name_as_written(&mut self, expr: &Expr) {
         // With a literal in it the text is another one in the next statement of this shape.
         if super::expr::has_hole(expr) {
+            if let Some(place) = self.input.place(expr.span) {
+                let at = Span { start: expr.span.end, end: expr.span.end };
+                self.splice(at, Replacement::NameOf(place));
+            }
             return;
         }
         let name = String::from_utf8_lossy(self.input.text_of(expr.span)).into_owned();

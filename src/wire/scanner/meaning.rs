@@ -191,9 +191,9 @@ impl ResponseScanner {
             }
             Expect::Query => {
                 let count = ColumnCount::parse(&self.kept, self.capabilities)?;
-                self.outcome.columns = u32::from(count.columns);
+                self.outcome.columns = count.columns;
                 self.outcome.definitions = count.definitions;
-                self.phase = match u32::from(count.described()) {
+                self.phase = match count.described() {
                     0 if self.deprecates_eof() => Phase::Rows(After::MoreResults),
                     0 => Phase::ColumnsEnd,
                     left => Phase::Columns { left },
