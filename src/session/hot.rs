@@ -1,6 +1,6 @@
 //! The hot path: a plain statement for the only server, on a connection that needs to be told
-//! nothing. It does what [`query`](super::query) and [`forward`] do, where all that they look for is
-//! known to be absent; whatever is not known to be plain goes their way.
+//! nothing. It does what [`query`](super::query) and [`forward`] do, where all that they look for
+//! is known to be absent; whatever is not known to be plain goes their way.
 
 use crate::executor::relay::AnswerEnd;
 use crate::geo;

@@ -5,8 +5,9 @@ use std::cell::RefCell;
 
 use super::BUFFER;
 
-/// Buffers that a worker keeps.
-const KEPT_MAX: usize = 32;
+/// Buffers that a worker keeps, 4 MiB. A statement under way has its command in one, so that it can
+/// be sent again.
+const KEPT_MAX: usize = 256;
 
 thread_local! {
     static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
