@@ -9,6 +9,7 @@ use crate::wire::column_count::Definitions;
 
 use super::cursors::Cursor;
 use super::reply::{Cell, CellText, Column};
+use super::request::Source;
 
 /// The answer to a command.
 #[derive(Debug)]
@@ -189,8 +190,15 @@ pub(super) type Went = Result<Way, Stop>;
 /// The text of a prepared statement, to be run in the place of its EXECUTE.
 #[derive(Debug)]
 pub(super) struct Instead {
-    pub(super) text: Vec<u8>,
-    /// What the session was aimed at when it was prepared.
+    pub(super) source: Source,
+    /// Where the session was when it was prepared; `None` for what names nothing.
+    pub(super) place: Option<Place>,
+}
+
+/// What a session is aimed at: where the names in its statements are looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) database: Vec<u8>,
     pub(super) target: Target,
 }
 

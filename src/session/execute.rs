@@ -146,11 +146,43 @@ pub(super) fn goal_of<'a>(
         access: geo::access(statement.kind, statement.features),
         hints: consistency::hints(connections, state, &statement.text(), statement.features)?,
         wants_insert_id,
-        database: statement.under.other_database(&state.database).map(Cow::Owned),
+        database: statement
+            .under
+            .other_database(&state.database, statement.features)
+            .map(Cow::Owned),
     })
 }
 
-/// A connection on which the statement is prepared, and its number there.
+/// A connection on which the statement is prepared, and its number there, if no server has to be
+/// asked or told anything for it.
+pub(super) fn attach_at_once(
+    client: &Client,
+    connections: &mut Connections,
+    state: &mut State,
+    prepared: &mut Prepared,
+    id: u32,
+    goal: &Goal<'_>,
+) -> Option<(ConnectionId, Handle)> {
+    let features = prepared.get(id)?.features;
+    if features.contains(Features::USER_VARIABLE) || fill_in::asks_session(features) {
+        return None;
+    }
+    let wanted = wanted(&connections.services, &connections.mirror, prepared, id);
+    if wanted.need.fresh != Fresh::WillDo || wanted.then.is_some() {
+        return None;
+    }
+    let placement = {
+        let topology = connections.services.topology();
+        consistency::place(connections, state, &topology, &goal.aim()).ok()?
+    };
+    let database = goal.database.as_deref().unwrap_or(&state.database);
+    let index = connections.attach_at_once(client, placement, database, goal.wants_insert_id)?;
+    let text = &prepared.get(id)?.text;
+    let known = connections.attached[index].lease.known(text, &wanted.need, text)?;
+    Some((index, Handle::Shared(known)))
+}
+
+/// The same, whatever it takes.
 pub(super) async fn attach_for_execute(
     client: &mut Client,
     connections: &mut Connections,
@@ -172,7 +204,10 @@ pub(super) async fn attach_for_execute(
         Box::pin(go_to_remembered(client, connections, prepared, id)).await;
     }
     let text = match fill_in::asks_session(features) {
-        true => Box::pin(fill_in::filled_text(connections, state, &text, features)).await,
+        true => {
+            let database = goal.database.as_deref().unwrap_or(&state.database);
+            Box::pin(fill_in::filled_text(connections, state, &text, features, database)).await
+        }
         false => None,
     }
     .unwrap_or(text);

@@ -15,7 +15,7 @@ use crate::wire::cursor::Malformed;
 use crate::wire::scanner::Outcome;
 use crate::wire::statement::{CURSOR_READ_ONLY, Execute, ExecuteHeader};
 
-use super::answer::{Answer, Ran, Stop};
+use super::answer::{Answer, Instead, Ran, Stop};
 use super::cached;
 use super::cached::OneShard;
 use super::connections::{Connections, Mode};
@@ -50,7 +50,7 @@ pub(super) enum Executed {
     /// It is answered.
     Answered(Answer),
     /// It is about the session, so that it runs as a statement of text.
-    AsText(Source),
+    AsText(Instead),
 }
 
 /// COM_STMT_EXECUTE.
@@ -84,7 +84,9 @@ pub(super) async fn execute(
     };
     diagnostics::recall(connections, admitted.kind(), admitted.features(), prepared.text_of(id));
     if answers_itself(connections, state, prepared, id) {
-        return Ok(Executed::AsText(as_text(client, connections, prepared, id, &execute)));
+        tally::begin_tally(state, admitted.kind());
+        let instead = as_text(client, connections, state, prepared, id, &execute)?;
+        return Ok(Executed::AsText(instead));
     }
     if let Some(pending) = &mut connections.pending {
         let payload = client.framed.payload(packet);
@@ -209,19 +211,28 @@ async fn exchange_on_server(
     let goal = execute::goal_of(connections, state, prepared, id, found)?;
     let mut tries = Tries::default();
     loop {
-        let attached = execute::attach_for_execute(
-            client,
-            connections,
-            state,
-            prepared,
-            id,
-            &goal,
-            wants_cursor,
-        );
-        let (index, handle) = match attached.await {
-            Ok(attached) => attached,
-            Err(error) if tries.again(&error) => continue,
-            Err(error) => return Err(error.into()),
+        let at_once = match wants_cursor {
+            true => None,
+            false => execute::attach_at_once(client, connections, state, prepared, id, &goal),
+        };
+        let (index, handle) = match at_once {
+            Some(attached) => attached,
+            None => {
+                let attached = execute::attach_for_execute(
+                    client,
+                    connections,
+                    state,
+                    prepared,
+                    id,
+                    &goal,
+                    wants_cursor,
+                );
+                match Box::pin(attached).await {
+                    Ok(attached) => attached,
+                    Err(error) if tries.again(&error) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+            }
         };
         let server_id = handle.id();
         let exchanged =
@@ -275,25 +286,36 @@ fn answers_itself(
 fn as_text(
     client: &mut Client,
     connections: &Connections,
+    state: &State,
     prepared: &mut Prepared,
     id: u32,
     execute: &Execute,
-) -> Source {
+) -> Result<Instead, SqlError> {
     client.drop_command();
+    let (kind, features) = prepared.meaning(id);
+    let mode = connections.mirror.lex_mode;
+    if kind == StatementKind::Set && prepared.scanned(id, mode).is_none() {
+        let what = "SET that was prepared under another sql_mode";
+        return Err(catalog::UNSUPPORTED.advising(&[&what], "prepare it again under this one"));
+    }
     let text = prepared.get(id).map(Statement::text).unwrap_or_default();
+    let names_nothing = matches!(kind, StatementKind::Use | StatementKind::Kill);
+    let place = prepared.get(id).filter(|_| !names_nothing);
+    let place = place.map(|statement| statement.under.place(&state.database, features));
     client.rows = match wanted_cursor(id, execute) {
         Some(id) => Rows::Cursor(id),
         None => Rows::Binary,
     };
     let (services, mirror) = (&connections.services, &connections.mirror);
-    match connections.mode {
+    let source = match connections.mode {
         Mode::Single(_) => {
             let need =
                 execute::need_of(services, mirror, prepared, id).unwrap_or(Need::AS_PREPARED);
             Source::Execution(Execution { text, need })
         }
         Mode::Several => Source::query(&text),
-    }
+    };
+    Ok(Instead { source, place })
 }
 
 /// An execution where there are several servers.

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::backend::{Product, RESULTSET_METADATA};
+use crate::backend::{Aligned, Product, RESULTSET_METADATA};
 use crate::sql::features::Features;
 use crate::sql::fill::{Filled, fill};
 use crate::sql::scan::Scan;
@@ -42,11 +42,21 @@ pub(super) fn asks_session(features: Features) -> bool {
 }
 
 impl Connections {
-    /// Whether a statement asks for counts or the id that its connection would not give rightly.
-    pub(super) fn asks_for_own(&self, features: Features) -> bool {
+    /// Whether a statement in this database asks for counts or the id that its connection would not
+    /// give rightly.
+    pub(super) fn asks_for_own(&self, features: Features, database: &[u8]) -> bool {
         let counts = Features::FOUND_ROWS.with(Features::ROW_COUNT);
-        let held = self.attached.iter().any(|attached| attached.held);
-        features.contains(Features::CONNECTION_ID) || !held && features.intersects(counts)
+        let there = self.counts_are_there(database);
+        features.contains(Features::CONNECTION_ID) || !there && features.intersects(counts)
+    }
+
+    /// Whether the connection that remembers the counts is in the session's hands, and will still
+    /// remember them when a statement in this database comes there: what it has to be told first
+    /// would be the last statement.
+    pub(super) fn counts_are_there(&self, database: &[u8]) -> bool {
+        let settings = &self.mirror.settings;
+        let wanted = Aligned { settings, database, last_insert_id: None };
+        self.attached.iter().any(|attached| attached.held && attached.lease.agrees(&wanted, None))
     }
 }
 
@@ -110,11 +120,9 @@ pub(super) async fn filled_text(
     state: &State,
     text: &Arc<[u8]>,
     features: Features,
+    database: &[u8],
 ) -> Option<Arc<[u8]>> {
-    if !asks_session(features) {
-        return None;
-    }
-    filled(connections, state, text, features).await.map(Into::into)
+    filled_in(connections, state, text, features, database).await.map(Into::into)
 }
 
 /// The text with the session's values in it; `None` if it asks for none.
@@ -123,6 +131,17 @@ pub(super) async fn filled(
     state: &State,
     text: &[u8],
     features: Features,
+) -> Option<Vec<u8>> {
+    filled_in(connections, state, text, features, &state.database).await
+}
+
+/// The same for a text that runs in this database.
+async fn filled_in(
+    connections: &mut Connections,
+    state: &State,
+    text: &[u8],
+    features: Features,
+    database: &[u8],
 ) -> Option<Vec<u8>> {
     if !asks_session(features) {
         return None;
@@ -142,7 +161,7 @@ pub(super) async fn filled(
     let mut scan = Scan::new();
     scan.run(text, mode).ok()?;
     // What the server remembers itself, with the session's connection in our hands.
-    let held = connections.attached.iter().any(|attached| attached.held);
+    let held = connections.counts_are_there(database);
     if (several || !held) && has(b"_count") {
         connections.learn_warnings().await;
     }

@@ -119,10 +119,11 @@ async fn attach_for_names(
 /// The connection that has a statement under its name.
 pub(super) fn name_at_server(
     connections: &mut Connections,
+    state: &State,
     name: &str,
     named: &Named,
 ) -> Option<ConnectionId> {
-    if named.is_about_session() || connections.asks_for_own(named.features) {
+    if named.is_about_session() || connections.asks_for_own(named.features, &state.database) {
         return None;
     }
     let index = connections.go_home(named.home?)?;

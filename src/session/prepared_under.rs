@@ -5,8 +5,14 @@ use std::sync::Arc;
 
 use crate::backend::{Settings, reading_key};
 use crate::planner::input::Target;
+use crate::sql::features::Features;
 
+use super::answer::Place;
 use super::state::State;
+
+/// What a statement uses that may tell the database in use.
+const ASKS_DATABASE: Features =
+    Features::DATABASE.with(Features::SYSTEM_VARIABLE).with(Features::UNKNOWN_FUNCTION);
 
 /// What decides how the text of a prepared statement is read.
 #[derive(Debug)]
@@ -41,16 +47,22 @@ impl PreparedUnder {
         holds
     }
 
-    /// The database that a statement runs in: that of its PREPARE, as on servers.
-    pub(super) fn database(&self, now: &[u8]) -> Vec<u8> {
-        self.other_database(now).unwrap_or_else(|| now.to_vec())
+    /// Where a statement runs that uses this: where it was prepared, as on servers. `now` is the
+    /// database in use.
+    pub(super) fn place(&self, now: &[u8], features: Features) -> Place {
+        Place { database: self.database(now, features), target: self.target.clone() }
     }
 
-    /// The same, if it is not the one in use now.
-    pub(super) fn other_database(&self, now: &[u8]) -> Option<Vec<u8>> {
-        // Without a database all names were qualified.
-        let other = !self.database.is_empty() && self.database != now;
-        other.then(|| self.database.clone())
+    /// Its database.
+    pub(super) fn database(&self, now: &[u8], features: Features) -> Vec<u8> {
+        self.other_database(now, features).unwrap_or_else(|| now.to_vec())
+    }
+
+    /// The same, if it is not the one in use.
+    pub(super) fn other_database(&self, now: &[u8], features: Features) -> Option<Vec<u8>> {
+        // Without a database all names were qualified, but it may ask which one is in use.
+        let counts = !self.database.is_empty() || features.intersects(ASKS_DATABASE);
+        (counts && self.database != now).then(|| self.database.clone())
     }
 
     /// The settings to prepare the text under again.

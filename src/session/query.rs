@@ -158,16 +158,18 @@ impl Session {
         }
     }
 
-    /// Runs a text in the place of the client's statement: its tables are found where they were
-    /// when it was prepared.
-    async fn run_instead(&mut self, Instead { text, target }: Instead) -> Ran {
-        let now = std::mem::replace(&mut self.state.target, target.clone());
+    /// Runs a text in the place of the client's statement: what it names is looked up where it was
+    /// prepared.
+    pub(super) async fn run_instead(&mut self, Instead { source, place }: Instead) -> Ran {
+        let text = source.text(&self.client).to_vec();
         let scanned = self.state.scan.run(&text, self.connections.mirror.lex_mode);
         let understood = Understood::of(&scanned);
-        let ran = self.run_text(Source::query(&text), understood).await;
-        // Only USE moves the target, and no statement that can be prepared is one.
-        if self.state.target == target {
-            self.state.target = now;
+        let Some(place) = place else { return self.run_text(source, understood).await };
+        let now = self.state.move_to(place.clone());
+        let ran = self.run_text(source, understood).await;
+        // The end of the database moves the session for good.
+        if self.state.place() == place {
+            self.state.move_to(now);
         }
         ran
     }

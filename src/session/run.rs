@@ -36,6 +36,7 @@ use super::state::State;
 use super::statement_timeout;
 use super::stream;
 use super::stream::Front;
+use super::tally;
 use super::use_database;
 use super::use_database::init_db;
 use super::{Services, Session};
@@ -281,7 +282,11 @@ impl Session {
         let Self { client, connections, state, prepared, .. } = self;
         match execution::execute(client, connections, state, prepared, packet).await? {
             Executed::Answered(answer) => Ok(answer),
-            Executed::AsText(source) => Box::pin(self.text_statement(source)).await,
+            Executed::AsText(instead) => {
+                let ran = Box::pin(self.run_instead(instead)).await;
+                tally::end_tally(&self.connections, &mut self.state);
+                ran
+            }
         }
     }
 

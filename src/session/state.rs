@@ -9,6 +9,7 @@ use crate::planner::input::Target;
 use crate::sql::scan::Scan;
 
 use super::Login;
+use super::answer::Place;
 use super::consistency::Reading;
 use super::statement_counts::StatementCounts;
 use super::tally::Tally;
@@ -73,6 +74,19 @@ impl State {
             generation: HeldGeneration::new(id),
             scan: Scan::new(),
             tally: Tally::new(),
+        }
+    }
+
+    /// Where names are looked up.
+    pub(super) fn place(&self) -> Place {
+        Place { database: self.database.clone(), target: self.target.clone() }
+    }
+
+    /// Looks names up elsewhere; gives where they were before.
+    pub(super) fn move_to(&mut self, place: Place) -> Place {
+        Place {
+            database: std::mem::replace(&mut self.database, place.database),
+            target: std::mem::replace(&mut self.target, place.target),
         }
     }
 

@@ -32,7 +32,7 @@ use super::judged;
 use super::last_values;
 use super::named::{Named, bytes, note_named, read_named, variable_name};
 use super::named_at_server;
-use super::prepared::Prepared;
+use super::prepared::{Prepared, is_about_transactions};
 use super::remembered::{Found, ReadingNow};
 use super::request::{Request, Source};
 use super::shard_connections::ConnectionId;
@@ -174,7 +174,7 @@ async fn execute_name(
     using: &Using,
 ) -> Went {
     let need = need_of_named(connections, &command, named, using).await;
-    let mut at_server = named_at_server::name_at_server(connections, name, named);
+    let mut at_server = named_at_server::name_at_server(connections, state, name, named);
     if at_server.is_none() && need.fresh != Fresh::WillDo {
         at_server = named_at_server::wait_for_name(client, connections, name, named).await;
         if at_server.is_none() && need.fresh == Fresh::WillNotDo {
@@ -329,20 +329,30 @@ async fn execute_named(
         return Err(SqlError::from_server(1210, *b"HY000", text).into());
     }
     let several = connections.mode.is_several();
-    if several && named.mode != connections.mirror.lex_mode {
-        let what = "EXECUTE of what was prepared under another sql_mode over several servers";
+    let database = named.under.database(&state.database, named.features);
+    let of_session =
+        named.is_about_session() || connections.asks_for_own(named.features, &database);
+    if (several || of_session && !is_about_transactions(named.kind))
+        && named.mode != connections.mirror.lex_mode
+    {
+        let what = match several {
+            true => "EXECUTE of what was prepared under another sql_mode over several servers",
+            false => "EXECUTE of what asks for the session and was prepared under another sql_mode",
+        };
         let advice = "PREPARE it again under this sql_mode";
         return Err(catalog::UNSUPPORTED.advising(&[&what], advice).into());
     }
-    let target = named.under.target.clone();
-    let of_session = named.is_about_session() || connections.asks_for_own(named.features);
+    let instead = |text: &[u8]| {
+        let place = named.under.place(&state.database, named.features);
+        let place = (named.kind != StatementKind::Use).then_some(place);
+        Way::Instead(Instead { source: Source::query(text), place })
+    };
     if named.params == 0 && (several || of_session) {
-        return Ok(Way::Instead(Instead { text: named.text.to_vec(), target }));
+        return Ok(instead(&named.text));
     }
-    if several || connections.asks_for_own(named.features) {
+    if several || connections.asks_for_own(named.features, &database) {
         connections.learn_all_user_variables().await;
-        let text = connections.mirror.with_parameters(command, named, using)?;
-        return Ok(Way::Instead(Instead { text, target }));
+        return Ok(instead(&connections.mirror.with_parameters(command, named, using)?));
     }
     execute_once(client, connections, state, command, named, using).await.map(Way::Answered)
 }
@@ -402,7 +412,7 @@ async fn attach_for_named(
         hints: hints.as_ref(),
         wants_insert_id: named.features.contains(Features::LAST_INSERT_ID),
     };
-    let database = named.under.database(&state.database);
+    let database = named.under.database(&state.database, named.features);
     consistency::attach_placed(client, connections, state, &aim, &database).await
 }
 
@@ -416,7 +426,7 @@ async fn prepare_once(
     connections.attached[index].prepared_once = true;
     let text = literal(&named.text, named.mode);
     let sql = [b"PREPARE ", ONCE.as_bytes(), b" FROM ", &text].concat();
-    let database = named.under.database(&state.database);
+    let database = named.under.database(&state.database, named.features);
     let (then, now) =
         (named.under.settings(&connections.mirror.settings), &connections.mirror.settings);
     let aligned = |settings| Aligned { settings, database: &database, last_insert_id: None };
