@@ -10,6 +10,9 @@ use crate::software::SOFTWARE;
 /// Each is a session of its own; after it the table is read by another one.
 const STORIES: &[&[&str]] = &[
     &["COMMIT AND CHAIN", "INSERT INTO ends VALUES (1)", "ROLLBACK"],
+    // No server knows these: nothing ends.
+    &["BEGIN", "INSERT INTO ends VALUES (1)", "COMMIT AND CHAIN RELEASE", "ROLLBACK"],
+    &["BEGIN", "INSERT INTO ends VALUES (1)", "ROLLBACK AND CHAIN RELEASE", "COMMIT"],
     &["ROLLBACK AND CHAIN", "INSERT INTO ends VALUES (1)", "ROLLBACK"],
     &[
         "BEGIN",

@@ -33,7 +33,7 @@ SUITES_MORE = [
 FOREIGN = re.compile(
     r"^\s*(?:--\s*)?(?:shutdown_server\b|send_shutdown\b|kill_server\b|sync_slave|sync_with_master|save_master_pos"
     # The accounts of a proxy are in its configuration, not made by CREATE USER.
-    r"|change_user\s+\S|connect\s*\(\s*[^,]+,[^,]*,\s*(?!root\b)[\w'\"$])",
+    r"|change_user\s+\S|connect\s*[\s(]\s*[^,\n]+,[^,\n]*,\s*(?!root\b)[\w'\"$])",
     re.MULTILINE | re.IGNORECASE,
 )
 # Includes that do the same, and tests that take hours or ask for a server of their own kind.

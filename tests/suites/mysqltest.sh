@@ -5,17 +5,18 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 usage: tests/suites/mysqltest.sh [--smoke] [--all] [--mode text|ps|both] [--filter REGEX] [--suite NAME]...
-                                 [--list FILE] [--binary FILE] [--jobs N] [--port-base N] [--keep]
+                                 [--list FILE] [--record FILE] [--binary FILE] [--jobs N] [--port-base N] [--keep]
 
-Runs the tests that use one connection and plain SQL. Each runs on a plain MariaDB first; if it passes there,
-it must pass through Geogate in front of that server, as text and with --ps-protocol. A test that fails there
-is run directly once more: one that fails by itself does not count.
+Runs the tests that a running server can pass without accounts of their own. Each runs on a plain MariaDB first;
+if it passes there, it must pass through Geogate in front of that server, as text and with --ps-protocol. A test
+that fails there is run directly once more: one that fails by itself does not count.
 
   --smoke      every tenth test of the suite main
   --all        all suites of plain SQL, not only the usual ones (an hour)
   --mode       text, ps (prepared statements) or both (default)
   --filter     only tests whose name (suite.test) matches
   --suite      only this suite; may be given several times
+  --record     write the results into this file, and leave out the tests that stand there already
   --list       only the tests that this file names, one a line
   --binary     the geogate to test (default: GEOGATE_BIN, or the debug binary)
   --keep       keep logs and differences, and say where

@@ -117,6 +117,9 @@ fn completion(cursor: &mut Cursor<'_>) -> Result<Completion, ControlError> {
     if !cursor.at_end() {
         completion.release = Some(choice(cursor, "RELEASE")?);
     }
+    if completion.chain == Some(Choice::Yes) && completion.release == Some(Choice::Yes) {
+        return expected(cursor, "AND CHAIN or RELEASE, not both");
+    }
     Ok(completion)
 }
 
