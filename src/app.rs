@@ -3,6 +3,7 @@
 //! Order: configuration, topology, pools, services, one listener and one runtime a worker. Draining
 //! goes the other way: listeners close, idle sessions end, the rest get a deadline.
 
+mod ceiling;
 mod descriptors;
 mod giving_way;
 mod problems;
@@ -33,6 +34,7 @@ use crate::control::{ControlState, Phase};
 use crate::executor::registry::Registry;
 use crate::executor::sequence::Sequences;
 use crate::frontend::{Frontend, Listener, Policy};
+use crate::memory::Memory;
 use crate::monitor::columns::ColumnLook;
 use crate::monitor::reader::Reader;
 use crate::monitor::stored_programs::StoredProgramReader;
@@ -101,6 +103,7 @@ impl App {
         let services = Arc::new(services(config, &limits, topology, monitors.handle())?);
         gauges::watch(&services);
         giving_way::watch(&services, monitors.handle());
+        ceiling::watch(&services, monitors.handle());
         monitors.block_on(async {
             let columns = services.columns.ready(FIRST_LOOK);
             let stored_programs = services.stored_programs.reader().ready(FIRST_LOOK);
@@ -262,6 +265,7 @@ fn services(
     Ok(Services {
         collations: Collations::default(),
         passed: shared.passed,
+        memory: Arc::new(Memory::new(limits.client_memory_bytes_max, ceiling::process_max(limits))),
         limits: limits.clone(),
         consistent_snapshot: config.consistent_snapshot,
         reference_copies: config.reference_copies,

@@ -73,6 +73,13 @@ pub struct Limits {
     pub tcp_keepalive_ms: u64,
     /// Bytes of connection attributes that are kept of a client.
     pub connection_attributes_bytes_max: usize,
+    /// Bytes that one client may make the process hold: commands, prepared statements, long data,
+    /// rows of merges and cursors, work on long texts.
+    pub client_memory_bytes_max: usize,
+    /// Bytes of the process that may be resident; 0 is three quarters of what the machine or the
+    /// container has. Clients that need more are refused it, and the largest is ended if others
+    /// need little.
+    pub memory_bytes_max: usize,
     /// Different sets of attributes named in `proxy.pass_attributes`; clients with further ones
     /// share the connections of those that have none.
     pub passed_attribute_sets_max: usize,
@@ -146,6 +153,8 @@ impl Default for Limits {
             client_half_closed_ms: 5_000,
             tcp_keepalive_ms: 60_000,
             connection_attributes_bytes_max: 4_096,
+            client_memory_bytes_max: 512 << 20,
+            memory_bytes_max: 0,
             passed_attribute_sets_max: 64,
             statement_bytes_max: 64 << 20,
             client_statements_max: 16_382,

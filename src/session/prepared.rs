@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use crate::backend::Owner;
 use crate::error::{Origin, SqlError, catalog};
+use crate::memory::Reservation;
 use crate::net::Packet;
 use crate::sql::features::Features;
 use crate::sql::mode::LexMode;
@@ -29,6 +30,7 @@ use super::cursors::Cursor;
 use super::hold::{self, Read};
 use super::judged;
 use super::judged::Judged;
+use super::long_texts::{LONG, work_on_text};
 use super::mirror::Mirror;
 use super::named::Named;
 use super::prepared_under::PreparedUnder;
@@ -72,6 +74,10 @@ pub(super) struct Statement {
     pub(super) under: PreparedUnder,
     /// What servers remember with it.
     pub(super) remembered: Remembered,
+    /// For its text.
+    _held: Reservation,
+    /// For its long data.
+    long_held: Reservation,
 }
 
 impl Statement {
@@ -132,6 +138,7 @@ impl Prepared {
             let freed: usize = statement.long_data.values().map(Vec::len).sum();
             statement.long_data.clear();
             statement.long_data_error = None;
+            statement.long_held.note(0);
             self.long_data_bytes -= freed;
         }
     }
@@ -212,6 +219,28 @@ impl Mirror {
     }
 }
 
+/// Bytes of a prepared statement beside its text and its scan.
+const STATEMENT: usize = 1 << 10;
+
+/// Reads a text that is to be kept, and reserves what that takes: for a long one also the work on
+/// its executions, before anything of it is done.
+pub(super) fn read_held(
+    connections: &Connections,
+    text: &[u8],
+) -> Result<(Option<Scan>, Reservation), SqlError> {
+    const WHAT: &str = "a prepared statement";
+    let (account, mirror) = (&connections.control.account, &connections.mirror);
+    let is_long = text.len() > LONG;
+    let planned = connections.mode.is_several();
+    let work = if is_long { work_on_text(text, mirror.lex_mode, planned) } else { text.len() };
+    let mut held = account.reserve(STATEMENT + work, WHAT)?;
+    let scan = mirror.scan_of(text);
+    if !is_long {
+        held.grow(scan.as_ref().map_or(0, Scan::bytes), WHAT)?;
+    }
+    Ok((scan, held))
+}
+
 /// COM_STMT_PREPARE.
 pub(super) async fn prepare(
     client: &mut Client,
@@ -224,7 +253,7 @@ pub(super) async fn prepare(
     client.drop_command();
     prepared.last = None;
     prepared.has_room()?;
-    let scan = connections.mirror.scan_of(&text);
+    let (scan, held) = read_held(connections, &text)?;
     let (kind, features) = kind_of(scan.as_ref());
     if let Some(scan) = &scan
         && changes_own_account(&text, connections.mirror.lex_mode, scan)
@@ -253,6 +282,8 @@ pub(super) async fn prepare(
         cursor: None,
         under,
         remembered,
+        _held: held,
+        long_held: connections.control.account.nothing(),
     };
     prepared.by_id.insert(id, statement);
     prepared.last = Some(id);
@@ -279,6 +310,10 @@ pub(super) fn long_data(
     if used + data.len() > limit {
         let reason = format!("{} bytes of long data", used + data.len());
         statement.long_data_error = Some(catalog::LIMIT.with(&[&"long_data_bytes_max", &reason]));
+        return;
+    }
+    if let Err(error) = statement.long_held.grow(data.len(), "long data") {
+        statement.long_data_error = Some(error);
         return;
     }
     statement.long_data.entry(param).or_default().extend_from_slice(data);

@@ -15,6 +15,7 @@ use crate::error::{SqlError, catalog};
 use crate::executor::registry::Registry;
 use crate::executor::sequence::Sequences;
 use crate::geo::Placement;
+use crate::memory::Memory;
 use crate::monitor::Monitor;
 use crate::monitor::reader::Reader;
 use crate::monitor::stored_programs::StoredProgramReader;
@@ -31,6 +32,8 @@ use super::region::Geography;
 pub struct Services {
     /// Every limit.
     pub limits: Limits,
+    /// What clients may make the process hold.
+    pub memory: Arc<Memory>,
     /// Who may log in.
     pub accounts: Accounts,
     /// All sessions.

@@ -248,7 +248,7 @@ async fn named(
             value_of(client, connections, state, bytes(command, span)).await?.into()
         }
     };
-    let mut named = read_named(connections, state, text, None);
+    let mut named = read_named(connections, state, text, None)?;
     connections.forget_warnings();
     if connections.mode.is_several() {
         named.is_one_statement()?;

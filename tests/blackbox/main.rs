@@ -49,6 +49,7 @@ mod last_values;
 mod limits;
 mod listen;
 mod local_infile;
+mod memory;
 mod moving_vschema;
 mod multitude;
 mod mysql;
