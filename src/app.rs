@@ -43,7 +43,7 @@ use crate::net::Codecs;
 use crate::observe::Metrics;
 use crate::session::accounts::Accounts;
 use crate::session::region::Geography;
-use crate::session::{Collations, Services, gauges};
+use crate::session::{Collations, LongTexts, Services, gauges};
 use crate::sql::STACK_BYTES;
 use crate::topology::{self, ServerId, Topology};
 use crate::vschema::store::StateFolder;
@@ -82,6 +82,8 @@ pub struct App {
     control_address: Option<SocketAddr>,
     /// Runs the monitors of the servers, and what watches over clients.
     monitors: tokio::runtime::Runtime,
+    /// Works on long texts.
+    long_texts: tokio::runtime::Runtime,
 }
 
 impl App {
@@ -100,7 +102,9 @@ impl App {
             .build()
             .map_err(|e| StartError(format!("cannot start the monitors: {e}")))?;
         let limits = descriptors::provide(config, &topology)?;
-        let services = Arc::new(services(config, &limits, topology, monitors.handle())?);
+        let long_texts = threads::for_long_texts(&limits)?;
+        let elsewhere = LongTexts { threads: long_texts.handle().clone(), worker: config.workers };
+        let services = Arc::new(services(config, &limits, topology, monitors.handle(), elsewhere)?);
         gauges::watch(&services);
         giving_way::watch(&services, monitors.handle());
         ceiling::watch(&services, monitors.handle());
@@ -144,6 +148,7 @@ impl App {
             address,
             control_address,
             monitors,
+            long_texts,
         })
     }
 
@@ -180,6 +185,7 @@ impl App {
         for thread in self.workers.into_iter().chain([self.control_thread]) {
             let _ = thread.join();
         }
+        self.long_texts.shutdown_background();
         self.monitors.shutdown_background();
     }
 }
@@ -233,6 +239,7 @@ fn services(
     limits: &Limits,
     topology: Topology,
     monitors: &tokio::runtime::Handle,
+    long_texts: LongTexts,
 ) -> Result<Services, StartError> {
     let rsa = RsaKey::generate().map_err(|e| StartError(format!("error: {e}")))?;
     let accounts =
@@ -249,7 +256,7 @@ fn services(
             wait: limits.server_connection_wait(),
             idle: limits.server_connection_idle(),
         };
-        Arc::new(Pool::new(dial, size, config.workers))
+        Arc::new(Pool::new(dial, size, config.workers + 1))
     };
     let pools: Vec<Arc<Pool>> = topology.servers().map(pool).collect();
     let facts = ask_server(&pools);
@@ -264,6 +271,7 @@ fn services(
     let stored_programs = StoredProgramReader::start(monitors, &config.backend, refresh, &topology);
     Ok(Services {
         collations: Collations::default(),
+        long_texts,
         passed: shared.passed,
         memory: Arc::new(Memory::new(limits.client_memory_bytes_max, ceiling::process_max(limits))),
         limits: limits.clone(),
@@ -276,7 +284,7 @@ fn services(
         columns,
         stored_programs,
         geography: Geography::new(config),
-        metrics: Metrics::new(config.workers, keyspaces),
+        metrics: Metrics::new(config.workers + 1, keyspaces),
         serving: Arc::clone(steward.serving()),
         steward,
         sequences: Sequences::default(),

@@ -86,6 +86,8 @@ pub struct Limits {
     /// Bytes of one command that is held in memory; longer ones are streamed where the route
     /// does not need the whole text, and refused elsewhere.
     pub statement_bytes_max: usize,
+    /// Threads that read and plan statements of more than 64 KiB, beside the workers.
+    pub long_statement_threads: usize,
     /// Prepared statements a client may hold open.
     pub client_statements_max: usize,
     /// Prepared statements kept on one server connection.
@@ -157,6 +159,7 @@ impl Default for Limits {
             memory_bytes_max: 0,
             passed_attribute_sets_max: 64,
             statement_bytes_max: 64 << 20,
+            long_statement_threads: 2,
             client_statements_max: 16_382,
             server_statements_max: 256,
             long_data_bytes_max: 64 << 20,
@@ -206,6 +209,7 @@ impl Limits {
             ("monitor_interval_ms", self.monitor_interval_ms),
             ("monitor_timeout_ms", self.monitor_timeout_ms),
             ("schema_refresh_ms", self.schema_refresh_ms),
+            ("long_statement_threads", self.long_statement_threads as u64),
             ("fan_out_max", self.fan_out_max as u64),
             ("statement_timeout_grace_ms", self.statement_timeout_grace_ms),
         ] {

@@ -93,6 +93,7 @@ use crate::executor::client::Client;
 use crate::executor::registry::Registered;
 use crate::wire::auth::Nonce;
 
+pub use long_texts::LongTexts;
 pub use services::{Collations, Services};
 
 use connections::Connections;

@@ -48,6 +48,8 @@ pub(super) struct Prepared {
     last_id: u32,
     /// The statement of the last COM_STMT_PREPARE, unless that failed.
     last: Option<u32>,
+    /// One of them has a long text.
+    pub(super) has_long: bool,
     max: usize,
     long_data_bytes: usize,
 }
@@ -94,6 +96,7 @@ impl Prepared {
             by_name: HashMap::new(),
             last_id: 0,
             last: None,
+            has_long: false,
             max,
             long_data_bytes: 0,
         }
@@ -207,6 +210,7 @@ impl Prepared {
         self.by_id.clear();
         self.by_name.clear();
         self.last = None;
+        self.has_long = false;
         self.long_data_bytes = 0;
     }
 }
@@ -269,6 +273,7 @@ pub(super) async fn prepare(
     let id = prepared.next_id();
     // The id stands after the header and the OK byte.
     answer[5..9].copy_from_slice(&id.to_le_bytes());
+    prepared.has_long |= text.len() > LONG;
     let statement = Statement {
         text,
         scan,

@@ -84,10 +84,21 @@ impl Session {
             control.set_busy();
             control.clear_query();
             self.connections.begin_time(self.state.statement_timeout);
-            let note = |stage| statement_timeout::note_stage(&services, worker, stage);
-            let ran = {
-                let command = pin!(self.incoming(incoming));
-                deadline::keep(&control, &mut timer, grace, note, command).await
+            let ran = match incoming {
+                Incoming::Whole(packet) if self.is_for_others(packet) => {
+                    match Box::pin(self.command_elsewhere(packet)).await {
+                        Some((session, ran)) => {
+                            self = session;
+                            ran
+                        }
+                        None => return,
+                    }
+                }
+                incoming => {
+                    let note = |stage| statement_timeout::note_stage(&services, worker, stage);
+                    let command = pin!(self.incoming(incoming));
+                    deadline::keep(&control, &mut timer, grace, note, command).await
+                }
             };
             if let Ok(Answer::Sent) = ran {
                 self.client.drop_command();
@@ -277,7 +288,7 @@ impl Session {
     }
 
     /// Does one command.
-    async fn command(&mut self, packet: Packet) -> Ran {
+    pub(super) async fn command(&mut self, packet: Packet) -> Ran {
         self.client.begin_command(packet);
         if packet.len > long_texts::LONG {
             return Box::pin(self.long_command(packet)).await;

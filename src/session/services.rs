@@ -25,6 +25,7 @@ use crate::topology::Topology;
 use crate::wire::capability::Capabilities;
 
 use super::accounts::Accounts;
+use super::long_texts::LongTexts;
 use super::region::Geography;
 
 /// What all sessions share.
@@ -34,6 +35,8 @@ pub struct Services {
     pub limits: Limits,
     /// What clients may make the process hold.
     pub memory: Arc<Memory>,
+    /// Where long texts are worked on.
+    pub long_texts: LongTexts,
     /// Who may log in.
     pub accounts: Accounts,
     /// All sessions.

@@ -30,6 +30,7 @@ use super::exchange;
 use super::forward;
 use super::judged;
 use super::last_values;
+use super::long_texts::LONG;
 use super::named::{Named, bytes, note_named, read_named, variable_name};
 use super::named_at_server;
 use super::prepared::Prepared;
@@ -159,6 +160,7 @@ async fn prepare_name(
         .await;
     }
     let named = named(client, connections, state, prepared, &command, source).await?;
+    prepared.has_long |= named.text.len() > LONG;
     prepared.by_name.insert(name, Arc::new(named));
     Ok(Answer::prepared())
 }

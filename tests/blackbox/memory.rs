@@ -16,7 +16,7 @@ use crate::single::SINGLE;
 const MIB: usize = 1 << 20;
 
 /// Bytes of a process that are resident.
-fn resident(proxy: &Proxy) -> usize {
+pub(crate) fn resident(proxy: &Proxy) -> usize {
     let status = fs::read_to_string(format!("/proc/{}/status", proxy.pid())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
     let number = line.split_whitespace().next().and_then(|number| number.parse::<usize>().ok());
