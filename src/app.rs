@@ -3,6 +3,7 @@
 //! Order: configuration, topology, pools, services, one listener and one runtime a worker. Draining
 //! goes the other way: listeners close, idle sessions end, the rest get a deadline.
 
+mod ceiling;
 mod descriptors;
 mod giving_way;
 mod problems;
@@ -33,6 +34,7 @@ use crate::control::{ControlState, Phase};
 use crate::executor::registry::Registry;
 use crate::executor::sequence::Sequences;
 use crate::frontend::{Frontend, Listener, Policy};
+use crate::memory::Memory;
 use crate::monitor::columns::ColumnLook;
 use crate::monitor::reader::Reader;
 use crate::monitor::stored_programs::StoredProgramReader;
@@ -41,7 +43,7 @@ use crate::net::Codecs;
 use crate::observe::Metrics;
 use crate::session::accounts::Accounts;
 use crate::session::region::Geography;
-use crate::session::{Collations, Services, gauges};
+use crate::session::{Collations, LongTexts, Services, gauges};
 use crate::sql::STACK_BYTES;
 use crate::topology::{self, ServerId, Topology};
 use crate::vschema::store::StateFolder;
@@ -80,6 +82,8 @@ pub struct App {
     control_address: Option<SocketAddr>,
     /// Runs the monitors of the servers, and what watches over clients.
     monitors: tokio::runtime::Runtime,
+    /// Works on long texts.
+    long_texts: tokio::runtime::Runtime,
 }
 
 impl App {
@@ -98,9 +102,12 @@ impl App {
             .build()
             .map_err(|e| StartError(format!("cannot start the monitors: {e}")))?;
         let limits = descriptors::provide(config, &topology)?;
-        let services = Arc::new(services(config, &limits, topology, monitors.handle())?);
+        let long_texts = threads::for_long_texts(&limits)?;
+        let elsewhere = LongTexts { threads: long_texts.handle().clone(), worker: config.workers };
+        let services = Arc::new(services(config, &limits, topology, monitors.handle(), elsewhere)?);
         gauges::watch(&services);
         giving_way::watch(&services, monitors.handle());
+        ceiling::watch(&services, monitors.handle());
         monitors.block_on(async {
             let columns = services.columns.ready(FIRST_LOOK);
             let stored_programs = services.stored_programs.reader().ready(FIRST_LOOK);
@@ -141,6 +148,7 @@ impl App {
             address,
             control_address,
             monitors,
+            long_texts,
         })
     }
 
@@ -177,6 +185,7 @@ impl App {
         for thread in self.workers.into_iter().chain([self.control_thread]) {
             let _ = thread.join();
         }
+        self.long_texts.shutdown_background();
         self.monitors.shutdown_background();
     }
 }
@@ -230,6 +239,7 @@ fn services(
     limits: &Limits,
     topology: Topology,
     monitors: &tokio::runtime::Handle,
+    long_texts: LongTexts,
 ) -> Result<Services, StartError> {
     let rsa = RsaKey::generate().map_err(|e| StartError(format!("error: {e}")))?;
     let accounts =
@@ -246,7 +256,7 @@ fn services(
             wait: limits.server_connection_wait(),
             idle: limits.server_connection_idle(),
         };
-        Arc::new(Pool::new(dial, size, config.workers))
+        Arc::new(Pool::new(dial, size, config.workers + 1))
     };
     let pools: Vec<Arc<Pool>> = topology.servers().map(pool).collect();
     let facts = ask_server(&pools);
@@ -261,7 +271,9 @@ fn services(
     let stored_programs = StoredProgramReader::start(monitors, &config.backend, refresh, &topology);
     Ok(Services {
         collations: Collations::default(),
+        long_texts,
         passed: shared.passed,
+        memory: Arc::new(Memory::new(limits.client_memory_bytes_max, ceiling::process_max(limits))),
         limits: limits.clone(),
         consistent_snapshot: config.consistent_snapshot,
         reference_copies: config.reference_copies,
@@ -272,7 +284,7 @@ fn services(
         columns,
         stored_programs,
         geography: Geography::new(config),
-        metrics: Metrics::new(config.workers, keyspaces),
+        metrics: Metrics::new(config.workers + 1, keyspaces),
         serving: Arc::clone(steward.serving()),
         steward,
         sequences: Sequences::default(),

@@ -40,6 +40,7 @@ pub mod topology;
 pub mod vschema;
 
 pub mod config;
+pub mod memory;
 pub mod observe;
 pub mod sql;
 pub mod wire;

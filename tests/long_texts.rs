@@ -433,6 +433,70 @@ fn all_nestings_take_linear_time() {
     });
 }
 
+/// A xorshift generator: the same seed gives the same numbers.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+
+    /// A text of at most so many bytes, as often a short one as a long one: constructs repeated or
+    /// nested in others, and at times a piece taken out or put elsewhere.
+    fn text(&mut self, bytes_max: usize) -> String {
+        let doublings = (bytes_max >> 10).ilog2() as usize;
+        let bytes = (1 << (10 + self.below(doublings))) + self.below(1 << 10);
+        let mut text = if self.below(2) == 0 {
+            self.pick(REPEATED).text(bytes)
+        } else {
+            let kinds: Vec<&Nesting> = (0..=self.below(4)).map(|_| self.pick(NESTED)).collect();
+            nested(&kinds, *self.pick(STATEMENTS), bytes)
+        };
+        if self.below(3) == 0 {
+            let (from, count) = (self.below(text.len()), self.below(40));
+            let from = (0..=from).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let to = (from + count..=text.len()).find(|at| text.is_char_boundary(*at));
+            let piece: String = text.drain(from..to.unwrap_or(text.len())).collect();
+            let at = self.below(text.len() + 1);
+            if self.below(2) == 0 && text.is_char_boundary(at) {
+                text.insert_str(at, &piece);
+            }
+        }
+        text
+    }
+}
+
+/// Goal: generated texts, most up to 64 KiB and some up to 4 MiB, take steps in proportion to their
+/// length and no more stack than there is. Method: seeds are divided among threads like workers.
+#[test]
+#[ignore = "long"]
+fn generated_texts_take_linear_time() {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from) as u64;
+    std::thread::scope(|scope| {
+        for first in 0..threads {
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+            let run = move || {
+                let explainer = explainer();
+                for seed in (first..10_000).step_by(threads as usize) {
+                    let mut random = Random((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                    let text = random.text(if seed % 50 == 0 { 4 << 20 } else { 64 << 10 });
+                    let steps = cost(&explainer, &text);
+                    let limit = STEPS_PER_BYTE * text.len() as u64;
+                    assert!(steps <= limit, "seed {seed}: {steps} steps for {} bytes", text.len());
+                }
+            };
+            thread.spawn_scoped(scope, run).expect("a thread");
+        }
+    });
+}
+
 /// Goal: no long text needs more stack than there is.
 #[test]
 #[ignore = "long"]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Who may import whom: a module imports only from lines above its own.
 const LAYERS: &[&[&str]] = &[
     &["clock", "region", "error", "key", "gtid"],
-    &["wire", "sql", "observe", "config"],
+    &["wire", "sql", "observe", "config", "memory"],
     &["vschema", "topology", "net"],
     &["geo", "engine"],
     &["planner", "backend"],

@@ -7,12 +7,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::runtime::Runtime;
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinSet;
 
 use super::{StartError, giving_way, learn_offers};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::control::{self, ControlState, Phase, Rules};
 use crate::frontend::{Frontend, Inbox, Listener};
 use crate::session::Services;
@@ -25,6 +26,14 @@ const OFFERS_EVERY: u64 = 5;
 fn start(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     let thread = std::thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(run);
     thread.map_err(|error| StartError(format!("error: cannot start a thread: {error}")))
+}
+
+/// The threads for long texts, which are no worker's: they have no clients.
+pub(super) fn for_long_texts(limits: &Limits) -> Result<Runtime, StartError> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(limits.long_statement_threads).thread_name("long-texts");
+    let runtime = runtime.thread_stack_size(STACK_BYTES).enable_all().build();
+    runtime.map_err(|error| StartError(format!("error: cannot start a thread: {error}")))
 }
 
 /// A thread with a runtime of its own, its sessions and its idle connections.
@@ -152,6 +161,10 @@ async fn housekeeping(services: Arc<Services>, worker: usize) {
             pool.sweep(worker);
         }
         if worker == 0 {
+            // Nobody is at home there.
+            for pool in &services.pools {
+                pool.sweep(services.long_texts.worker);
+            }
             let seconds = clock::now().saturating_duration_since(start).as_secs();
             services.registry.tick(seconds);
             giving_way::end_silent(&services);

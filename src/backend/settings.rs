@@ -92,6 +92,11 @@ impl Settings {
         mixed
     }
 
+    /// Bytes of all names and literals.
+    pub fn bytes(&self) -> usize {
+        self.variables.iter().map(|(name, literal)| name.len() + literal.len()).sum()
+    }
+
     /// The user variables' names, with `@`, and literals.
     pub fn user_variables(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let is_user = |(name, _): &(&Arc<str>, _)| name.starts_with('@');

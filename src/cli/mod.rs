@@ -10,6 +10,7 @@ macro_rules! complain {
     ($($text:tt)*) => { $crate::cli::printed(&mut std::io::stderr(), format_args!($($text)*)) };
 }
 
+mod allocator;
 pub mod canary;
 pub mod check;
 mod escape;

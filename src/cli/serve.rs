@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::allocator;
 use super::log::{self, LogFormat};
 use crate::app::{App, StartError};
 use crate::config::{self, Config, Limits};
@@ -30,6 +31,7 @@ pub struct Args {
 
 /// Runs until SIGINT or SIGTERM, then drains.
 pub fn run(args: &Args) -> ExitCode {
+    allocator::tell();
     let config = match config::load(&args.config) {
         Ok(config) => config,
         Err(error) => {

@@ -73,12 +73,21 @@ pub struct Limits {
     pub tcp_keepalive_ms: u64,
     /// Bytes of connection attributes that are kept of a client.
     pub connection_attributes_bytes_max: usize,
+    /// Bytes that one client may make the process hold: commands, prepared statements, long data,
+    /// rows of merges and cursors, work on long texts.
+    pub client_memory_bytes_max: usize,
+    /// Bytes of the process that may be resident; 0 is three quarters of what the machine or the
+    /// container has. Clients that need more are refused it, and the largest is ended if others
+    /// need little.
+    pub memory_bytes_max: usize,
     /// Different sets of attributes named in `proxy.pass_attributes`; clients with further ones
     /// share the connections of those that have none.
     pub passed_attribute_sets_max: usize,
     /// Bytes of one command that is held in memory; longer ones are streamed where the route
     /// does not need the whole text, and refused elsewhere.
     pub statement_bytes_max: usize,
+    /// Threads that read and plan statements of more than 64 KiB, beside the workers.
+    pub long_statement_threads: usize,
     /// Prepared statements a client may hold open.
     pub client_statements_max: usize,
     /// Prepared statements kept on one server connection.
@@ -146,8 +155,11 @@ impl Default for Limits {
             client_half_closed_ms: 5_000,
             tcp_keepalive_ms: 60_000,
             connection_attributes_bytes_max: 4_096,
+            client_memory_bytes_max: 512 << 20,
+            memory_bytes_max: 0,
             passed_attribute_sets_max: 64,
             statement_bytes_max: 64 << 20,
+            long_statement_threads: 2,
             client_statements_max: 16_382,
             server_statements_max: 256,
             long_data_bytes_max: 64 << 20,
@@ -197,6 +209,7 @@ impl Limits {
             ("monitor_interval_ms", self.monitor_interval_ms),
             ("monitor_timeout_ms", self.monitor_timeout_ms),
             ("schema_refresh_ms", self.schema_refresh_ms),
+            ("long_statement_threads", self.long_statement_threads as u64),
             ("fan_out_max", self.fan_out_max as u64),
             ("statement_timeout_grace_ms", self.statement_timeout_grace_ms),
         ] {

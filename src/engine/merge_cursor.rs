@@ -174,8 +174,7 @@ impl MergeCursor {
 impl Source {
     fn pop(&mut self, budget: &mut Budget) -> Option<Vec<u8>> {
         let row = self.rows.pop_front()?;
-        budget.rows += 1;
-        budget.bytes += row.len();
+        budget.put_back(row.len());
         Some(row)
     }
 }
@@ -206,7 +205,7 @@ mod tests {
     fn it_says_whose_rows_it_needs() {
         let columns = vec![Column::new(8, 0, 63, 0)];
         let layout = Layout { format: RowFormat::Binary, columns, hidden: 0 };
-        let budget = Budget { rows: 3, bytes: 100 };
+        let budget = Budget::new(3, 100);
         let mut cursor =
             MergeCursor::new(&SourceOrder::Concatenate, None, &layout, budget, 2).unwrap();
         assert_eq!(cursor.advance(2), Ok(Step::Needs(0)));
@@ -232,9 +231,9 @@ mod tests {
         let key = CompareKey { column: ColumnRef::Visible(0), weight: None };
         let order = SourceOrder::MergeSort(vec![SortKey { key, direction: Direction::Ascending }]);
         let stages = [Stage::Limit { count: Some(LimitValue::Constant(3)), offset: None }];
-        let budget = Budget { rows: 9, bytes: 1000 };
+        let budget = Budget::new(9, 1000);
         let pipeline =
-            Pipeline::with_stages(&stages, layout.clone(), &Values::default(), budget).unwrap();
+            Pipeline::with_stages(&stages, layout.clone(), &Values::default(), &budget).unwrap();
         let mut cursor = MergeCursor::new(&order, Some(pipeline), &layout, budget, 2).unwrap();
         for number in [1, 4] {
             cursor.feed(0, row(number)).unwrap();

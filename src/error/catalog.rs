@@ -234,6 +234,12 @@ catalog! {
         "server shutdown in progress", "connect again";
     LIMIT = "GG14006", 1153, b"08S01", Proxy,
         "limit {} exceeded: {}", "raise the limit in the configuration's [limits], or ask for less";
+    CLIENT_MEMORY = "GG14015", 1041, b"HY000", Client,
+        "limit client_memory_bytes_max ({}) exceeded: {} needs {} bytes more, and the client holds {}", "close prepared statements and cursors, send less at once, or raise the limit in the configuration's [limits]";
+    PROCESS_MEMORY = "GG14016", 1041, b"HY000", Proxy,
+        "limit memory_bytes_max ({}) exceeded: {} needs {} bytes more", "try again when other clients have ended, or raise the limit in the configuration's [limits]";
+    MEMORY_GIVEN_BACK = "GG14017", 1041, b"HY000", Proxy,
+        "limit memory_bytes_max ({}) exceeded: this client held the most, {} bytes, and is disconnected", "hold less at once, or raise the limit in the configuration's [limits]";
     NO_LOCAL_SERVER = "GG14040", 1105, b"HY000", Network,
         "no server in region {} can answer for shard {}: {}", "this read does not leave its region; read_consistency = 'eventual' may";
     PRIMARY_MOVED = "GG14042", 1105, b"HY000", Network,

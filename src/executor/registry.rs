@@ -12,10 +12,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+mod ending;
+
 use super::deadline::Deadline;
-use super::stalled::{self, Awaited, Crowd, Servers, Stalled};
-use crate::clock::{self, Instant};
-use crate::topology::ServerId;
+use super::stalled::{Awaited, Servers, Stalled};
+use crate::clock;
+use crate::memory::{Account, Memory};
 
 /// Why a session is interrupted. Later ones are more urgent; each is kept by itself, so that a
 /// KILL QUERY that is done with does not take a shutdown with it.
@@ -31,12 +33,15 @@ pub enum Interrupt {
     Stalled = 4,
     /// End: the client was idle for too long.
     Idle = 8,
+    /// End: the client holds the most memory, and others need it.
+    Memory = 16,
     /// End: KILL CONNECTION.
-    Connection = 16,
+    Connection = 32,
 }
 
-const BY_URGENCY: [Interrupt; 5] = [
+const BY_URGENCY: [Interrupt; 6] = [
     Interrupt::Connection,
+    Interrupt::Memory,
     Interrupt::Idle,
     Interrupt::Stalled,
     Interrupt::Query,
@@ -55,6 +60,8 @@ pub struct Control {
     pub peer: Box<str>,
     /// What the client says of itself: names and values.
     pub attributes: Box<[(Box<str>, Box<str>)]>,
+    /// What the client makes the process hold.
+    pub account: Arc<Account>,
     user: Mutex<Arc<str>>,
     /// A bit for each [`Interrupt`] that was raised.
     interrupts: AtomicU8,
@@ -260,6 +267,8 @@ pub struct Newcomer<'a> {
     pub peer: &'a str,
     /// What the client says of itself.
     pub attributes: Box<[(Box<str>, Box<str>)]>,
+    /// What its account is part of.
+    pub memory: &'a Arc<Memory>,
     /// Sessions that the user may have.
     pub connections_max: Option<usize>,
     /// Seconds that the session may be idle.
@@ -299,6 +308,7 @@ impl Registry {
             id: newcomer.id,
             peer: newcomer.peer.into(),
             attributes: newcomer.attributes,
+            account: Arc::new(Account::new(Arc::clone(newcomer.memory))),
             user: Mutex::new(Arc::clone(newcomer.user)),
             interrupts: AtomicU8::new(0),
             idle_since: AtomicU64::new(0),
@@ -398,61 +408,6 @@ impl Registry {
         }
     }
 
-    /// Interrupts sessions whose clients have not taken anything of their answers for `reader`,
-    /// or have sent nothing of a command that they began for `sender`; tells how many of each.
-    pub fn end_silent(&self, now: Instant, reader: Duration, sender: Duration) -> [usize; 2] {
-        let mut ended = [0; 2];
-        for control in self.sessions.lock().values() {
-            let mut stalled = control.stalled.lock();
-            let Some(stalled) = stalled.as_mut().filter(|stalled| !stalled.ended) else { continue };
-            let (limit, count) = match stalled.awaited {
-                Awaited::Reader => (reader, &mut ended[0]),
-                Awaited::Sender => (sender, &mut ended[1]),
-            };
-            if stalled.silent_for(now) >= limit {
-                stalled.ended = true;
-                *count += 1;
-                control.raise(Interrupt::Stalled);
-            }
-        }
-        ended
-    }
-
-    /// Interrupts sessions that keep a connection to `server` for clients that are slow, the
-    /// slowest first, as many as others wait for one; tells how many. They may be slow for
-    /// `limit`, and less if it gets late for the others.
-    pub fn give_way(
-        &self,
-        server: ServerId,
-        crowd: &Crowd,
-        limit: Duration,
-        now: Instant,
-    ) -> usize {
-        let patience = stalled::patience(limit, crowd);
-        let (mut slow, mut leaving) = (Vec::new(), 0);
-        for control in self.sessions.lock().values() {
-            let stalled = control.stalled.lock();
-            let Some(stalled) = &*stalled else { continue };
-            let Some(time) = stalled.slow_with(server, now) else { continue };
-            if stalled.ended {
-                leaving += 1;
-            } else if time >= patience {
-                slow.push((time, Arc::clone(control)));
-            }
-        }
-        slow.sort_unstable_by_key(|(time, _)| std::cmp::Reverse(*time));
-        slow.truncate(crowd.count.saturating_sub(leaving));
-        let ends = |(_, control): &(Duration, Arc<Control>)| {
-            let mut stalled = control.stalled.lock();
-            let still = stalled.as_mut().filter(|s| s.slow_with(server, now) >= Some(patience));
-            still.map(|stalled| {
-                stalled.ended = true;
-                control.raise(Interrupt::Stalled);
-            })
-        };
-        slow.iter().filter_map(ends).count()
-    }
-
     /// Seconds since start, as of the last tick.
     pub fn seconds(&self) -> u64 {
         self.seconds.load(Ordering::Relaxed)
@@ -498,6 +453,7 @@ mod tests {
             user: &user.into(),
             peer: "p",
             attributes: Box::default(),
+            memory: &Arc::new(Memory::new(1, 1)),
             connections_max: Some(2),
             idle_seconds_max: 10,
         })

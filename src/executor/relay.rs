@@ -114,12 +114,15 @@ pub async fn relay(
     let mut answer =
         Answer { client, connection, control, fit, forwarded, held: 0, interrupted: false };
     let relayed = answer.forward_all(&on_interrupt).await;
+    let client_takes_nothing = answer.client.takes_nothing;
     match relayed {
         Ok(_) => connection.note_answered(),
         Err(RelayError::ClientGone) => {
             client.gone = true;
             on_interrupt(connection);
         }
+        // A server that is sending sees that its connection is closed.
+        Err(RelayError::Killed { .. }) if client_takes_nothing => {}
         Err(RelayError::Killed { .. }) => on_interrupt(connection),
         Err(RelayError::Server { .. }) => {}
     }

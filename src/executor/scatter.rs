@@ -213,7 +213,7 @@ impl<B: Bindings> Run<'_, '_, '_, B> {
         let layout = self.header().await?;
         let mut pipeline = match self.job.merge {
             Some(merge) => {
-                let budget = self.job.budget;
+                let budget = &self.job.budget;
                 Some(Pipeline::new(merge, layout.clone(), self.job.bindings, budget)?)
             }
             None => None,

@@ -131,6 +131,7 @@ impl Handshake<'_> {
                 response.attributes,
                 limits.connection_attributes_bytes_max,
             ),
+            memory: &self.services.memory,
             connections_max: account.connections_max,
             idle_seconds_max: limits.client_idle(client.manner()).as_secs(),
         });

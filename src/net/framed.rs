@@ -13,6 +13,8 @@ use tokio::time::Sleep;
 
 use super::{Algorithm, Codecs, Side, Stream};
 use crate::clock;
+use crate::error::SqlError;
+use crate::memory::Reservation;
 
 /// Bytes of a packet header: three of length, one of sequence.
 const HEADER: usize = 4;
@@ -49,6 +51,9 @@ pub enum ReadError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The memory for it is refused.
+    #[error("{0}")]
+    Refused(#[from] Box<SqlError>),
     /// A continuation packet has the wrong sequence number.
     #[error("packets out of order")]
     OutOfOrder,
@@ -64,6 +69,8 @@ pub struct Framed {
     end: usize,
     /// Bytes to be sent by [`Framed::flush`].
     pub out: Vec<u8>,
+    /// For the read buffer beyond [`BUFFER`], where somebody answers for it.
+    held: Option<Reservation>,
     /// How long a peer is still served that has closed its side: see [`Framed::poll_left`].
     pub half_closed: Duration,
     /// When that ends.
@@ -111,7 +118,13 @@ impl Framed {
             half_closed: Duration::ZERO,
             closed: None,
             watch: Watch::default(),
+            held: None,
         }
+    }
+
+    /// Holds what it reads under this reservation.
+    pub fn hold_under(&mut self, held: Reservation) {
+        self.held = Some(held);
     }
 
     /// The stream.
@@ -170,8 +183,18 @@ impl Framed {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
-            spare::give_back(std::mem::take(&mut self.buffer));
+            self.give_buffer_back();
         }
+    }
+
+    #[inline]
+    fn give_buffer_back(&mut self) {
+        if self.buffer.len() > BUFFER
+            && let Some(held) = &mut self.held
+        {
+            held.note(0);
+        }
+        spare::give_back(std::mem::take(&mut self.buffer));
     }
 
     /// Reads once into the free part of the buffer; 0 means that the peer closed. A full buffer
@@ -190,7 +213,7 @@ impl Framed {
         }
         let read = self.poll_read(cx);
         if self.start == self.end {
-            spare::give_back(std::mem::take(&mut self.buffer));
+            self.give_buffer_back();
         }
         read
     }
@@ -292,7 +315,7 @@ impl Framed {
     /// The next packet if it stands complete in the buffer; else room is made for its rest.
     pub fn buffered_packet(&mut self, limit: usize) -> Result<Option<Packet>, ReadError> {
         let Some((len, sequence)) = self.header(0) else {
-            self.reserve(HEADER);
+            self.make_room(HEADER)?;
             return Ok(None);
         };
         if len > limit {
@@ -300,7 +323,7 @@ impl Framed {
         }
         let available = self.end - self.start;
         if available < HEADER + len {
-            self.reserve(HEADER + len);
+            self.make_room(HEADER + len)?;
             return Ok(None);
         }
         if len < PAYLOAD_MAX {
@@ -320,7 +343,7 @@ impl Framed {
         let mut expected = sequence;
         loop {
             let Some((len, found)) = self.header(at) else {
-                self.reserve(at + HEADER);
+                self.make_room(at + HEADER)?;
                 return Ok(None);
             };
             if found != expected {
@@ -331,7 +354,7 @@ impl Framed {
                 return Err(ReadError::TooLong { limit });
             }
             if self.end - self.start < at + HEADER + len {
-                self.reserve(at + HEADER + len);
+                self.make_room(at + HEADER + len)?;
                 return Ok(None);
             }
             at += HEADER + len;
@@ -361,6 +384,20 @@ impl Framed {
         Some((len, bytes[3]))
     }
 
+    /// The same as [`Framed::reserve`], if the memory may be taken.
+    fn make_room(&mut self, count: usize) -> Result<(), ReadError> {
+        if self.buffer.len() - self.start < count
+            && let Some(held) = &mut self.held
+        {
+            let len = grown(self.buffer.len(), self.end - self.start, count);
+            if len > BUFFER {
+                held.resize(len, "a command").map_err(Box::new)?;
+            }
+        }
+        self.reserve(count);
+        Ok(())
+    }
+
     /// Makes sure that a message of `count` framed bytes fits into the buffer from `start`.
     pub fn reserve(&mut self, count: usize) {
         let is_spare = self.buffer.is_empty() && count <= BUFFER;
@@ -371,9 +408,7 @@ impl Framed {
         self.end -= self.start;
         self.start = 0;
         if self.buffer.len() < count {
-            // Grow with what has arrived, not with what a header announces.
-            let step = (self.end * 2).max(BUFFER);
-            self.buffer.resize(count.min(step.max(self.buffer.len())).max(self.end + BUFFER), 0);
+            self.buffer.resize(grown(self.buffer.len(), self.end, count), 0);
         }
     }
 
@@ -458,6 +493,16 @@ impl Framed {
     pub fn abort(self) {
         self.stream.abort();
     }
+}
+
+/// The length of a buffer with so many bytes in it that is to have room for `count`: it grows with
+/// what has arrived, not with what a header announces.
+fn grown(len: usize, arrived: usize, count: usize) -> usize {
+    if len >= count {
+        return len;
+    }
+    let step = (arrived * 2).max(BUFFER);
+    count.min(step.max(len)).max(arrived + BUFFER)
 }
 
 fn poll_write_all(

@@ -74,6 +74,8 @@ labels! {
         ReadTimeout = "client_read_timeout_ms",
         /// It was slow, and others waited for its connection.
         Slow = "client_slow_ms",
+        /// It held the most memory, and others needed some.
+        Memory = "memory_bytes_max",
     }
 }
 

@@ -100,6 +100,10 @@ families! {
     AUTH_FAILURES = Counter "auth_failures_total" [] "Logins that were refused.";
     CLIENTS_ENDED = Counter "clients_ended_total" ["limit"]
         "Clients that were ended for what they did to others, by the limit that they reached.";
+    MEMORY_BYTES = Gauge "memory_bytes" ["of"]
+        "Memory that clients make the process hold, all that is resident, and the limit of that.";
+    MEMORY_REFUSED = Counter "memory_refused_total" []
+        "How often a client was refused memory by a limit.";
     LOGINS_UNFINISHED = Counter "logins_unfinished_total" ["reason"]
         "Clients that were shown out before they had logged in: late, or to make room for others.";
 }

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use crate::backend::{Profile, Stake};
+use crate::engine::budget::Budget;
 use crate::executor::registry::Control;
 use crate::executor::stalled::Servers;
+use crate::memory::Reservation;
 use crate::topology::{ServerId, ShardId, Topology};
 
 use super::Services;
@@ -72,11 +74,21 @@ pub(super) struct Connections {
     pub(super) diagnosed: Diagnosed,
     /// Who knows LASTVAL() of the sequences that numbers were taken from.
     pub(super) last_values: LastValues,
+    /// Savepoints were counted in `held`.
+    pub(super) has_savepoints: bool,
+    /// For what it remembers of the session's state.
+    pub(super) held: Reservation,
     /// Session state changes that go with the next OK of Geogate's own.
     pub(super) tracked: Tracked,
 }
 
 impl Connections {
+    /// What a merge for the client may keep in memory.
+    pub(super) fn budget(&self) -> Budget {
+        let limits = &self.services.limits;
+        Budget::of(limits.merge_rows_max, limits.merge_bytes_max, &self.control.account)
+    }
+
     /// The servers to which there is one.
     pub(super) fn servers(&self) -> Servers {
         self.attached.iter().map(|attached| attached.placement.server()).collect()
@@ -92,6 +104,8 @@ impl Connections {
         tracked: Tracked,
     ) -> Self {
         Self {
+            held: control.account.nothing(),
+            has_savepoints: false,
             mode: Mode::of(&services.topology()),
             services,
             control,

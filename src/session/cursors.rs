@@ -11,6 +11,7 @@ use crate::backend::{Exclusive, Owner};
 use crate::engine::merge_cursor::{MergeCursor, Step};
 use crate::error::{SqlError, catalog};
 use crate::executor::stream::{Next, ResultStream, StreamError, Watch};
+use crate::memory::Reservation;
 use crate::net::Packet;
 use crate::topology::ServerId;
 use crate::wire::command::code;
@@ -38,9 +39,24 @@ pub(super) enum Cursor {
     /// The server's own.
     Server(ServerCursor),
     /// Rows that Geogate made, as payloads.
-    Kept(VecDeque<Vec<u8>>),
+    Kept(KeptRows),
     /// A cursor on each of several shards.
     Merged(Box<Merged>),
+}
+
+/// Rows of Geogate's own that are still to be fetched.
+#[derive(Debug)]
+pub(super) struct KeptRows {
+    rows: VecDeque<Vec<u8>>,
+    _held: Reservation,
+}
+
+impl KeptRows {
+    /// These rows, under this reservation.
+    pub(super) fn new(rows: VecDeque<Vec<u8>>, mut held: Reservation) -> Self {
+        held.note(rows.iter().map(|row| row.len() + size_of::<Vec<u8>>()).sum());
+        Self { rows, _held: held }
+    }
 }
 
 /// A cursor on a connection of this session.
@@ -142,11 +158,11 @@ async fn fetch_kept(
     connections: &Connections,
     prepared: &mut Prepared,
     id: u32,
-    mut kept: VecDeque<Vec<u8>>,
+    mut kept: KeptRows,
     rows: u32,
 ) -> Ran {
-    let count = (rows as usize).min(kept.len());
-    for row in kept.drain(..count) {
+    let count = (rows as usize).min(kept.rows.len());
+    for row in kept.rows.drain(..count) {
         put_row(client, connections, &row).await?;
     }
     let more = count == rows as usize;

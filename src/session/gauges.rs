@@ -26,6 +26,13 @@ fn collect(services: &Services, samples: &mut Samples) {
     let idle = services.registry.count_idle().min(all);
     samples.set(&families::CONNECTIONS, &["idle"], idle as f64);
     samples.set(&families::CONNECTIONS, &["active"], (all - idle) as f64);
+    let memory = &services.memory;
+    for (of, bytes) in
+        [("clients", memory.used()), ("process", memory.total()), ("limit", memory.process_max())]
+    {
+        samples.set(&families::MEMORY_BYTES, &[of], bytes as f64);
+    }
+    samples.set(&families::MEMORY_REFUSED, &[], memory.refused() as f64);
     let mut pinned: BTreeMap<&'static str, u32> = BTreeMap::new();
     for reason in services.registry.list().iter().filter_map(|session| session.pin()) {
         *pinned.entry(reason).or_default() += 1;

@@ -19,6 +19,7 @@ use crate::sql::value::Value;
 use crate::wire::scanner::Outcome;
 use crate::wire::session_track::SessionChange;
 
+use super::attached::Attached;
 use super::connections::Connections;
 use super::last_values;
 use super::shard_connections::ConnectionId;
@@ -54,7 +55,18 @@ pub(super) enum Hold {
     Unwipeable(&'static str),
 }
 
+/// Bytes of a name that is kept, beside the name.
+const NAME: usize = 32;
+
 impl Hold {
+    /// Bytes of the name that it has.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::TemporaryTable(name) | Self::NamedLock(name) | Self::Handler(name) => name.len(),
+            _ => 0,
+        }
+    }
+
     /// A variable that keeps the connection for this reason.
     pub(super) fn of_variable(reason: &'static str) -> Self {
         match reason {
@@ -172,8 +184,21 @@ impl Connections {
         self.attached[index].holds.retain(|hold| !is_over(hold));
     }
 
+    /// Notes in the client's account what the session remembers of its state: settings and user
+    /// variables, names of savepoints, temporary tables and locks.
+    pub(super) fn note_held(&mut self) {
+        let of = |attached: &Attached| {
+            let holds: usize = attached.holds.iter().map(|hold| NAME + hold.bytes()).sum();
+            holds + attached.live.iter().map(|name| NAME + name.len()).sum::<usize>()
+        };
+        let names: usize = self.attached.iter().map(of).sum();
+        let savepoints = self.transaction.savepoints().map(|name| NAME + name.len());
+        self.held.note(self.mirror.settings.bytes() + names + savepoints.sum::<usize>());
+    }
+
     /// The reasons for which the session keeps connections, for the list of sessions.
-    pub(super) fn publish_holds(&self) {
+    pub(super) fn publish_holds(&mut self) {
+        self.note_held();
         let reason = self.attached.iter().find_map(|attached| attached.holds.first());
         self.control.set_pin(reason.map(Hold::reason));
     }

@@ -20,7 +20,6 @@ use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::CURSOR_READ_ONLY;
 use crate::wire::status::StatusFlags;
 
-use super::Services;
 use super::answer::{Answer, End, Opened, Ran, Stop};
 use super::connections::Connections;
 use super::cursors;
@@ -56,7 +55,7 @@ pub(super) async fn open_merged(
 ) -> Ran {
     let (answered, failed) = execute_pieces(client, connections, state, job, pieces).await?;
     let merged = match failed {
-        None => merge_of(&connections.services, client, &connections.mirror, job, &answered),
+        None => merge_of(connections.budget(), client, &connections.mirror, job, &answered),
         Some(error) => Err(error),
     };
     let mut columns = Vec::new();
@@ -199,7 +198,7 @@ async fn collect_opened(
         return Ok(Err(catalog::INTERNAL.with(&[&"a shard without connection"])));
     };
     let limits = &connections.services.limits;
-    let mut budget = Budget { rows: limits.merge_rows_max, bytes: limits.merge_bytes_max };
+    let mut budget = connections.budget();
     let mut stream =
         ResultStream::new(&mut connections.attached[index].lease, limits.merge_bytes_max);
     let mut watch = Watch::new(client, &connections.control);
@@ -240,7 +239,7 @@ async fn close_opened(connections: &mut Connections, cursor: ServerCursor, outco
 }
 
 fn merge_of(
-    services: &Services,
+    budget: Budget,
     client: &Client,
     mirror: &Mirror,
     job: &Job<'_>,
@@ -268,11 +267,9 @@ fn merge_of(
         columns: columns.unwrap_or_default(),
         hidden: merge.map_or(0, |merge| merge.hidden),
     };
-    let limits = &services.limits;
-    let budget = Budget { rows: limits.merge_rows_max, bytes: limits.merge_bytes_max };
     let bindings = mirror.bindings(job.statement);
     let pipeline =
-        merge.map(|merge| Pipeline::new(merge, layout.clone(), &bindings, budget)).transpose()?;
+        merge.map(|merge| Pipeline::new(merge, layout.clone(), &bindings, &budget)).transpose()?;
     let order = merge.map_or(&SourceOrder::Concatenate, |merge| &merge.order);
     let mut cursor = MergeCursor::new(order, pipeline, &layout, budget, answered.len())?;
     for (number, shard) in answered.iter().enumerate() {

@@ -42,6 +42,7 @@ mod kill;
 mod last_values;
 mod lock_turns;
 mod login_collation;
+mod long_texts;
 mod merged_cursor;
 mod mirror;
 mod named;
@@ -92,6 +93,7 @@ use crate::executor::client::Client;
 use crate::executor::registry::Registered;
 use crate::wire::auth::Nonce;
 
+pub use long_texts::LongTexts;
 pub use services::{Collations, Services};
 
 use connections::Connections;
@@ -133,13 +135,14 @@ impl Session {
     pub fn new(
         services: Arc<Services>,
         worker: usize,
-        client: Client,
+        mut client: Client,
         registered: Registered,
         login: Login,
     ) -> Self {
         let names = Names::utf8mb4();
         let settings = services.first_settings(names.clone());
         let control = Arc::clone(registered.control());
+        client.framed.hold_under(control.account.nothing());
         let profile = services.profile(client.capabilities, &control.attributes);
         let reading =
             Reading::new(services.geography.region_of(&login.host), u64::from(control.id));

@@ -4,6 +4,7 @@ use parking_lot::Mutex;
 
 use crate::backend::{Arrival, BoundTypes, Owner, Product, ServerKind, VariableKinds};
 use crate::error::{SqlError, catalog};
+use crate::memory::Reservation;
 use crate::sql::ast::Span;
 use crate::sql::control::prepare::Using;
 use crate::sql::effects::Effect;
@@ -18,7 +19,7 @@ use super::connections::Connections;
 use super::diagnostics::Home;
 use super::hold::{self, Read};
 use super::mirror::Mirror;
-use super::prepared::kind_of;
+use super::prepared::{kind_of, read_held};
 use super::prepared_under::PreparedUnder;
 use super::remembered::Remembered;
 use super::several;
@@ -39,6 +40,7 @@ pub(super) struct Named {
     pub(super) under: PreparedUnder,
     /// What servers remember with it.
     pub(super) remembered: Mutex<Remembered>,
+    _held: Reservation,
 }
 
 impl Mirror {
@@ -91,9 +93,9 @@ pub(super) fn read_named(
     state: &State,
     text: Owner,
     server: Option<&ServerKind>,
-) -> Named {
+) -> Result<Named, SqlError> {
     let (services, mirror) = (&connections.services, &connections.mirror);
-    let scan = mirror.scan_of(&text);
+    let (scan, held) = read_held(connections, &text)?;
     let (kind, features) = kind_of(scan.as_ref());
     let scan = scan.unwrap_or_default();
     let under = PreparedUnder::of(&mirror.settings, state);
@@ -107,7 +109,18 @@ pub(super) fn read_named(
         Product::MariaDb => None,
     };
     let remembered = Mutex::new(Remembered::new(types, variables, services.definitions(), None));
-    Named { text, scan, kind, features, params, home: None, mode, under, remembered }
+    Ok(Named {
+        text,
+        scan,
+        kind,
+        features,
+        params,
+        home: None,
+        mode,
+        under,
+        remembered,
+        _held: held,
+    })
 }
 
 /// Reads what an execution may leave behind.

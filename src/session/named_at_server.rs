@@ -87,7 +87,10 @@ async fn learn_named(
     };
     let at_home = connections.attached.iter().find(|attached| attached.home() == home);
     let kind = at_home.map(|attached| attached.lease.kind().clone());
-    let mut named = named::read_named(connections, state, text, kind.as_ref());
+    let Ok(mut named) = named::read_named(connections, state, text, kind.as_ref()) else {
+        hold_home(connections, home, "PREPARE");
+        return None;
+    };
     named.home = Some(home);
     Some(named)
 }

@@ -15,7 +15,7 @@ use super::connections::Connections;
 use super::state::State;
 
 /// Tells the registry how long the client may now be idle, if that may have changed.
-pub(super) fn note_patience(client: &Client, connections: &Connections, state: &mut State) {
+pub(super) fn note_patience(client: &Client, connections: &mut Connections, state: &mut State) {
     let settings = &connections.mirror.settings;
     if state.patience_of.as_ref().is_some_and(|known| Arc::ptr_eq(known, settings)) {
         return;
@@ -23,6 +23,7 @@ pub(super) fn note_patience(client: &Client, connections: &Connections, state: &
     let limit = connections.services.limits.client_idle(client.manner()).as_secs();
     connections.control.set_idle_max(wait_timeout(settings).unwrap_or(limit));
     state.patience_of = Some(Arc::clone(settings));
+    connections.note_held();
 }
 
 /// What a client that was idle for too long is told: MySQL gives a reason since 8.0.24, others

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use crate::backend::Owner;
 use crate::error::{Origin, SqlError, catalog};
+use crate::memory::Reservation;
 use crate::net::Packet;
 use crate::sql::features::Features;
 use crate::sql::mode::LexMode;
@@ -29,6 +30,7 @@ use super::cursors::Cursor;
 use super::hold::{self, Read};
 use super::judged;
 use super::judged::Judged;
+use super::long_texts::{LONG, work_on_text};
 use super::mirror::Mirror;
 use super::named::Named;
 use super::prepared_under::PreparedUnder;
@@ -46,6 +48,8 @@ pub(super) struct Prepared {
     last_id: u32,
     /// The statement of the last COM_STMT_PREPARE, unless that failed.
     last: Option<u32>,
+    /// One of them has a long text.
+    pub(super) has_long: bool,
     max: usize,
     long_data_bytes: usize,
 }
@@ -72,6 +76,10 @@ pub(super) struct Statement {
     pub(super) under: PreparedUnder,
     /// What servers remember with it.
     pub(super) remembered: Remembered,
+    /// For its text.
+    _held: Reservation,
+    /// For its long data.
+    long_held: Reservation,
 }
 
 impl Statement {
@@ -88,6 +96,7 @@ impl Prepared {
             by_name: HashMap::new(),
             last_id: 0,
             last: None,
+            has_long: false,
             max,
             long_data_bytes: 0,
         }
@@ -132,6 +141,7 @@ impl Prepared {
             let freed: usize = statement.long_data.values().map(Vec::len).sum();
             statement.long_data.clear();
             statement.long_data_error = None;
+            statement.long_held.note(0);
             self.long_data_bytes -= freed;
         }
     }
@@ -200,6 +210,7 @@ impl Prepared {
         self.by_id.clear();
         self.by_name.clear();
         self.last = None;
+        self.has_long = false;
         self.long_data_bytes = 0;
     }
 }
@@ -210,6 +221,28 @@ impl Mirror {
         let mut scan = Scan::new();
         scan.run(text, self.lex_mode).is_ok().then_some(scan)
     }
+}
+
+/// Bytes of a prepared statement beside its text and its scan.
+const STATEMENT: usize = 1 << 10;
+
+/// Reads a text that is to be kept, and reserves what that takes: for a long one also the work on
+/// its executions, before anything of it is done.
+pub(super) fn read_held(
+    connections: &Connections,
+    text: &[u8],
+) -> Result<(Option<Scan>, Reservation), SqlError> {
+    const WHAT: &str = "a prepared statement";
+    let (account, mirror) = (&connections.control.account, &connections.mirror);
+    let is_long = text.len() > LONG;
+    let planned = connections.mode.is_several();
+    let work = if is_long { work_on_text(text, mirror.lex_mode, planned) } else { text.len() };
+    let mut held = account.reserve(STATEMENT + work, WHAT)?;
+    let scan = mirror.scan_of(text);
+    if !is_long {
+        held.grow(scan.as_ref().map_or(0, Scan::bytes), WHAT)?;
+    }
+    Ok((scan, held))
 }
 
 /// COM_STMT_PREPARE.
@@ -224,7 +257,7 @@ pub(super) async fn prepare(
     client.drop_command();
     prepared.last = None;
     prepared.has_room()?;
-    let scan = connections.mirror.scan_of(&text);
+    let (scan, held) = read_held(connections, &text)?;
     let (kind, features) = kind_of(scan.as_ref());
     if let Some(scan) = &scan
         && changes_own_account(&text, connections.mirror.lex_mode, scan)
@@ -240,6 +273,7 @@ pub(super) async fn prepare(
     let id = prepared.next_id();
     // The id stands after the header and the OK byte.
     answer[5..9].copy_from_slice(&id.to_le_bytes());
+    prepared.has_long |= text.len() > LONG;
     let statement = Statement {
         text,
         scan,
@@ -253,6 +287,8 @@ pub(super) async fn prepare(
         cursor: None,
         under,
         remembered,
+        _held: held,
+        long_held: connections.control.account.nothing(),
     };
     prepared.by_id.insert(id, statement);
     prepared.last = Some(id);
@@ -279,6 +315,10 @@ pub(super) fn long_data(
     if used + data.len() > limit {
         let reason = format!("{} bytes of long data", used + data.len());
         statement.long_data_error = Some(catalog::LIMIT.with(&[&"long_data_bytes_max", &reason]));
+        return;
+    }
+    if let Err(error) = statement.long_held.grow(data.len(), "long data") {
+        statement.long_data_error = Some(error);
         return;
     }
     statement.long_data.entry(param).or_default().extend_from_slice(data);

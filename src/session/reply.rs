@@ -22,7 +22,7 @@ use super::Session;
 use super::answer::{Answer, Done, End, FoundRows, Leaves, Opened, Ran, Stop, Table};
 use super::character_sets::CharacterSets;
 use super::connections::Connections;
-use super::cursors::Cursor;
+use super::cursors::{Cursor, KeptRows};
 use super::merged_cursor;
 use super::mirror::Mirror;
 use super::prepared::Prepared;
@@ -367,7 +367,7 @@ fn keep_rows_for(
         put_binary(&mut payload, columns, &cells);
         payload
     });
-    let kept = kept.collect();
+    let kept = KeptRows::new(kept.collect(), connections.control.account.nothing());
     let text = text_form(&connections.services, &connections.mirror);
     let definitions = columns.iter().map(|column| {
         let mut payload = Vec::new();

@@ -13,6 +13,7 @@ use crate::executor::deliver::SenderWait;
 use crate::executor::registry::Interrupt;
 use crate::executor::stalled::Servers;
 use crate::net::{Packet, ReadError};
+use crate::sql::scan::Scan;
 use crate::sql::statement_kind::StatementKind;
 use crate::wire::capability::Capabilities;
 use crate::wire::command::{Command, MultiStatements, code};
@@ -26,6 +27,7 @@ use super::cursors;
 use super::execution::{self, Executed};
 use super::kill;
 use super::login_collation;
+use super::long_texts;
 use super::mirror::Mirror;
 use super::patience;
 use super::prepared;
@@ -68,7 +70,7 @@ impl Session {
         let grace = services.limits.statement_timeout_grace();
         let mut timer = Timer::default();
         loop {
-            patience::note_patience(&self.client, &self.connections, &mut self.state);
+            patience::note_patience(&self.client, &mut self.connections, &mut self.state);
             control.set_idle(self.connections.services.registry.seconds());
             if self.connections.attached.is_empty() {
                 control.set_thread(0);
@@ -83,10 +85,21 @@ impl Session {
             control.set_busy();
             control.clear_query();
             self.connections.begin_time(self.state.statement_timeout);
-            let note = |stage| statement_timeout::note_stage(&services, worker, stage);
-            let ran = {
-                let command = pin!(self.incoming(incoming));
-                deadline::keep(&control, &mut timer, grace, note, command).await
+            let ran = match incoming {
+                Incoming::Whole(packet) if self.is_for_others(packet) => {
+                    match Box::pin(self.command_elsewhere(packet)).await {
+                        Some((session, ran)) => {
+                            self = session;
+                            ran
+                        }
+                        None => return,
+                    }
+                }
+                incoming => {
+                    let note = |stage| statement_timeout::note_stage(&services, worker, stage);
+                    let command = pin!(self.incoming(incoming));
+                    deadline::keep(&control, &mut timer, grace, note, command).await
+                }
             };
             if let Ok(Answer::Sent) = ran {
                 self.client.drop_command();
@@ -98,6 +111,9 @@ impl Session {
             }
             if !self.connections.in_transaction() {
                 self.state.generation.release();
+                if std::mem::take(&mut self.connections.has_savepoints) {
+                    self.connections.note_held();
+                }
             }
         }
         self.finish().await;
@@ -234,6 +250,11 @@ impl Session {
                 let limit = self.connections.services.limits.client_read_timeout_ms;
                 catalog::HALF_COMMAND.with(&[&format!("{limit}")])
             }
+            Interrupt::Memory => {
+                let limit = self.connections.services.memory.process_max();
+                let held = self.connections.control.account.used();
+                catalog::MEMORY_GIVEN_BACK.with(&[&limit, &held])
+            }
             // As servers do, which just close.
             Interrupt::Connection | Interrupt::Query => return End::Abort.into(),
         };
@@ -261,14 +282,39 @@ impl Session {
                 catalog::PACKET_TOO_LARGE.with(&[&format!("{limit} bytes")])
             }
             ReadError::OutOfOrder => catalog::OUT_OF_ORDER.error(),
+            ReadError::Refused(error) => (**error).clone(),
             ReadError::Closed | ReadError::Io(_) => return End::Quit.into(),
         };
         Stop::fatal(error)
     }
 
     /// Does one command.
-    async fn command(&mut self, packet: Packet) -> Ran {
+    pub(super) async fn command(&mut self, packet: Packet) -> Ran {
         self.client.begin_command(packet);
+        if packet.len > long_texts::LONG {
+            return Box::pin(self.long_command(packet)).await;
+        }
+        self.short_command(packet).await
+    }
+
+    /// Does a command that is worth to be asked what it will take.
+    #[cold]
+    async fn long_command(&mut self, packet: Packet) -> Ran {
+        let payload = self.client.framed.payload(packet);
+        let (mode, is_several) =
+            (self.connections.mirror.lex_mode, self.connections.mode.is_several());
+        let work = long_texts::work(payload, mode, is_several);
+        let _work = match self.connections.control.account.reserve(work, "work on a long command") {
+            Ok(work) => work,
+            Err(error) => return Err(error.into()),
+        };
+        let ran = self.short_command(packet).await;
+        // What it needed is not kept for shorter ones.
+        self.state.scan = Scan::new();
+        ran
+    }
+
+    async fn short_command(&mut self, packet: Packet) -> Ran {
         match self.client.framed.payload(packet).first() {
             Some(&code::QUERY) => self.query(packet).await,
             Some(&code::STMT_EXECUTE) => self.execute(packet).await,

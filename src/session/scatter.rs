@@ -152,10 +152,7 @@ async fn read_once(
     placed: &[Placement],
     definitions: Definitions,
 ) -> Result<ReadEnd, Stop> {
-    let mut budget = Budget {
-        rows: connections.services.limits.merge_rows_max,
-        bytes: connections.services.limits.merge_bytes_max,
-    };
+    let mut budget = connections.budget();
     // Shards on the same server share a connection: all but the last are read into memory.
     // A busy connection cannot be asked when the next one is to have the same.
     connections.learn_all_user_variables().await;

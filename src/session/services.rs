@@ -15,6 +15,7 @@ use crate::error::{SqlError, catalog};
 use crate::executor::registry::Registry;
 use crate::executor::sequence::Sequences;
 use crate::geo::Placement;
+use crate::memory::Memory;
 use crate::monitor::Monitor;
 use crate::monitor::reader::Reader;
 use crate::monitor::stored_programs::StoredProgramReader;
@@ -24,6 +25,7 @@ use crate::topology::Topology;
 use crate::wire::capability::Capabilities;
 
 use super::accounts::Accounts;
+use super::long_texts::LongTexts;
 use super::region::Geography;
 
 /// What all sessions share.
@@ -31,6 +33,10 @@ use super::region::Geography;
 pub struct Services {
     /// Every limit.
     pub limits: Limits,
+    /// What clients may make the process hold.
+    pub memory: Arc<Memory>,
+    /// Where long texts are worked on.
+    pub long_texts: LongTexts,
     /// Who may log in.
     pub accounts: Accounts,
     /// All sessions.

@@ -30,6 +30,7 @@ use super::exchange;
 use super::forward;
 use super::judged;
 use super::last_values;
+use super::long_texts::LONG;
 use super::named::{Named, bytes, note_named, read_named, variable_name};
 use super::named_at_server;
 use super::prepared::{Prepared, is_about_transactions};
@@ -159,6 +160,7 @@ async fn prepare_name(
         .await;
     }
     let named = named(client, connections, state, prepared, &command, source).await?;
+    prepared.has_long |= named.text.len() > LONG;
     prepared.by_name.insert(name, Arc::new(named));
     Ok(Answer::prepared())
 }
@@ -248,7 +250,7 @@ async fn named(
             value_of(client, connections, state, bytes(command, span)).await?.into()
         }
     };
-    let mut named = read_named(connections, state, text, None);
+    let mut named = read_named(connections, state, text, None)?;
     connections.forget_warnings();
     if connections.mode.is_several() {
         named.is_one_statement()?;

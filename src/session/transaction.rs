@@ -64,6 +64,15 @@ enum Shown {
 }
 
 impl Transaction {
+    /// The names of its savepoints.
+    pub(super) fn savepoints(&self) -> impl Iterator<Item = &[u8]> {
+        let known = match self {
+            Self::Open(open) => &open.savepoints[..],
+            Self::None { .. } | Self::Broken { .. } => &[],
+        };
+        known.iter().map(Vec::as_slice)
+    }
+
     /// A transaction of Geogate's own around one statement.
     /// It has the characteristics that SET TRANSACTION asked for before.
     pub(super) fn begun(before: Self) -> Self {
@@ -263,11 +272,14 @@ impl Connections {
     async fn savepoint(&mut self, name: &str) -> Result<(), SqlError> {
         self.open_without_autocommit();
         let Some(name) = self.in_transaction().then(|| quoted(name)) else { return Ok(()) };
+        drop(self.control.account.reserve(name.len(), "a savepoint")?);
         self.on_participants(&[b"SAVEPOINT ".as_slice(), &name].concat()).await?;
         if let Transaction::Open(open) = &mut self.transaction {
             open.savepoints.retain(|known| !known.eq_ignore_ascii_case(&name));
             open.savepoints.push(name);
         }
+        self.has_savepoints = true;
+        self.note_held();
         Ok(())
     }
 

@@ -61,7 +61,11 @@ impl Connections {
             values.extend(found);
         }
         let bytes: usize = values.iter().filter_map(|(_, v)| v.as_ref()).map(Vec::len).sum();
-        if bytes > self.services.limits.user_variables_bytes_max {
+        let others = self.mirror.settings.user_variables();
+        let others = others.filter(|(name, _)| !values.iter().any(|(new, _)| name[1..] == **new));
+        if bytes + others.map(|(_, literal)| literal.len()).sum::<usize>()
+            > self.services.limits.user_variables_bytes_max
+        {
             return self.hold(index, Hold::Lasting("user variables that are too long to carry"));
         }
         let change = |settings: &Settings| {

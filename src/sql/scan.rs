@@ -83,7 +83,25 @@ const UNREAD: u32 = u32::MAX;
 pub(super) const MARKER: u32 = 2;
 const COMMENT_MARKER: u8 = b'-';
 
+/// The tokens of a text, as far as it is made of them.
+pub fn count_tokens(text: &[u8], mode: LexMode) -> usize {
+    let mut lexer = Lexer::new(text, mode);
+    let mut count = 0;
+    while let Ok(token) = lexer.token()
+        && token.kind != TokenKind::End
+    {
+        count += 1;
+    }
+    count
+}
+
 impl Scan {
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        let holes = self.holes.capacity() * size_of::<Hole>();
+        self.skeleton.capacity() + holes + self.comments.capacity() * size_of::<Cut>()
+    }
+
     /// A scan of no statement.
     pub fn new() -> Self {
         Self::default()

@@ -12,6 +12,7 @@
 
 mod account;
 mod as_one_server;
+mod attackers;
 mod attributes;
 mod canary;
 mod charsets;
@@ -49,6 +50,8 @@ mod last_values;
 mod limits;
 mod listen;
 mod local_infile;
+mod long_statements;
+mod memory;
 mod moving_vschema;
 mod multitude;
 mod mysql;

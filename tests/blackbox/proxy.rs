@@ -180,7 +180,8 @@ fn launch(folder: &Path) -> Child {
         .append(true)
         .open(folder.join("proxy.log"))
         .expect("the proxy's folder is writable");
-    let mut command = owned_command(env!("CARGO_BIN_EXE_geogate"));
+    let binary = std::env::var_os("GEOGATE_BIN");
+    let mut command = owned_command(binary.unwrap_or(env!("CARGO_BIN_EXE_geogate").into()));
     command.args(["serve", "--config"]).arg(folder.join("geogate.toml"));
     command.stdout(log.try_clone().expect("a file handle can be copied")).stderr(log);
     spawn_owned(command).expect("setpriv is installed")

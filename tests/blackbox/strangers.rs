@@ -18,7 +18,7 @@ use crate::server::{owned_command, wait_until};
 use crate::single::{self, SINGLE};
 
 /// As many sockets as the tests may have, at most `wanted`.
-fn descriptors(wanted: usize) -> usize {
+pub(crate) fn descriptors(wanted: usize) -> usize {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("up to the hard one");
     wanted.min(maximum.map_or(usize::MAX, |maximum| maximum as usize / 2))

@@ -47,7 +47,7 @@ impl Pipeline {
         merge: &Merge,
         layout: Layout,
         bindings: &B,
-        budget: Budget,
+        budget: &Budget,
     ) -> Result<Self, SqlError> {
         Self::with_stages(&merge.stages, layout, bindings, budget)
     }
@@ -56,7 +56,7 @@ impl Pipeline {
         stages: &[Stage],
         layout: Layout,
         bindings: &B,
-        budget: Budget,
+        budget: &Budget,
     ) -> Result<Self, SqlError> {
         let start = |stage: &Stage| -> Result<Running, SqlError> {
             Ok(match stage {
@@ -64,9 +64,11 @@ impl Pipeline {
                     Running::Aggregate(Box::new(Aggregator::new(keys, aggregates, &layout)?))
                 }
                 Stage::Distinct(keys) => {
-                    Running::Distinct(Box::new(Distinct::new(keys, &layout, budget)?))
+                    Running::Distinct(Box::new(Distinct::new(keys, &layout, budget.another())?))
                 }
-                Stage::Sort(keys) => Running::Sort(Box::new(Sort::new(keys, &layout, budget)?)),
+                Stage::Sort(keys) => {
+                    Running::Sort(Box::new(Sort::new(keys, &layout, budget.another())?))
+                }
                 Stage::Limit { count, offset } => {
                     let value = |limit| limit_value(limit, bindings);
                     Running::Limit(Limit::new(

@@ -59,9 +59,9 @@ fn check(columns: &[(u8, u16)], hidden: usize, stages: &[Stage], rows: &[Row], e
     for format in [RowFormat::Text, RowFormat::Binary] {
         let layout = layout(format, columns, hidden);
         let values = Values(vec![Value::Int(2), Value::UInt(1)]);
-        let budget = Budget { rows: 100, bytes: 10_000 };
+        let budget = Budget::new(100, 10_000);
         let mut pipeline =
-            Pipeline::with_stages(stages, layout.clone(), &values, budget).expect("comparable");
+            Pipeline::with_stages(stages, layout.clone(), &values, &budget).expect("comparable");
         let mut out: Vec<Vec<u8>> = Vec::new();
         for row in rows {
             let flow = pipeline
@@ -181,12 +181,12 @@ fn distinct_knows_null_and_padding() {
 #[test]
 fn what_cannot_be_compared_is_refused() {
     let values = Values::default();
-    let budget = Budget { rows: 2, bytes: 1000 };
+    let budget = Budget::new(2, 1000);
     let sort = [Stage::Sort(vec![SortKey { key: number(0), direction: Direction::Ascending }])];
     let start = |code, flags, charset| {
         let columns = vec![Column::new(code, flags, charset, 0)];
         let layout = Layout { format: RowFormat::Text, columns, hidden: 0 };
-        Pipeline::with_stages(&sort, layout, &values, budget)
+        Pipeline::with_stages(&sort, layout, &values, &budget)
     };
     assert!(start(253, 0, 45).is_err(), "text without weights");
     assert!(start(254, 0x100, 45).is_err(), "ENUM");
