@@ -41,7 +41,7 @@ use crate::net::Codecs;
 use crate::observe::Metrics;
 use crate::session::accounts::Accounts;
 use crate::session::region::Geography;
-use crate::session::{Collations, Services, gauges};
+use crate::session::{Collations, Routines, Services, gauges};
 use crate::sql::STACK_BYTES;
 use crate::topology::{self, ServerId, Topology};
 use crate::vschema::store::StateFolder;
@@ -271,6 +271,7 @@ fn services(
         monitor,
         columns,
         stored_programs,
+        routines: Routines::default(),
         geography: Geography::new(config),
         metrics: Metrics::new(config.workers, keyspaces),
         serving: Arc::clone(steward.serving()),

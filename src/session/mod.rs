@@ -58,6 +58,7 @@ pub mod region;
 mod remembered;
 mod reply;
 mod request;
+mod routines;
 mod run;
 mod scatter;
 mod scatter_write;
@@ -92,6 +93,7 @@ use crate::executor::client::Client;
 use crate::executor::registry::Registered;
 use crate::wire::auth::Nonce;
 
+pub use routines::Routines;
 pub use services::{Collations, Services};
 
 use connections::Connections;

@@ -25,6 +25,7 @@ use crate::wire::capability::Capabilities;
 
 use super::accounts::Accounts;
 use super::region::Geography;
+use super::routines::Routines;
 
 /// What all sessions share.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub struct Services {
     pub columns: Reader,
     /// Reads what triggers and views leave behind in sessions.
     pub stored_programs: StoredProgramReader,
+    /// What stored routines leave behind.
+    pub routines: Routines,
     /// Regions, and whose clients are where.
     pub geography: Geography,
     /// What is counted.
