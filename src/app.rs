@@ -163,7 +163,7 @@ impl App {
         std::thread::sleep(notice);
         self.services.registry.drain();
         self.phase.send_replace(Phase::Draining);
-        let limits = &self.services.limits;
+        let limits = self.services.limits.load_full();
         let deadline = Instant::now() + limits.drain();
         while self.services.registry.count() > 0 && Instant::now() < deadline {
             std::thread::sleep(DRAIN_POLL);
@@ -262,10 +262,10 @@ fn services(
     Ok(Services {
         collations: Collations::default(),
         passed: shared.passed,
-        limits: limits.clone(),
+        limits: ArcSwap::from_pointee(limits.clone()),
         consistent_snapshot: config.consistent_snapshot,
         reference_copies: config.reference_copies,
-        accounts,
+        accounts: ArcSwap::from_pointee(accounts),
         registry: Arc::new(Registry::default()),
         topology,
         monitor,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::backend::{Profile, Stake};
+use crate::config::Limits;
 use crate::executor::registry::Control;
 use crate::executor::stalled::Servers;
 use crate::topology::{ServerId, ShardId, Topology};
@@ -54,6 +55,8 @@ impl Mode {
 #[derive(Debug)]
 pub(super) struct Connections {
     pub(super) services: Arc<Services>,
+    /// The limits that held when the session began.
+    pub(super) limits: Arc<Limits>,
     pub(super) control: Arc<Control>,
     pub(super) worker: usize,
     pub(super) mode: Mode,
@@ -93,6 +96,7 @@ impl Connections {
     ) -> Self {
         Self {
             mode: Mode::of(&services.topology()),
+            limits: services.limits.load_full(),
             services,
             control,
             worker,

@@ -4,6 +4,7 @@
 //! other. What a server answers without a cursor is read into memory within the merge's budget.
 
 use crate::backend::Exclusive;
+use crate::config::Limits;
 use crate::engine::budget::Budget;
 use crate::engine::merge_cursor::MergeCursor;
 use crate::engine::pipeline::Pipeline;
@@ -20,7 +21,6 @@ use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::CURSOR_READ_ONLY;
 use crate::wire::status::StatusFlags;
 
-use super::Services;
 use super::answer::{Answer, End, Opened, Ran, Stop};
 use super::connections::Connections;
 use super::cursors;
@@ -56,7 +56,7 @@ pub(super) async fn open_merged(
 ) -> Ran {
     let (answered, failed) = execute_pieces(client, connections, state, job, pieces).await?;
     let merged = match failed {
-        None => merge_of(&connections.services, client, &connections.mirror, job, &answered),
+        None => merge_of(&connections.limits, client, &connections.mirror, job, &answered),
         Some(error) => Err(error),
     };
     let mut columns = Vec::new();
@@ -198,7 +198,7 @@ async fn collect_opened(
     let Some(index) = connections.index_of(server) else {
         return Ok(Err(catalog::INTERNAL.with(&[&"a shard without connection"])));
     };
-    let limits = &connections.services.limits;
+    let limits = &connections.limits;
     let mut budget = Budget { rows: limits.merge_rows_max, bytes: limits.merge_bytes_max };
     let mut stream =
         ResultStream::new(&mut connections.attached[index].lease, limits.merge_bytes_max);
@@ -240,7 +240,7 @@ async fn close_opened(connections: &mut Connections, cursor: ServerCursor, outco
 }
 
 fn merge_of(
-    services: &Services,
+    limits: &Limits,
     client: &Client,
     mirror: &Mirror,
     job: &Job<'_>,
@@ -268,7 +268,6 @@ fn merge_of(
         columns: columns.unwrap_or_default(),
         hidden: merge.map_or(0, |merge| merge.hidden),
     };
-    let limits = &services.limits;
     let budget = Budget { rows: limits.merge_rows_max, bytes: limits.merge_bytes_max };
     let bindings = mirror.bindings(job.statement);
     let pipeline =

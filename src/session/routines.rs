@@ -1,9 +1,7 @@
 //! What stored routines leave behind in a session, as their definitions said when they were read.
 //!
 //! A definition is read once for each server, until a statement through Geogate may have changed
-//! one ([`StoredProgramReader::revision`]) or the monitor has found another text.
-//!
-//! [`StoredProgramReader::revision`]: crate::monitor::stored_programs::StoredProgramReader::revision
+//! one or the monitor has found another text: the revision of `monitor/stored_programs.rs`.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -153,7 +153,7 @@ impl Session {
 
     /// Waits for the next command, unless the session is interrupted first.
     async fn next_command(&mut self) -> Result<Incoming, Stop> {
-        let limit = self.connections.services.limits.statement_bytes_max;
+        let limit = self.connections.limits.statement_bytes_max;
         let mut is_looked_at = false;
         loop {
             if let Some(interrupt) = self.due_interrupt() {
@@ -161,6 +161,7 @@ impl Session {
             }
             match stream::look_at_front(
                 &self.connections.services,
+                &self.connections.limits,
                 &self.client,
                 &self.connections.mirror,
                 &mut self.state,
@@ -323,7 +324,7 @@ impl Session {
                 Ok(Answer::Sent)
             }
             Command::StmtSendLongData { id, param, .. } => {
-                prepared::long_data(&connections.services, prepared, id, param, &data);
+                prepared::long_data(&connections.limits, prepared, id, param, &data);
                 Ok(Answer::Sent)
             }
             Command::StmtReset(id) => prepared::reset_statement(connections, prepared, id).await,

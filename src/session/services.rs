@@ -31,9 +31,9 @@ use super::routines::Routines;
 #[derive(Debug)]
 pub struct Services {
     /// Every limit.
-    pub limits: Limits,
+    pub limits: ArcSwap<Limits>,
     /// Who may log in.
-    pub accounts: Accounts,
+    pub accounts: ArcSwap<Accounts>,
     /// All sessions.
     pub registry: Arc<Registry>,
     /// Servers, shards and their state; replaced by the monitors.

@@ -61,7 +61,7 @@ impl Connections {
             values.extend(found);
         }
         let bytes: usize = values.iter().filter_map(|(_, v)| v.as_ref()).map(Vec::len).sum();
-        if bytes > self.services.limits.user_variables_bytes_max {
+        if bytes > self.limits.user_variables_bytes_max {
             return self.hold(index, Hold::Lasting("user variables that are too long to carry"));
         }
         let change = |settings: &Settings| {
