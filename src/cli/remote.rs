@@ -184,11 +184,6 @@ mod tests {
         let change = json!({"version": 2, "previous": 2, "changed": false, "dry_run": true});
         assert_eq!(describe_change(&change), "version 2 is active already; nothing was changed");
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     #[test]
     fn a_token_is_taken_out_of_the_arguments() {

@@ -74,7 +74,8 @@ fn seen(text: &str, answer: Result<Answer, Error>) -> String {
     let level = names.first().is_some_and(|name| *name == "Level");
     for row in rows.iter_mut().filter(|_| level) {
         // Where in the statement that a shard has got the row was.
-        row[2] = row[2].split(" at row ").next().unwrap_or_default().to_owned();
+        let end = row[2].find(" at row ").unwrap_or(row[2].len());
+        row[2].truncate(end);
     }
     if !text.contains("ORDER BY") {
         rows.sort();

@@ -113,8 +113,8 @@ fn signals_reload_and_do_not_kill() {
     assert!(wait_until(Duration::from_secs(5), again));
 }
 
-/// Goal: SIGHUP takes over users and limits for those who log in from then on; whoever is there goes
-/// on as he began, and a mistake changes nothing.
+/// Goal: SIGHUP takes over users and limits for those who log in from then on; whoever is there
+/// goes on as he began, and a mistake changes nothing.
 #[test]
 fn users_and_limits_are_reloaded() {
     let cluster = SINGLE.watched();
