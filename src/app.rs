@@ -43,7 +43,7 @@ use crate::net::Codecs;
 use crate::observe::Metrics;
 use crate::session::accounts::Accounts;
 use crate::session::region::Geography;
-use crate::session::{Collations, LongTexts, Services, gauges};
+use crate::session::{Collations, LongTexts, Routines, Services, gauges};
 use crate::sql::STACK_BYTES;
 use crate::topology::{self, ServerId, Topology};
 use crate::vschema::store::StateFolder;
@@ -171,7 +171,7 @@ impl App {
         std::thread::sleep(notice);
         self.services.registry.drain();
         self.phase.send_replace(Phase::Draining);
-        let limits = &self.services.limits;
+        let limits = self.services.limits.load_full();
         let deadline = Instant::now() + limits.drain();
         while self.services.registry.count() > 0 && Instant::now() < deadline {
             std::thread::sleep(DRAIN_POLL);
@@ -274,15 +274,16 @@ fn services(
         long_texts,
         passed: shared.passed,
         memory: Arc::new(Memory::new(limits.client_memory_bytes_max, ceiling::process_max(limits))),
-        limits: limits.clone(),
+        limits: ArcSwap::from_pointee(limits.clone()),
         consistent_snapshot: config.consistent_snapshot,
         reference_copies: config.reference_copies,
-        accounts,
+        accounts: ArcSwap::from_pointee(accounts),
         registry: Arc::new(Registry::default()),
         topology,
         monitor,
         columns,
         stored_programs,
+        routines: Routines::default(),
         geography: Geography::new(config),
         metrics: Metrics::new(config.workers + 1, keyspaces),
         serving: Arc::clone(steward.serving()),

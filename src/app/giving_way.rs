@@ -27,7 +27,7 @@ pub(super) fn watch(services: &Arc<Services>, runtime: &Handle) {
 
 /// Makes room for those who wait for a connection of a server that slow clients keep.
 async fn make_room(services: Arc<Services>, pool: Arc<Pool>) {
-    let (limits, server) = (&services.limits, pool.dialer().server());
+    let (limits, server) = (services.limits.load(), pool.dialer().server());
     let said = Seldom::new(LINES_MAX);
     loop {
         pool.somebody_waits().await;
@@ -50,7 +50,7 @@ async fn make_room(services: Arc<Services>, pool: Arc<Pool>) {
 
 /// Ends clients that have done nothing for as long as they may. To be called from time to time.
 pub(super) fn end_silent(services: &Services) {
-    let limits = &services.limits;
+    let limits = services.limits.load();
     let (write, read) = (limits.client_write_timeout(), limits.client_read_timeout());
     let [readers, senders] = services.registry.end_silent(clock::now(), write, read);
     if readers > 0 {

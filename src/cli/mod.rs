@@ -70,6 +70,7 @@ pub const USAGE: u8 = 2;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
+    remote::hide_token();
     match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::Init(args) => init::run(&args),

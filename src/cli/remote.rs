@@ -1,5 +1,7 @@
 //! What subcommands share that talk to a running proxy: its address, the token, its answers.
 
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,6 +28,37 @@ pub(super) struct Remote {
     /// A file that holds the token
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
+}
+
+/// Runs the command again with a token of the command line in the environment instead: the list of
+/// processes shows everybody the one, and only the same user the other. If that fails, the token is
+/// taken as it was given.
+pub(super) fn hide_token() {
+    let Some((token, rest)) = without_token(std::env::args_os().skip(1)) else { return };
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut command = std::process::Command::new(program);
+    let name = std::env::args_os().next().unwrap_or_default();
+    let _ = command.arg0(name).args(rest).env("GEOGATE_TOKEN", token).exec();
+}
+
+/// The token, and the arguments without it.
+fn without_token(args: impl Iterator<Item = OsString>) -> Option<(OsString, Vec<OsString>)> {
+    let (mut token, mut rest) = (None, Vec::new());
+    let mut args = args;
+    while let Some(arg) = args.next() {
+        if arg == "--" {
+            rest.push(arg);
+            rest.extend(args);
+            break;
+        } else if arg == "--token" {
+            token = Some(args.next()?);
+        } else if let Some(value) = arg.to_str().and_then(|arg| arg.strip_prefix("--token=")) {
+            token = Some(value.into());
+        } else {
+            rest.push(arg);
+        }
+    }
+    Some((token?, rest))
 }
 
 impl Remote {
@@ -150,5 +183,23 @@ mod tests {
         assert_eq!(describe_change(&change), "version 3 is active; before it was version 2");
         let change = json!({"version": 2, "previous": 2, "changed": false, "dry_run": true});
         assert_eq!(describe_change(&change), "version 2 is active already; nothing was changed");
+    }
+
+    #[test]
+    fn a_token_is_taken_out_of_the_arguments() {
+        let split = |args: &[&str]| {
+            let found = without_token(args.iter().map(OsString::from));
+            found.map(|(token, rest)| {
+                let rest: Vec<String> = rest.iter().map(|a| a.to_string_lossy().into()).collect();
+                (token.to_string_lossy().into_owned(), rest.join(" "))
+            })
+        };
+        let found = |token: &str, rest: &str| Some((token.to_owned(), rest.to_owned()));
+        assert_eq!(split(&["sessions", "--token", "a b"]), found("a b", "sessions"));
+        assert_eq!(split(&["--token=x", "canary", "set", "5"]), found("x", "canary set 5"));
+        assert_eq!(split(&["sessions", "--token-file", "f"]), None);
+        assert_eq!(split(&["explain", "--", "--token", "x"]), None);
+        // What is wrong is told by those who read arguments.
+        assert_eq!(split(&["sessions", "--token"]), None);
     }
 }

@@ -18,8 +18,8 @@ use crate::sql::STACK_BYTES;
 #[command(after_help = "Example: geogate serve --config geogate.toml\n\
     SIGTERM drains: /readyz says no, then no client is let in, then sessions have\n\
     limits.drain_ms to end their transactions. SIGINT does so without notice; a second signal\n\
-    ends all at once. SIGHUP reads certificates, tokens and the VSchema again; the log tells\n\
-    what needs a restart.")]
+    ends all at once. SIGHUP reads certificates, tokens, users, limits and the VSchema again; the\n\
+    log tells what needs a restart.")]
 pub struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]

@@ -22,7 +22,7 @@ impl FromRequest<Arc<ControlState>> for Text {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &Arc<ControlState>) -> Result<Self, Failure> {
-        let limits = &state.services.limits;
+        let limits = state.services.limits.load_full();
         let bytes_max = limits.control_body_bytes_max;
         let read = body::to_bytes(request.into_body(), bytes_max);
         let Ok(read) = tokio::time::timeout(limits.control_request(), read).await else {
@@ -61,7 +61,7 @@ pub(super) fn sources(
     state: &ControlState,
 ) -> Result<Sources, Failure> {
     let folder = state.services.steward.folder();
-    let bytes_max = state.services.limits.control_body_bytes_max as u64;
+    let bytes_max = state.services.limits.load().control_body_bytes_max as u64;
     let reach = Reach::below(folder, bytes_max);
     if let Some(path) = members.remove("path") {
         let Value::String(path) = path else {

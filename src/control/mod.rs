@@ -119,7 +119,7 @@ pub fn router(state: Arc<ControlState>) -> Router {
 pub async fn serve(socket: std::net::TcpListener, state: Arc<ControlState>) -> io::Result<()> {
     let mut phase = state.phase.clone();
     let listener = tokio::net::TcpListener::from_std(socket)?;
-    let limits = Arc::new(state.services.limits.clone());
+    let limits = state.services.limits.load_full();
     let stop = async move {
         let _ = phase.wait_for(|phase| *phase >= Phase::Ended).await;
     };

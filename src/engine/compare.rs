@@ -100,12 +100,27 @@ impl Key {
             let string = cell(string).ok_or_else(|| {
                 refused("comparing text whose weight string the server did not give")
             })?;
-            return Ok(Datum::Weight { string, pad: cell(pad).unwrap_or_default() });
+            let pad = cell(pad).unwrap_or_default();
+            if pad.len() >= LEVELS_FROM {
+                return Err(several_levels());
+            }
+            return Ok(Datum::Weight { string, pad });
         }
         let column = layout.columns[self.column];
         decode(value, self.class, column.is_unsigned(), layout.format)
             .ok_or_else(|| catalog::INTERNAL.with(&[&"a value from a server cannot be read"]))
     }
+}
+
+/// So long is the weight of a space only where it is one of several levels: accents, then case. The
+/// padding belongs behind each of them, and where one ends the weights do not tell.
+const LEVELS_FROM: usize = 4;
+
+fn several_levels() -> SqlError {
+    let what = "comparing text of several shards under a collation of several levels that pads \
+                with spaces";
+    let advice = "COLLATE it by one without padding, such as utf8mb4_uca1400_nopad_as_cs";
+    catalog::UNSUPPORTED.advising(&[&what], advice)
 }
 
 /// MySQL's default of `max_sort_length`.

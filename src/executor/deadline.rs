@@ -244,6 +244,7 @@ mod tests {
             attributes: Box::default(),
             connections_max: None,
             idle_seconds_max: 10,
+            memory: &Arc::new(crate::memory::Memory::new(1, 1)),
         };
         Arc::new(Registry::default()).register(newcomer).unwrap()
     }

@@ -67,7 +67,7 @@ impl Handshake<'_> {
             capabilities: offered,
             collation: self.policy.collation,
             status: StatusFlags::AUTOCOMMIT,
-            auth_plugin: self.services.accounts.greeted(),
+            auth_plugin: self.services.accounts.load().greeted(),
         };
         build_packet(&mut framed.out, &mut sequence, |out| greeting.encode(out));
         framed.flush().await.ok()?;
@@ -86,7 +86,7 @@ impl Handshake<'_> {
             switching: Switching::of(response.capabilities),
             occasion: Occasion::Login,
         };
-        let accounts = &self.services.accounts;
+        let accounts = self.services.accounts.load_full();
         let account = match accounts.authenticate(&mut framed, &mut sequence, nonce, claim).await {
             Ok(account) => account,
             Err(AuthError::Refused(error)) => {
@@ -106,10 +106,10 @@ impl Handshake<'_> {
         if let Some(algorithm) = algorithm(agreed, response.zstd_level) {
             framed = framed.compress(algorithm, Arc::clone(&self.policy.codecs), Side::Server);
         }
-        framed.half_closed = self.services.limits.client_half_closed();
+        framed.half_closed = self.services.limits.load().client_half_closed();
         let client = Client::new(framed, agreed);
         let entry = Entry { connection_id, nonce, sequence };
-        let session = self.enter(client, account, &response, entry).await?;
+        let session = self.enter(client, &account, &response, entry).await?;
         Some((session, place))
     }
 
@@ -122,7 +122,7 @@ impl Handshake<'_> {
         entry: Entry,
     ) -> Option<Session> {
         let host = self.host();
-        let limits = &self.services.limits;
+        let limits = self.services.limits.load_full();
         let registered = self.services.registry.register(Newcomer {
             id: entry.connection_id,
             user: &account.name,
@@ -263,7 +263,7 @@ impl Handshake<'_> {
 
     /// The next packet of the connection phase, which must be in sequence.
     async fn receive(&self, framed: &mut Framed, sequence: &mut u8) -> Option<Vec<u8>> {
-        let bytes_max = self.services.limits.client_login_bytes_max;
+        let bytes_max = self.services.limits.load().client_login_bytes_max;
         let packet = match framed.read_packet(bytes_max).await {
             Ok(packet) => packet,
             Err(ReadError::TooLong { limit }) => {

@@ -101,7 +101,7 @@ impl Frontend {
                 (Desk { clients: AtomicUsize::new(0), handed_over }, Inbox(inbox))
             })
             .unzip();
-        let limits = &services.limits;
+        let limits = services.limits.load_full();
         let grace_max = (limits.client_handshake() / 10).max(GRACE_MIN);
         let logins = Arc::new(Admission::new(limits.client_logins_max, GRACE_MIN..=grace_max));
         let sessions = Arc::new(SessionPlaces::new(limits.client_connections_max));
@@ -182,7 +182,7 @@ impl Frontend {
 
     /// Logs a client in and serves it. `login` is its place until then.
     async fn client(&self, Arrival { stream, peer }: Arrival, worker: usize, login: Place) {
-        let limits = &self.services.limits;
+        let limits = self.services.limits.load_full();
         let options = stream.set_options(limits.tcp_keepalive());
         if options.and_then(|()| stream.bound_unsent()).is_err() {
             return; // It has gone already.

@@ -1,7 +1,9 @@
 //! A task that reads something from the servers: at the start, in an interval, and when someone
 //! asks for it because it has changed. What could not be read is tried again soon.
 
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -95,6 +97,12 @@ impl Tickets {
     }
 }
 
+/// About so long: proxies that began together do not ask together for good.
+fn jittered(interval: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish() % 1000;
+    interval.mul_f64(0.9 + random as f64 / 5000.0)
+}
+
 async fn run<L: Look>(
     mut look: L,
     interval: Duration,
@@ -109,7 +117,7 @@ async fn run<L: Look>(
             Ok(()) => {
                 retry = RETRY;
                 finished.send_replace(ticket);
-                interval
+                jittered(interval)
             }
             Err(error) => {
                 if error.counts {

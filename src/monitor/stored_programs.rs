@@ -4,6 +4,7 @@
 //! It asks the primary of every shard. What could not be read stays as it was.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -21,17 +22,68 @@ use super::reader::{Look, Reader, Unread};
 /// Time for one server's answer; a large schema takes a while.
 const LOOK: Duration = Duration::from_secs(10);
 
-const TRIGGERS: &str = "SELECT EVENT_OBJECT_TABLE, SQL_MODE, ACTION_STATEMENT, EVENT_MANIPULATION \
-    FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA <> 'sys'";
-const ROUTINES: &str = "SELECT ROUTINE_NAME, SQL_MODE, ROUTINE_DEFINITION \
-    FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA NOT IN ('mysql', 'sys')";
-const VIEWS: &str = "SELECT TABLE_NAME, '', VIEW_DEFINITION \
-    FROM information_schema.VIEWS WHERE TABLE_SCHEMA NOT IN ('mysql', 'sys')";
+/// Views are read at every so many looks, and after a definition statement: MariaDB opens each of
+/// them, with its tables, to tell anything of it.
+const VIEWS_EVERY: u32 = 10;
+
+/// What is read of a server, a list each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Triggers,
+    Routines,
+    Views,
+}
+
+const LISTS: [List; 3] = [List::Triggers, List::Routines, List::Views];
+
+impl List {
+    /// Where it stands, and the columns of a text: name, sql_mode, text, what runs it.
+    fn query(self) -> (&'static str, [&'static str; 4]) {
+        match self {
+            Self::Triggers => (
+                "information_schema.TRIGGERS WHERE TRIGGER_SCHEMA <> 'sys'",
+                ["EVENT_OBJECT_TABLE", "SQL_MODE", "ACTION_STATEMENT", "EVENT_MANIPULATION"],
+            ),
+            Self::Routines => (
+                "information_schema.ROUTINES WHERE ROUTINE_SCHEMA NOT IN ('mysql', 'sys')",
+                ["ROUTINE_NAME", "SQL_MODE", "ROUTINE_DEFINITION", "''"],
+            ),
+            Self::Views => (
+                "information_schema.VIEWS WHERE TABLE_SCHEMA NOT IN ('mysql', 'sys')",
+                ["TABLE_NAME", "''", "VIEW_DEFINITION", "''"],
+            ),
+        }
+    }
+
+    /// The texts.
+    fn texts(self) -> String {
+        let (from, columns) = self.query();
+        format!("SELECT {} FROM {from}", columns.join(", "))
+    }
+
+    /// Their number and a sum that another text changes.
+    fn fingerprint(self) -> String {
+        let (from, columns) = self.query();
+        let columns = columns.join(", ");
+        format!(
+            "SELECT COUNT(*), CAST(COALESCE(SUM(CRC32(CONCAT_WS('/', {columns}))), 0) AS UNSIGNED) \
+             FROM {from}"
+        )
+    }
+}
+
+/// A list of a server, as it was read.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Known {
+    fingerprint: Option<(u64, u64)>,
+    texts: Vec<StoredText>,
+}
 
 /// What the servers' stored programs leave behind, and the task that reads it.
 #[derive(Debug)]
 pub struct StoredProgramReader {
     programs: Arc<ArcSwap<StoredPrograms>>,
+    revision: Arc<AtomicU64>,
     reader: Reader,
 }
 
@@ -43,20 +95,33 @@ impl StoredProgramReader {
         interval: Duration,
         topology: &Arc<ArcSwap<Topology>>,
     ) -> Self {
-        let programs = Arc::default();
+        let (programs, revision) = (Arc::default(), Arc::new(AtomicU64::new(1)));
         let look = StoredProgramLook {
             backend: backend.clone(),
             topology: Arc::clone(topology),
             publish: Arc::clone(&programs),
+            revision: Arc::clone(&revision),
             known: Vec::new(),
+            since_views: VIEWS_EVERY,
+            looked_at: 0,
             published: Vec::new(),
         };
-        Self { programs, reader: Reader::start(runtime, interval, look) }
+        Self { programs, revision, reader: Reader::start(runtime, interval, look) }
     }
 
     /// What was read last.
     pub fn programs(&self) -> Guard<Arc<StoredPrograms>> {
         self.programs.load()
+    }
+
+    /// A number that grows whenever a definition has changed, or may have.
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Notes a statement that may have changed definitions.
+    pub fn note_definition(&self) {
+        self.revision.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The task.
@@ -69,8 +134,12 @@ struct StoredProgramLook {
     backend: Backend,
     topology: Arc<ArcSwap<Topology>>,
     publish: Arc<ArcSwap<StoredPrograms>>,
+    revision: Arc<AtomicU64>,
     /// The last texts of every primary.
-    known: Vec<(Address, Vec<StoredText>)>,
+    known: Vec<(Address, [Known; 3])>,
+    /// Looks since views were read, and the revision then.
+    since_views: u32,
+    looked_at: u64,
     /// Those that were handed on.
     published: Vec<StoredText>,
 }
@@ -90,22 +159,46 @@ impl StoredProgramLook {
         found
     }
 
+    /// The lists that are looked at this time.
+    fn due(&mut self) -> &'static [List] {
+        let revision = self.revision.load(Ordering::Acquire);
+        self.since_views += 1;
+        if std::mem::replace(&mut self.looked_at, revision) == revision
+            && self.since_views < VIEWS_EVERY
+        {
+            return &LISTS[..2];
+        }
+        self.since_views = 0;
+        &LISTS
+    }
+
     fn note(&mut self, address: Address, answer: Answer) {
-        let before = self.known.len();
-        self.known.retain(|(known, _)| *known != address);
-        if !answer.sees_triggers && self.known.len() == before {
+        let place = self.known.iter().position(|(known, _)| *known == address);
+        if !answer.sees_triggers && place.is_none() {
             tracing::warn!(
                 server = %address,
                 "Geogate's account may see no triggers (grant it TRIGGER): what they set in sessions \
                  and which locks they take is not followed"
             );
         }
-        self.known.push((address, answer.texts));
+        match place {
+            Some(place) if self.known[place].1 == answer.lists => return,
+            Some(place) => self.known[place].1 = answer.lists,
+            None => self.known.push((address, answer.lists)),
+        }
+        // What was read for this is no reason to read again.
+        self.revision.fetch_add(1, Ordering::AcqRel);
+        self.looked_at += 1;
     }
 
     fn publish(&mut self) {
-        let mut texts: Vec<StoredText> =
-            self.known.iter().flat_map(|(_, texts)| texts).cloned().collect();
+        let mut texts: Vec<StoredText> = self
+            .known
+            .iter()
+            .flat_map(|(_, lists)| lists)
+            .flat_map(|list| &list.texts)
+            .cloned()
+            .collect();
         texts.sort();
         texts.dedup();
         if texts == self.published {
@@ -124,8 +217,11 @@ impl Look for StoredProgramLook {
 
     async fn look(&mut self) -> Result<(), Unread> {
         let mut problem = None;
+        let due = self.due();
         for address in self.primaries() {
-            let asked = ask(&address, &self.backend);
+            let known = self.known.iter().find(|(known, _)| *known == address);
+            let known = known.map(|(_, lists)| lists.clone()).unwrap_or_default();
+            let asked = ask(&address, &self.backend, due, known);
             let cause = match tokio::time::timeout(LOOK, asked).await {
                 Ok(Ok(answer)) => {
                     self.note(address, answer);
@@ -136,6 +232,10 @@ impl Look for StoredProgramLook {
             };
             // A server that has just been defined at answers; others may be down for long.
             problem = Some(Unread { what: address.to_string(), cause, counts: true });
+        }
+        if problem.is_some() {
+            // What was due is due again.
+            self.since_views = VIEWS_EVERY;
         }
         self.publish();
         problem.map_or(Ok(()), Err)
@@ -153,37 +253,57 @@ fn may_see_triggers(grants: &[String]) -> bool {
 
 /// What a server answered.
 struct Answer {
-    texts: Vec<StoredText>,
+    lists: [Known; 3],
     sees_triggers: bool,
 }
 
-/// Reads over a connection of its own: a look is too rare to keep one.
-async fn ask(address: &Address, backend: &Backend) -> Result<Answer, mysql_async::Error> {
+/// Reads what has changed, over a connection of its own: a look is too rare to keep one.
+async fn ask(
+    address: &Address,
+    backend: &Backend,
+    due: &[List],
+    mut lists: [Known; 3],
+) -> Result<Answer, mysql_async::Error> {
     let mut connection = Conn::new(probe::opts(address, backend)).await?;
     let grants: Vec<String> = connection.query("SHOW GRANTS").await?;
     let sees_triggers = may_see_triggers(&grants);
-    let mut texts = Vec::new();
-    type Trigger = (String, String, String, String);
-    let triggers: Vec<Trigger> = connection.query(TRIGGERS).await?;
-    for (name, sql_mode, text, events) in triggers {
-        for event in events.split(',').filter_map(|event| Event::by_name(event.trim())) {
-            let (name, sql_mode, text) = (name.clone(), sql_mode.clone(), Some(text.clone()));
-            texts.push(StoredText { owner: Owner::Table(event), name, sql_mode, text });
+    for (list, known) in LISTS.into_iter().zip(&mut lists) {
+        // A server that is new is asked everything.
+        if known.fingerprint.is_some() && !due.contains(&list) {
+            continue;
         }
-    }
-    for (owner, query) in [(Owner::Routine, ROUTINES), (Owner::View, VIEWS)] {
-        let rows: Vec<(String, String, Option<String>)> = connection.query(query).await?;
-        texts.extend(rows.into_iter().map(|(name, sql_mode, text)| StoredText {
-            owner,
-            name,
-            sql_mode,
-            // An empty text is one that may not be seen.
-            text: text.filter(|text| !text.is_empty()),
-        }));
+        let fingerprint = connection.query_first(list.fingerprint()).await?;
+        if fingerprint != known.fingerprint {
+            let texts = read(&mut connection, list).await?;
+            *known = Known { fingerprint, texts };
+        }
     }
     // An answer is an answer, however the connection ends.
     let _ = connection.disconnect().await;
-    Ok(Answer { texts, sees_triggers })
+    Ok(Answer { lists, sees_triggers })
+}
+
+async fn read(connection: &mut Conn, list: List) -> Result<Vec<StoredText>, mysql_async::Error> {
+    type Row = (String, String, Option<String>, String);
+    let rows: Vec<Row> = connection.query(list.texts()).await?;
+    let mut texts = Vec::new();
+    for (name, sql_mode, text, events) in rows {
+        // An empty text is one that may not be seen.
+        let text = text.filter(|text| !text.is_empty());
+        let owners: Vec<Owner> = match list {
+            List::Triggers => {
+                let events = events.split(',').filter_map(|event| Event::by_name(event.trim()));
+                events.map(Owner::Table).collect()
+            }
+            List::Routines => vec![Owner::Routine],
+            List::Views => vec![Owner::View],
+        };
+        texts.extend(owners.into_iter().map(|owner| {
+            let (name, sql_mode, text) = (name.clone(), sql_mode.clone(), text.clone());
+            StoredText { owner, name, sql_mode, text }
+        }));
+    }
+    Ok(texts)
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ fn plan_query(query: &Query, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
         Opcode::Dba => schemas::named(query),
         _ => Vec::new(),
     };
-    Ok(Plan { otherwise, schemas, ..finish(&analysis, StatementKind::Select, access, root) })
+    Ok(Plan { schemas, otherwise, ..finish(&analysis, StatementKind::Select, access, root) })
 }
 
 /// `SELECT NEXT n VALUES FROM sequence`, and nothing else beside it.

@@ -26,7 +26,7 @@ const PACKET_MAX: usize = 64 << 10;
 /// Who may log in.
 #[derive(Debug)]
 pub struct Accounts {
-    by_name: HashMap<Box<str>, Account>,
+    by_name: HashMap<Box<str>, Arc<Account>>,
     /// Fast hashes of passwords that were proven in clear.
     proven: RwLock<HashMap<Box<str>, PasswordHash>>,
     rsa: RsaKey,
@@ -120,7 +120,7 @@ impl Accounts {
                         clients: user.clients.clone(),
                         hash,
                     };
-                    by_name.insert(user.name.as_str().into(), account);
+                    by_name.insert(user.name.as_str().into(), Arc::new(account));
                 }
                 Err(reason) => problems.push(format!("[[user]] '{}': {reason}", user.name)),
             }
@@ -130,6 +130,18 @@ impl Accounts {
         } else {
             Err(problems)
         }
+    }
+
+    /// Other users, whose passwords are proven anew where they differ.
+    pub fn with_users(&self, users: &[User]) -> Result<Self, Vec<String>> {
+        let new = Self::new(users, self.rsa.clone())?;
+        let same = |name: &str| {
+            let [before, after] = [self, &new].map(|accounts| accounts.by_name.get(name));
+            before.zip(after).is_some_and(|(before, after)| before.hash == after.hash)
+        };
+        let proven = self.proven.read().clone();
+        *new.proven.write() = proven.into_iter().filter(|(name, _)| same(name)).collect();
+        Ok(new)
     }
 
     /// Finds out whether the client is who it says, asking it more where needed. `nonce` is that
@@ -142,13 +154,13 @@ impl Accounts {
         sequence: &mut u8,
         nonce: Nonce,
         claim: Claim<'_>,
-    ) -> Result<&Account, AuthError> {
+    ) -> Result<Arc<Account>, AuthError> {
         let account = self.find(&claim)?;
         let denied = |answer: &[u8]| denied(&claim, answer);
         if account.require_tls && !framed.stream().is_private() {
             return Err(AuthError::Refused(catalog::INSECURE_AUTH.error()));
         }
-        let hash = self.hash_of(account);
+        let hash = self.hash_of(&account);
         let mut plugin = if claim.plugin.is_empty() { NATIVE } else { claim.plugin };
         let mut answer = claim.answer.to_vec();
         let usable =
@@ -208,10 +220,10 @@ impl Accounts {
 
     /// The account of that name, if it may come from where the client is. Neither failure is to be
     /// told from a wrong password.
-    fn find(&self, claim: &Claim<'_>) -> Result<&Account, AuthError> {
+    fn find(&self, claim: &Claim<'_>) -> Result<Arc<Account>, AuthError> {
         let name = String::from_utf8_lossy(claim.user);
-        let account = self.by_name.get(&*name);
-        let admits = |account: &&Account| {
+        let account = self.by_name.get(&*name).cloned();
+        let admits = |account: &Arc<Account>| {
             account.clients.is_empty() || account.clients.contain(claim.address)
         };
         account.filter(admits).ok_or_else(|| denied(claim, claim.answer))

@@ -112,7 +112,7 @@ fn set_canary_percent(
     value: &SetValue,
 ) -> Result<(), SqlError> {
     let user = &state.login.user;
-    if !services.accounts.is_operator(user) {
+    if !services.accounts.load().is_operator(user) {
         return Err(catalog::NOT_OPERATOR.with(&[user]));
     }
     let text = match value {

@@ -48,15 +48,13 @@ impl Session {
         let services = Arc::clone(&self.connections.services);
         let framed = &mut self.client.framed;
         let nonce = self.state.login.nonce;
-        let account = match services
-            .accounts
-            .authenticate(framed, &mut self.client.sequence, nonce, claim)
-            .await
-        {
-            Ok(account) => account,
-            Err(AuthError::Refused(error)) => return self.refuse_change(error).await,
-            Err(AuthError::Lost) => return Err(End::Quit.into()),
-        };
+        let accounts = services.accounts.load_full();
+        let account =
+            match accounts.authenticate(framed, &mut self.client.sequence, nonce, claim).await {
+                Ok(account) => account,
+                Err(AuthError::Refused(error)) => return self.refuse_change(error).await,
+                Err(AuthError::Lost) => return Err(End::Quit.into()),
+            };
         if let Err(TooMany { limit }) =
             self.registered.change_user(&account.name, account.connections_max)
         {

@@ -194,7 +194,7 @@ impl Connections {
         let mut first_error: Option<SqlError> = None;
         // The first alone; then all others.
         for taken in [1, usize::MAX] {
-            let grace = self.services.limits.statement_timeout_grace();
+            let grace = self.limits.statement_timeout_grace();
             self.control.deadline.extend(clock::now(), grace);
             let ending = self.mirror.ending(Verb::Commit);
             let parts = self.attached.iter_mut().filter(|part| part.takes_part()).take(taken);

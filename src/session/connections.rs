@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::backend::{Profile, Stake};
+use crate::config::Limits;
 use crate::engine::budget::Budget;
 use crate::executor::registry::Control;
 use crate::executor::stalled::Servers;
@@ -56,6 +57,8 @@ impl Mode {
 #[derive(Debug)]
 pub(super) struct Connections {
     pub(super) services: Arc<Services>,
+    /// The limits that held when the session began.
+    pub(super) limits: Arc<Limits>,
     pub(super) control: Arc<Control>,
     pub(super) worker: usize,
     pub(super) mode: Mode,
@@ -85,7 +88,7 @@ pub(super) struct Connections {
 impl Connections {
     /// What a merge for the client may keep in memory.
     pub(super) fn budget(&self) -> Budget {
-        let limits = &self.services.limits;
+        let limits = &self.limits;
         Budget::of(limits.merge_rows_max, limits.merge_bytes_max, &self.control.account)
     }
 
@@ -107,6 +110,7 @@ impl Connections {
             held: control.account.nothing(),
             has_savepoints: false,
             mode: Mode::of(&services.topology()),
+            limits: services.limits.load_full(),
             services,
             control,
             worker,

@@ -207,8 +207,8 @@ fn place_except(
         region: options.region.as_ref(),
         leaving: options.leaving,
         target: reading.target,
-        lag_max: connections.services.limits.replica_lag_max(),
-        lag_no_primary_max: connections.services.limits.replica_lag_no_primary_max(),
+        lag_max: connections.limits.replica_lag_max(),
+        lag_no_primary_max: connections.limits.replica_lag_no_primary_max(),
         except: except.map(|placement| placement.server()).or(connections.lost_at),
         // Multiplying spreads the low bits, which decide, over sessions that take turns.
         salt: reading.salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32,

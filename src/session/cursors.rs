@@ -245,7 +245,7 @@ async fn refill(
         return Ok(Err(connections.lose(index, &failure)));
     }
     lease.expect(Expect::Fetch, 1);
-    let limit = connections.services.limits.merge_bytes_max;
+    let limit = connections.limits.merge_bytes_max;
     let mut stream = ResultStream::of_fetch(lease, limit);
     let mut watch = Watch::new(client, &connections.control);
     let mut refused = None;

@@ -76,6 +76,7 @@ pub(super) fn defines_stored(services: &Services, kind: StatementKind, features:
 
 /// After a statement that may have changed them.
 pub(super) async fn stored_programs_changed(connections: &Connections) {
+    connections.services.stored_programs.note_definition();
     let refreshed = connections.services.stored_programs.reader().refresh(DEFINITION_WAIT);
     unless_interrupted(&connections.control, refreshed).await;
 }

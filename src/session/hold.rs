@@ -16,12 +16,14 @@ use crate::sql::sequence_use::Sequence;
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::system_variable::{PROFILES, TRACES};
 use crate::sql::value::Value;
+use crate::topology::Role;
 use crate::wire::scanner::Outcome;
 use crate::wire::session_track::SessionChange;
 
 use super::attached::Attached;
 use super::connections::Connections;
 use super::last_values;
+use super::routines::RoutineName;
 use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::statement_counts::StatementCounts;
@@ -472,16 +474,40 @@ async fn read_routine(
     let database = name.database.as_deref().or(own);
     let database = database.map(|database| quoted(database) + ".").unwrap_or_default();
     let ask = format!("SHOW CREATE {kind} {database}{}", quoted(&name.name));
-    let answer = ask_aside(connections, index, &ask).await;
+    let placement = connections.attached[index].placement;
+    let services = Arc::clone(&connections.services);
+    let revision = services.stored_programs.revision();
+    // A replica may still get what its primary has.
+    let named = (placement.role() == Role::Primary)
+        .then(|| RoutineName { server: placement.server().index(), ask: ask.clone() });
+    if let Some(effects) = named.as_ref().and_then(|name| services.routines.find(name, revision)) {
+        return effects.to_vec();
+    }
+    let effects =
+        ask_routine(connections, index, &ask, kind == "FUNCTION" && name.database.is_none());
+    let (effects, is_known) = effects.await;
+    if let Some(name) = named.filter(|_| is_known) {
+        services.routines.keep(name, revision, effects.as_slice().into());
+    }
+    effects
+}
+
+/// What the definition of a routine says, and whether that is worth to be kept. `is_plain`: what is
+/// no stored function is another one, which has no session.
+async fn ask_routine(
+    connections: &mut Connections,
+    index: ConnectionId,
+    ask: &str,
+    is_plain: bool,
+) -> (Vec<Effect>, bool) {
+    let answer = ask_aside(connections, index, ask).await;
     let unread = vec![Effect::Unknown("a stored routine whose text the proxy may not see")];
     let rows = match answer {
         Ok(rows) => rows,
-        // What is no stored function is a new or loadable one, which has no session.
-        Err(Failure::Server(error)) if error.errno == NO_SUCH_ROUTINE => {
-            let plain = kind == "FUNCTION" && name.database.is_none();
-            return if plain { Vec::new() } else { unread };
+        Err(Failure::Server(error)) if error.errno == NO_SUCH_ROUTINE && is_plain => {
+            return (Vec::new(), true);
         }
-        Err(_) => return unread,
+        Err(_) => return (unread, false),
     };
     let mut cells = rows.into_iter().next().unwrap_or_default().into_iter();
     match (cells.nth(1).flatten(), cells.next().flatten()) {
@@ -489,9 +515,9 @@ async fn read_routine(
             let mode = LexMode::default().with_sql_mode(&sql_mode);
             let mut effects = effects_of_routine(&text, mode);
             effects.extend(connections.services.stored_programs.programs().effects_in(&text));
-            effects
+            (effects, true)
         }
-        _ => unread,
+        _ => (unread, false),
     }
 }
 

@@ -100,7 +100,7 @@ pub(super) async fn kill(
         return Err(error.into());
     };
     // Everyone may end his own sessions.
-    let operator = connections.services.accounts.is_operator(&state.login.user);
+    let operator = connections.services.accounts.load().is_operator(&state.login.user);
     if *victim.user() != *state.login.user && !operator {
         let text = format!("You are not owner of thread {id}");
         return Err(SqlError::from_server(1095, *b"HY000", text).into());

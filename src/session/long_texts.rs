@@ -57,7 +57,7 @@ impl Session {
         let (control, here) = (Arc::clone(&self.connections.control), services.long_texts.worker);
         let home = std::mem::replace(&mut self.connections.worker, here);
         let command = services.long_texts.threads.clone().spawn(async move {
-            let grace = services.limits.statement_timeout_grace();
+            let grace = services.limits.load().statement_timeout_grace();
             let note = |stage| statement_timeout::note_stage(&services, here, stage);
             let ran = {
                 let command = pin!(self.command(packet));

@@ -197,7 +197,7 @@ async fn collect_opened(
     let Some(index) = connections.index_of(server) else {
         return Ok(Err(catalog::INTERNAL.with(&[&"a shard without connection"])));
     };
-    let limits = &connections.services.limits;
+    let limits = &connections.limits;
     let mut budget = connections.budget();
     let mut stream =
         ResultStream::new(&mut connections.attached[index].lease, limits.merge_bytes_max);

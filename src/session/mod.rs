@@ -59,6 +59,7 @@ pub mod region;
 mod remembered;
 mod reply;
 mod request;
+mod routines;
 mod run;
 mod scatter;
 mod scatter_write;
@@ -94,6 +95,7 @@ use crate::executor::registry::Registered;
 use crate::wire::auth::Nonce;
 
 pub use long_texts::LongTexts;
+pub use routines::Routines;
 pub use services::{Collations, Services};
 
 use connections::Connections;
@@ -148,10 +150,10 @@ impl Session {
             Reading::new(services.geography.region_of(&login.host), u64::from(control.id));
         let mirror = Mirror::new(settings, services.versions());
         let tracked = Tracked::new(client.capabilities);
-        let prepared = Prepared::new(services.limits.client_statements_max);
         let timeout = statement_timeout::first(&services, &login.user);
         let state = State::new(login, names, reading, control.id, timeout);
         let connections = Connections::new(services, control, worker, profile, mirror, tracked);
+        let prepared = Prepared::new(connections.limits.client_statements_max);
         Self { client, connections, state, prepared, registered }
     }
 }

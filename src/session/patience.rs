@@ -20,7 +20,7 @@ pub(super) fn note_patience(client: &Client, connections: &mut Connections, stat
     if state.patience_of.as_ref().is_some_and(|known| Arc::ptr_eq(known, settings)) {
         return;
     }
-    let limit = connections.services.limits.client_idle(client.manner()).as_secs();
+    let limit = connections.limits.client_idle(client.manner()).as_secs();
     connections.control.set_idle_max(wait_timeout(settings).unwrap_or(limit));
     state.patience_of = Some(Arc::clone(settings));
     connections.note_held();

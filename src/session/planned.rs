@@ -8,6 +8,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::backend::Owner;
+use crate::config::Limits;
 use crate::engine::bindings::BoundStatement;
 use crate::engine::plan::{
     Access, Bindings as _, GivenValue, Plan, Primitive, Resolution, Route, SessionValue, ShardPart,
@@ -30,7 +31,6 @@ use crate::topology::{KeyspaceIndex, ShardId, Topology};
 use crate::vschema::Strictness;
 use crate::wire::scanner::Expect;
 
-use super::Services;
 use super::answer::{Answer, Ran};
 use super::connections::Connections;
 use super::consistency;
@@ -290,7 +290,7 @@ async fn run_primitive(
     let mirror = &connections.mirror;
     let pieces = mirror.render(route, statement, &topology, &parts, &generated)?;
     let pieces = mirror.with_copies(route, statement, &topology, pieces)?;
-    let pieces = check_fan_out(&connections.services, pieces)?;
+    let pieces = check_fan_out(&connections.limits, pieces)?;
     if pieces.len() > 1 {
         connections.services.metrics.record_scatter(connections.worker);
     }
@@ -343,9 +343,9 @@ fn parts(
     }
 }
 
-fn check_fan_out(services: &Services, pieces: Vec<Piece>) -> Result<Vec<Piece>, SqlError> {
+fn check_fan_out(limits: &Limits, pieces: Vec<Piece>) -> Result<Vec<Piece>, SqlError> {
     let shards = pieces.len();
-    if shards <= services.limits.fan_out_max {
+    if shards <= limits.fan_out_max {
         return Ok(pieces);
     }
     Err(catalog::LIMIT.with(&[&"fan_out_max", &format!("{shards} shards")]))

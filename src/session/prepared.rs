@@ -11,6 +11,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::backend::Owner;
+use crate::config::Limits;
 use crate::error::{Origin, SqlError, catalog};
 use crate::memory::Reservation;
 use crate::net::Packet;
@@ -22,7 +23,6 @@ use crate::sql::statement_kind::StatementKind;
 use crate::sql::value::Value;
 use crate::wire::statement::Param;
 
-use super::Services;
 use super::answer::{Answer, Ran, Stop};
 use super::connections::Connections;
 use super::cursors;
@@ -297,14 +297,14 @@ pub(super) async fn prepare(
 
 /// COM_STMT_SEND_LONG_DATA, which is never answered.
 pub(super) fn long_data(
-    services: &Services,
+    limits: &Limits,
     prepared: &mut Prepared,
     id: u32,
     param: u16,
     data: &[u8],
 ) {
     let id = prepared.named_by(id);
-    let limit = services.limits.long_data_bytes_max;
+    let limit = limits.long_data_bytes_max;
     let used = prepared.long_data_bytes;
     let Some(statement) = prepared.by_id.get_mut(&id) else { return };
     if param >= statement.params {

@@ -67,7 +67,7 @@ impl Session {
         }
         let control = Arc::clone(&self.connections.control);
         let (services, worker) = (Arc::clone(&self.connections.services), self.connections.worker);
-        let grace = services.limits.statement_timeout_grace();
+        let grace = self.connections.limits.statement_timeout_grace();
         let mut timer = Timer::default();
         loop {
             patience::note_patience(&self.client, &mut self.connections, &mut self.state);
@@ -170,7 +170,7 @@ impl Session {
 
     /// Waits for the next command, unless the session is interrupted first.
     async fn next_command(&mut self) -> Result<Incoming, Stop> {
-        let limit = self.connections.services.limits.statement_bytes_max;
+        let limit = self.connections.limits.statement_bytes_max;
         let mut is_looked_at = false;
         loop {
             if let Some(interrupt) = self.due_interrupt() {
@@ -178,6 +178,7 @@ impl Session {
             }
             match stream::look_at_front(
                 &self.connections.services,
+                &self.connections.limits,
                 &self.client,
                 &self.connections.mirror,
                 &mut self.state,
@@ -247,7 +248,7 @@ impl Session {
             }
             Interrupt::Stalled => {
                 self.client.sequence = 1;
-                let limit = self.connections.services.limits.client_read_timeout_ms;
+                let limit = self.connections.limits.client_read_timeout_ms;
                 catalog::HALF_COMMAND.with(&[&format!("{limit}")])
             }
             Interrupt::Memory => {
@@ -374,7 +375,7 @@ impl Session {
                 Ok(Answer::Sent)
             }
             Command::StmtSendLongData { id, param, .. } => {
-                prepared::long_data(&connections.services, prepared, id, param, &data);
+                prepared::long_data(&connections.limits, prepared, id, param, &data);
                 Ok(Answer::Sent)
             }
             Command::StmtReset(id) => prepared::reset_statement(connections, prepared, id).await,

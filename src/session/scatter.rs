@@ -223,7 +223,7 @@ async fn merge_sources(
         status: reply::status(client, connections),
         may_begin: !connections.mirror.autocommit,
     };
-    let limit = connections.services.limits.merge_bytes_max;
+    let limit = connections.limits.merge_bytes_max;
     let mut sources = sources(&mut connections.attached, kept, &live, limit);
     let merged = merge(client, &connections.control, &mut sources, merge_job, kill_on_server).await;
     let outcomes: Vec<Outcome> = sources.iter().map(Source::outcome).collect();
@@ -300,7 +300,7 @@ async fn keep_rows(
     let Some(index) = connections.index_of(server) else {
         return Ok(Err(catalog::INTERNAL.with(&[&"a shard without connection"])));
     };
-    let limit = connections.services.limits.merge_bytes_max;
+    let limit = connections.limits.merge_bytes_max;
     let control = connections.control.clone();
     let mut stream = ResultStream::new(&mut connections.attached[index].lease, limit);
     let mut watch = Watch::new(client, &control);

@@ -27,18 +27,19 @@ use crate::wire::capability::Capabilities;
 use super::accounts::Accounts;
 use super::long_texts::LongTexts;
 use super::region::Geography;
+use super::routines::Routines;
 
 /// What all sessions share.
 #[derive(Debug)]
 pub struct Services {
     /// Every limit.
-    pub limits: Limits,
+    pub limits: ArcSwap<Limits>,
     /// What clients may make the process hold.
     pub memory: Arc<Memory>,
     /// Where long texts are worked on.
     pub long_texts: LongTexts,
     /// Who may log in.
-    pub accounts: Accounts,
+    pub accounts: ArcSwap<Accounts>,
     /// All sessions.
     pub registry: Arc<Registry>,
     /// Servers, shards and their state; replaced by the monitors.
@@ -49,6 +50,8 @@ pub struct Services {
     pub columns: Reader,
     /// Reads what triggers and views leave behind in sessions.
     pub stored_programs: StoredProgramReader,
+    /// What stored routines leave behind.
+    pub routines: Routines,
     /// Regions, and whose clients are where.
     pub geography: Geography,
     /// What is counted.

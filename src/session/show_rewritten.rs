@@ -160,7 +160,7 @@ fn process_rows(
     text: &[u8],
 ) -> Vec<Row> {
     let registry = &connections.services.registry;
-    let all = connections.services.accounts.is_operator(&state.login.user);
+    let all = connections.services.accounts.load().is_operator(&state.login.user);
     let own = connections.control.id;
     let mut rows = Vec::new();
     for session in registry.list() {

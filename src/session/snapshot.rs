@@ -113,7 +113,7 @@ async fn lock_everything(
     topology: &Topology,
     parts: &[Part],
 ) -> Result<Vec<Lease>, SqlError> {
-    let mut turns = LockTurns::new(parts.len(), connections.services.limits.table_lock_wait());
+    let mut turns = LockTurns::new(parts.len(), connections.limits.table_lock_wait());
     'attempt: loop {
         let mut locks = Vec::new();
         for number in turns.servers() {
@@ -127,7 +127,7 @@ async fn lock_everything(
                         continue 'attempt;
                     }
                     return Err(table_locks::late_lock(
-                        &connections.services,
+                        &connections.limits,
                         topology,
                         part.placement,
                     ));

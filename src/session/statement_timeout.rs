@@ -26,15 +26,15 @@ const VITESS_HINT: &str = "query_timeout_ms";
 
 /// What a user's sessions begin with; 0 for no limit.
 pub(super) fn first(services: &Services, user: &str) -> u32 {
-    let own = services.accounts.statement_timeout(user);
-    own.unwrap_or(services.limits.statement_timeout_ms)
+    let own = services.accounts.load().statement_timeout(user);
+    own.unwrap_or_else(|| services.limits.load().statement_timeout_ms)
 }
 
 /// A value for a session of this user, which may not have more than its account.
 pub(super) fn parse(services: &Services, user: &str, value: &str) -> Result<u32, SqlError> {
     let wrong = |_| catalog::WRONG_VALUE.with(&[&NAME, &value]);
     let milliseconds: u32 = value.trim().parse().map_err(wrong)?;
-    match services.accounts.statement_timeout(user) {
+    match services.accounts.load().statement_timeout(user) {
         Some(most) if most != 0 && !(1..=most).contains(&milliseconds) => {
             let served = format!("1 to {most}, which the [[user]] has");
             Err(catalog::UNSUPPORTED_VALUE.with(&[&NAME, &value, &served]))

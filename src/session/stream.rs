@@ -11,6 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::task::Poll;
 
+use crate::config::Limits;
 use crate::error::{SqlError, catalog};
 use crate::executor::deliver::SenderWait;
 use crate::executor::registry::Interrupt;
@@ -97,6 +98,7 @@ const TOO_LARGE: u16 = 1153;
 /// that this one is held.
 pub(super) fn look_at_front(
     services: &Services,
+    limits: &Limits,
     client: &Client,
     mirror: &Mirror,
     state: &mut State,
@@ -106,7 +108,7 @@ pub(super) fn look_at_front(
     let Some((len, 0)) = framed.announced().filter(|_| !is_looked_at) else {
         return Front::Buffer;
     };
-    let limit = services.limits.statement_bytes_max;
+    let limit = limits.statement_bytes_max;
     let several = client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
     let from = if several { MAX_PAYLOAD } else { STREAM_FROM };
     if len < from.min(limit.saturating_add(1)) {

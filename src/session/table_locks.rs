@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::backend::Failure;
+use crate::config::Limits;
 use crate::error::{SqlError, catalog};
 use crate::executor::watch::{Watched, wait_watching};
 use crate::geo::{self, Placement};
@@ -22,7 +23,6 @@ use crate::topology::{KeyspaceIndex, Topology};
 use crate::wire::command::code;
 use crate::wire::scanner::Expect;
 
-use super::Services;
 use super::answer::{Answer, Way, Went};
 use super::connections::Connections;
 use super::hold::Hold;
@@ -160,7 +160,7 @@ async fn lock_tables(
             order.text.extend_from_slice(suffix.as_bytes());
         }
     }
-    let mut turns = LockTurns::new(orders.len(), connections.services.limits.table_lock_wait());
+    let mut turns = LockTurns::new(orders.len(), connections.limits.table_lock_wait());
     'attempt: loop {
         for number in turns.servers() {
             let order = &orders[number];
@@ -174,7 +174,7 @@ async fn lock_tables(
             if turns.again(number) {
                 continue 'attempt;
             }
-            return Err(late_lock(&connections.services, topology, order.placement));
+            return Err(late_lock(&connections.limits, topology, order.placement));
         }
         connections.publish_holds();
         return Ok(());
@@ -182,12 +182,8 @@ async fn lock_tables(
 }
 
 /// The error of a lock that was waited for in vain.
-pub(super) fn late_lock(
-    services: &Services,
-    topology: &Topology,
-    placement: Placement,
-) -> SqlError {
-    let limit = format!("{:?}", services.limits.table_lock_wait());
+pub(super) fn late_lock(limits: &Limits, topology: &Topology, placement: Placement) -> SqlError {
+    let limit = format!("{:?}", limits.table_lock_wait());
     catalog::TABLE_LOCK_WAIT.with(&[&topology.shard_name(placement.shard()), &limit])
 }
 

@@ -64,7 +64,7 @@ impl Connections {
         let others = self.mirror.settings.user_variables();
         let others = others.filter(|(name, _)| !values.iter().any(|(new, _)| name[1..] == **new));
         if bytes + others.map(|(_, literal)| literal.len()).sum::<usize>()
-            > self.services.limits.user_variables_bytes_max
+            > self.limits.user_variables_bytes_max
         {
             return self.hold(index, Hold::Lasting("user variables that are too long to carry"));
         }

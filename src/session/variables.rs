@@ -282,7 +282,7 @@ async fn apply(
         live.extend(texts.map(|(name, _)| name[1..].to_owned()));
     }
     let carried: usize = settings.user_variables().map(|(_, literal)| literal.len()).sum();
-    if carried > connections.services.limits.user_variables_bytes_max {
+    if carried > connections.limits.user_variables_bytes_max {
         connections.hold(index, Hold::Lasting("user variables that are too long to carry"));
     }
     let values = ask_back(connections, index, &asked).await;

@@ -106,9 +106,10 @@ fn half_a_socket_is_enough() {
             rest(&client)
         });
         let [direct, through] = answers;
-        let shown =
-            |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(300)]).into_owned();
-        assert!(direct == through, "{:?}, not {:?}", shown(&through), shown(&direct));
+        // MySQL takes leave with an error of its own.
+        let rest = direct.strip_prefix(&through[..]).map(String::from_utf8_lossy);
+        let is_same = rest.is_some_and(|rest| rest.is_empty() || rest.contains("#08S01"));
+        assert!(is_same, "{} bytes, not {}", through.len(), direct.len());
     }
     let text = "SELECT COUNT(*), MAX(SLEEP(0.02)) FROM customer";
     let whole = several.client("shop").query(text).expect("a row").texts();

@@ -100,15 +100,65 @@ fn signals_reload_and_do_not_kill() {
         .replace("\"preferred\"", "\"required\"")
         .replace("token = \"admin\"", "token = \"other\"")
         .replace("password = \"secret\"", "password = \"changed\"");
-    reload(&changed, "changed=\"control.token, tls\"");
-    assert!(wait_until(Duration::from_secs(5), || logged(&proxy).contains("keys=user")));
+    let changed = changed.replace("us-east", "elsewhere");
+    reload(&changed, "changed=\"control.token, tls, user\"");
+    let named = || logged(&proxy).contains("keys=\"proxy.region, region, keyspace\"");
+    assert!(wait_until(Duration::from_secs(5), named), "{}", proxy.log_tail());
     assert_eq!(proxy.http("GET", "/api/v1/sessions", "").0, 401);
     let plain = Client::connect(proxy.socket_address(), &Login::test("app"));
     assert_eq!(plain.err().expect("TLS is demanded").errno(), 3159);
     assert_eq!(before.query("SELECT 1").expect("a row").scalar(), "1");
-    reload(&config, "changed=\"control.token, tls\"");
+    reload(&config, "changed=\"control.token, tls, user\"");
     let again = || Client::connect(proxy.socket_address(), &Login::test("app")).is_ok();
     assert!(wait_until(Duration::from_secs(5), again));
+}
+
+/// Goal: SIGHUP takes over users and limits for those who log in from then on; whoever is there
+/// goes on as he began, and a mistake changes nothing.
+#[test]
+fn users_and_limits_are_reloaded() {
+    let cluster = SINGLE.watched();
+    let proxy = cluster.another_proxy("users", "[limits]\nstatement_bytes_max = 3000\n");
+    let file = proxy.folder.join("geogate.toml");
+    let config = fs::read_to_string(&file).expect("it is there");
+    let reload = |text: &str, expected: &str| {
+        let before = logged(&proxy).matches(expected).count();
+        fs::write(&file, text).expect("writable");
+        proxy.signal("HUP");
+        let said = || logged(&proxy).matches(expected).count() > before;
+        assert!(wait_until(Duration::from_secs(5), said), "{expected}:\n{}", proxy.log_tail());
+    };
+    let log_in = |user: &str, password: &str| {
+        let login = Login { user: user.into(), password: password.into(), ..Login::test("app") };
+        Client::connect(proxy.socket_address(), &login)
+    };
+    let long = format!("DO '{}'", "x".repeat(5000));
+    let mut before = log_in("test", "test").expect("a login");
+    let mut gone = log_in("sha2", "secret").expect("a login");
+    let wrong = config.replace("password = \"secret\"", "hash = { native = \"*1\" }");
+    let wrong = wrong.replace("password = \"test\"", "password = \"other\"");
+    reload(&wrong, "nothing of the configuration was reloaded");
+    drop(log_in("test", "test").expect("as before"));
+    let new = config
+        .replace("password = \"test\"", "password = \"other\"\nconnections_max = 1")
+        .replace("name = \"sha2\"\npassword = \"secret\"", "name = \"new\"\npassword = \"new\"")
+        .replace(
+            "statement_bytes_max = 3000",
+            "statement_bytes_max = 30000\nschema_refresh_ms = 5",
+        );
+    reload(&new, "changed=\"user, limits.statement_bytes_max\"");
+    assert!(logged(&proxy).contains("keys=limits.schema_refresh_ms"), "{}", proxy.log_tail());
+    assert_eq!(log_in("test", "test").err().expect("the old password").errno(), 1045);
+    assert_eq!(log_in("sha2", "secret").err().expect("no such user").errno(), 1045);
+    // The session that was there counts.
+    assert_eq!(log_in("test", "other").err().expect("one is there").errno(), 1226);
+    let mut after = log_in("new", "new").expect("a new user");
+    after.query(&long).expect("the new limit");
+    assert_eq!(gone.query("SELECT 1").expect("it goes on").scalar(), "1");
+    assert_eq!(before.query(&long).expect_err("the old limit").errno(), 1153);
+    drop(before);
+    let free = || log_in("test", "other").is_ok();
+    assert!(wait_until(Duration::from_secs(5), free));
 }
 
 /// Goal: after SIGTERM `/readyz` says no while clients are still let in, and says so to the end;

@@ -321,3 +321,67 @@ fn triggers_of_shards_set_nothing_for_others() {
     let freed = || is_free(0) && is_free(1);
     assert!(wait_until(Duration::from_secs(5), freed), "the session is gone, its locks are not");
 }
+
+/// Goal: what a routine does is known from its present definition, though it is not read at each
+/// CALL: when it was changed through the proxy at once, past it within the monitor's interval.
+#[test]
+fn routines_are_read_again_when_they_change() {
+    let cluster = narrow("routines-change", 2);
+    let cluster = cluster.watched();
+    let server = &cluster.shards[0].primary;
+    let proxy = cluster.proxy();
+    let (mut caller, mut other, mut definer) =
+        (proxy.client("app"), proxy.client("app"), proxy.client("app"));
+    let mut sees = |caller: &mut Client| {
+        caller.query("CALL told()").expect("it is defined");
+        // Whoever else comes takes the connection, unless it is kept.
+        for _ in 0..3 {
+            let foreign = other.query("SELECT @told").expect("a row").scalar();
+            assert_eq!(foreign, "NULL");
+            proxy.client("app").query("SET @told = 'other'").expect("ok");
+        }
+        caller.query("SELECT @told").expect("a row").scalar()
+    };
+    definer.query("CREATE PROCEDURE told() BEGIN DO 1; END").expect("ok");
+    assert_eq!(sees(&mut caller), "NULL");
+    assert_eq!(sees(&mut caller), "NULL");
+    definer.query("DROP PROCEDURE told").expect("ok");
+    definer.query("CREATE PROCEDURE told() BEGIN SET @told = 'mine'; END").expect("ok");
+    assert_eq!(sees(&mut caller), "mine");
+    let mut caller = proxy.client("app");
+    assert_eq!(sees(&mut caller), "mine");
+    server.sql("DROP PROCEDURE app.told");
+    server.sql("CREATE PROCEDURE app.told() BEGIN DO 2; END");
+    caller.query("SET @told = NULL").expect("ok");
+    assert_eq!(sees(&mut caller), "NULL");
+    server.sql("DROP PROCEDURE app.told");
+    server.sql("CREATE PROCEDURE app.told() BEGIN SET @told = 'past'; END");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(sees(&mut caller), "past");
+}
+
+/// Goal: the definition of a long routine is not asked for at each CALL.
+#[test]
+fn a_routine_is_read_once() {
+    let cluster = single::start("routine-once", "");
+    let cluster = cluster.watched();
+    let server = &cluster.shards[0].primary;
+    let lines = (0..600).map(|n| format!("IF n = {n} THEN SET x = x + {n}; END IF;"));
+    let body = lines.collect::<Vec<_>>().join("\n");
+    server.sql(&format!(
+        "CREATE PROCEDURE app.long_one(n INT) BEGIN DECLARE x INT DEFAULT 0; {body} SELECT x; END"
+    ));
+    server.sql("CREATE FUNCTION app.short_one() RETURNS INT DETERMINISTIC RETURN 1");
+    let shown = || {
+        let names = "('Com_show_create_proc', 'Com_show_create_func')";
+        let status = server.sql(&format!("SHOW GLOBAL STATUS WHERE Variable_name IN {names}"));
+        status.texts().iter().map(|row| row[1].parse::<u64>().expect("a number")).sum::<u64>()
+    };
+    let mut client = cluster.proxy().client("app");
+    let before = shown();
+    for _ in 0..20 {
+        assert_eq!(client.query("CALL long_one(7)").expect("ok").scalar(), "7");
+        assert_eq!(client.query("SELECT short_one()").expect("ok").scalar(), "1");
+    }
+    assert_eq!(shown() - before, 2);
+}
