@@ -136,6 +136,7 @@ impl Connection {
     pub(super) fn rest(&mut self) {
         debug_assert!(!self.is_tainted(), "a tainted connection is reset before it rests");
         self.follow(None);
+        self.set_expendable(false);
         self.idle_since = clock::now();
     }
 

@@ -62,6 +62,8 @@ pub struct Exchange {
     answer_due: bool,
     counts: Counts,
     patience: Patience,
+    /// Another server can do what is sent as well.
+    expendable: bool,
     /// A KILL QUERY for what was sent last is under way.
     kill: Option<oneshot::Receiver<()>>,
     last_use: LastUse,
@@ -77,6 +79,7 @@ impl Exchange {
             answer_due: false,
             counts: Counts::new(entered),
             patience: Patience::default(),
+            expendable: false,
             kill: None,
             last_use: LastUse::fresh(),
         }
@@ -116,6 +119,15 @@ impl Exchange {
     /// Gives up unanswered commands when this session cuts; `None`: never.
     pub fn follow(&mut self, cutoff: Option<Arc<Cutoff>>) {
         self.patience.follow(cutoff);
+    }
+
+    /// Says whether another server can do as well what is sent from now on: then it does not wait
+    /// for this one when it falls silent.
+    #[inline]
+    pub fn set_expendable(&mut self, expendable: bool) {
+        if std::mem::replace(&mut self.expendable, expendable) != expendable {
+            self.counts.set_expendable(expendable);
+        }
     }
 
     /// Whether its answer is given up if it is not here now.

@@ -82,6 +82,9 @@ pub enum CheckoutError {
     /// The server was declared down while one was waited for.
     #[error("it was declared down")]
     Down,
+    /// The server keeps its monitor waiting, and another one will do.
+    #[error("it does not answer its monitor in time")]
+    Silent,
 }
 
 /// How many connections a pool has.

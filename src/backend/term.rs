@@ -36,7 +36,11 @@ pub struct Term {
     /// A connection has met another server at the address.
     stranger: AtomicBool,
     /// The sockets of all connections, in the order in which they were made.
-    sockets: Mutex<BTreeMap<u64, Socket>>,
+    sockets: Mutex<BTreeMap<u64, Arc<Wire>>>,
+    /// The monitor waits for it longer than it does as a rule.
+    silent: AtomicBool,
+    /// Told when that begins.
+    silence: Notify,
     made: AtomicU64,
     /// Told when waiting for the server is of no use any more.
     lost: Notify,
@@ -64,6 +68,8 @@ impl Default for Term {
             stranger: AtomicBool::new(false),
             sockets: Mutex::default(),
             made: AtomicU64::new(0),
+            silent: AtomicBool::new(false),
+            silence: Notify::new(),
             lost: Notify::new(),
         }
     }
@@ -133,8 +139,9 @@ impl Term {
     /// Enters the socket of a connection; it is taken out when the result is dropped.
     pub(super) fn enter(self: &Arc<Self>, socket: Socket) -> Entered {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        self.sockets.lock().insert(number, socket);
-        Entered { term: Arc::clone(self), number }
+        let wire = Arc::new(Wire { socket, expendable: AtomicBool::new(false) });
+        self.sockets.lock().insert(number, Arc::clone(&wire));
+        Entered { term: Arc::clone(self), number, wire }
     }
 
     /// How many connections were made: those of a term that ends now.
@@ -147,9 +154,36 @@ impl Term {
     pub fn cut(&self, made: u64) {
         // First: whoever waits must not get the place of a connection that is shut now.
         self.lost.notify_waiters();
-        for (_, socket) in self.sockets.lock().range(..made) {
-            // It may have been closed by the server meanwhile.
-            let _ = socket.shutdown(std::net::Shutdown::Both);
+        for (_, wire) in self.sockets.lock().range(..made) {
+            wire.shut();
+        }
+    }
+
+    /// Notes whether the server keeps the monitor waiting. What others can do as well does not wait
+    /// with it: those connections are shut.
+    pub fn note_silent(&self, silent: bool) {
+        if self.silent.swap(silent, Ordering::AcqRel) || !silent {
+            return;
+        }
+        self.silence.notify_waiters();
+        for wire in self.sockets.lock().values() {
+            if wire.expendable.load(Ordering::Acquire) {
+                wire.shut();
+            }
+        }
+    }
+
+    /// Whether the server keeps the monitor waiting.
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Acquire)
+    }
+
+    /// Ready when it does.
+    pub async fn silence(&self) {
+        let mut silence = std::pin::pin!(self.silence.notified());
+        silence.as_mut().enable();
+        if !self.is_silent() {
+            silence.await;
         }
     }
 
@@ -164,6 +198,22 @@ impl Term {
 pub(super) struct Entered {
     term: Arc<Term>,
     number: u64,
+    wire: Arc<Wire>,
+}
+
+/// A connection's socket.
+#[derive(Debug)]
+struct Wire {
+    socket: Socket,
+    /// What it waits for another server can do as well.
+    expendable: AtomicBool,
+}
+
+impl Wire {
+    fn shut(&self) {
+        // It may have been closed by the server meanwhile.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
 }
 
 impl Entered {
@@ -171,6 +221,17 @@ impl Entered {
     #[inline]
     pub(super) fn term(&self) -> &Term {
         &self.term
+    }
+}
+
+impl Entered {
+    /// Says whether what is sent from now on another server can do as well, so that it does not
+    /// wait for one that falls silent.
+    pub(super) fn set_expendable(&self, expendable: bool) {
+        self.wire.expendable.store(expendable, Ordering::Release);
+        if expendable && self.term.is_silent() {
+            self.wire.shut();
+        }
     }
 }
 
@@ -231,5 +292,25 @@ mod tests {
         assert!((&new).read(&mut [0]).is_err(), "it is open, and nothing has come");
         drop(kept);
         assert_eq!(term.sockets.lock().len(), 1);
+    }
+
+    #[test]
+    fn silence_ends_waits_that_others_can_take_over() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect = || TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let socket = |stream: &TcpStream| Socket::from(stream.try_clone().unwrap());
+        let term = Arc::new(Term::default());
+        let [mut early, mut late, other] = [connect(), connect(), connect()];
+        let [early_in, late_in, _other_in] = [&early, &late, &other].map(|s| term.enter(socket(s)));
+        early_in.set_expendable(true);
+        term.note_silent(true);
+        assert_eq!(early.read(&mut [0]).unwrap(), 0);
+        // One that is placed before the silence and waits only then.
+        late_in.set_expendable(true);
+        assert_eq!(late.read(&mut [0]).unwrap(), 0);
+        other.set_nonblocking(true).unwrap();
+        assert!((&other).read(&mut [0]).is_err(), "it is open, and nothing has come");
+        term.note_silent(false);
+        assert!(!term.is_silent());
     }
 }

@@ -110,6 +110,9 @@ pub struct Limits {
     /// Milliseconds that servers have to end a statement whose time is over; connections that give
     /// no answer until then are given up.
     pub statement_timeout_grace_ms: u64,
+    /// Milliseconds a read that was lost with its server waits for another server that can answer
+    /// it, such as a new primary.
+    pub lost_read_wait_ms: u64,
     /// Milliseconds LOCK TABLES over several servers waits at each of them.
     pub table_lock_wait_ms: u64,
     /// Milliseconds between two questions of the monitor to a server.
@@ -170,6 +173,7 @@ impl Default for Limits {
             fan_out_max: 1_024,
             statement_timeout_ms: 0,
             statement_timeout_grace_ms: 2_000,
+            lost_read_wait_ms: 2_000,
             table_lock_wait_ms: 50_000,
             monitor_interval_ms: 500,
             monitor_timeout_ms: 1_000,
@@ -297,6 +301,11 @@ impl Limits {
     /// How long servers have to end a statement whose time is over.
     pub fn statement_timeout_grace(&self) -> Duration {
         Duration::from_millis(self.statement_timeout_grace_ms)
+    }
+
+    /// How long a lost read waits for another server.
+    pub fn lost_read_wait(&self) -> Duration {
+        Duration::from_millis(self.lost_read_wait_ms)
     }
 
     /// How long LOCK TABLES over several servers waits at each of them.

@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::backend::Pool;
+use crate::backend::{Pool, Term};
 use crate::clock;
 use crate::config::Backend;
 use crate::topology::{Health, OpenConnections, Reachability, ServerId};
@@ -140,7 +140,10 @@ impl Watch {
                 self.probe.hang_up();
             }
             let asked = clock::now();
-            let seen = match tokio::time::timeout(self.timeout, self.probe.look()).await {
+            let term = Arc::clone(self.pool.dialer().term());
+            let (silent_after, look) = (history.silent_after(), self.probe.look());
+            let look = noting_silence(look, silent_after, &term);
+            let seen = match tokio::time::timeout(self.timeout, look).await {
                 Ok(seen) => seen,
                 Err(_) => Err(Unanswered::Failed(format!("no answer within {:?}", self.timeout))),
             };
@@ -151,8 +154,10 @@ impl Watch {
             // Those who are connected to a server that refuses more may go on.
             let failed = matches!(seen, Err(Unanswered::Failed(_)));
             let heard = if failed { Heard::No } else { Heard::Yes };
+            term.note_silent(failed);
             if !failed {
-                self.pool.dialer().term().note_heard(asked);
+                term.note_heard(asked);
+                history.note_look(clock::now().saturating_duration_since(asked));
             }
             if let Some(kind) = self.probe.kind() {
                 self.pool.dialer().note_kind(kind);
@@ -209,6 +214,18 @@ impl Watch {
         }
         let open = if newly_lost { OpenConnections::Lost } else { OpenConnections::Serve };
         self.primaries.observe(self.id, health, open);
+    }
+}
+
+/// Waits for a look, and notes when it takes longer than it does as a rule.
+async fn noting_silence<T>(look: impl Future<Output = T>, after: Duration, term: &Term) -> T {
+    let mut look = std::pin::pin!(look);
+    match tokio::time::timeout(after, look.as_mut()).await {
+        Ok(seen) => seen,
+        Err(_) => {
+            term.note_silent(true);
+            look.await
+        }
     }
 }
 

@@ -70,11 +70,17 @@ pub(super) enum ChannelState {
     Stopped,
 }
 
+/// The shortest wait for a look that is taken for silence, and that of the first look.
+const SILENT_LEAST: Duration = Duration::from_millis(250);
+const SILENT_FIRST: Duration = Duration::from_secs(1);
+
 /// What is remembered of a server from one look to the next.
 #[derive(Debug, Default)]
 pub(super) struct History {
     failures: u32,
     latency: Option<Duration>,
+    /// Moving average of the time that a look takes.
+    look: Option<Duration>,
     /// The last lag that the server told, and when.
     known: Option<(Duration, Instant)>,
     /// Whom it followed at the last look.
@@ -101,6 +107,18 @@ impl History {
         } else {
             interval
         }
+    }
+
+    /// Notes how long a look has taken that was answered. Silence is no rule.
+    pub(super) fn note_look(&mut self, took: Duration) {
+        if took < self.silent_after() {
+            self.look = Some(moving_average(self.look, took));
+        }
+    }
+
+    /// After how long a look takes longer than it does as a rule.
+    pub(super) fn silent_after(&self) -> Duration {
+        self.look.map_or(SILENT_FIRST, |look| (look * 4).max(SILENT_LEAST))
     }
 
     fn answered(&mut self, answers: &Answers, now: Instant) -> Health {

@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
-use crate::backend::{AccountTrouble, Aligned, Failure, Lease, Outdated, Settings, Several, Stake};
+use crate::backend::{
+    AccountTrouble, Aligned, CheckoutError, Failure, Lease, Outdated, Settings, Several, Stake,
+    Term,
+};
 use crate::clock;
 use crate::error::{SqlError, catalog};
 use crate::executor::deadline::Fate;
@@ -169,6 +172,7 @@ impl Connections {
             attached.lease.set_stake(self.stake);
             attached.may_have_written |= self.stake >= Stake::Write;
         }
+        attached.lease.set_expendable(self.expendable);
         self.control.set_thread(attached.lease.thread_id());
         Some(index)
     }
@@ -227,6 +231,7 @@ impl Connections {
             last_insert_id: wants_insert_id.then_some(self.mirror.last_insert_id),
         };
         let lease = &mut self.attached[index].lease;
+        lease.set_expendable(self.expendable);
         let mut aligned = lease.align(&wanted).await;
         if aligned.is_ok()
             && let Some(several) = several_of(client)
@@ -264,7 +269,12 @@ impl Connections {
         let wanted = Aligned { settings: &self.mirror.settings, database, last_insert_id: None };
         let asked = clock::now();
         let checkout = pool.checkout(self.worker, self.profile, &wanted);
-        let checkout = wait_watching(client, &self.control, checkout).await;
+        let checkout = if self.expendable {
+            let quick = Box::pin(unless_silent(pool.dialer().term(), checkout));
+            wait_watching(client, &self.control, quick).await
+        } else {
+            wait_watching(client, &self.control, checkout).await
+        };
         let mut lease = match checkout {
             Watched::Done(Ok(lease)) => lease,
             Watched::Done(Err(error)) => {
@@ -435,8 +445,11 @@ impl Connections {
             if !self.let_go_at_once(index) {
                 Box::pin(self.let_go(index)).await;
             }
-        } else if self.attached[index].one_shot {
-            Box::pin(self.note_next(index)).await;
+        } else {
+            self.attached[index].lease.set_expendable(false);
+            if self.attached[index].one_shot {
+                Box::pin(self.note_next(index)).await;
+            }
         }
     }
 
@@ -554,6 +567,18 @@ pub(super) async fn attach_here(
     let attached = connections.attach(client, placement, &database, wants_insert_id).await;
     state.database = database;
     attached
+}
+
+/// Waits for a connection to a server, unless that keeps its monitor waiting: another one will do.
+async fn unless_silent(
+    term: &Term,
+    checkout: impl Future<Output = Result<Lease, CheckoutError>>,
+) -> Result<Lease, CheckoutError> {
+    tokio::select! {
+        biased;
+        made = checkout => made,
+        () = term.silence() => Err(CheckoutError::Silent),
+    }
 }
 
 /// Gives all connections back, their transactions rolled back and their state wiped.

@@ -27,6 +27,8 @@ use super::tally;
 pub(super) struct OneShard {
     pub(super) shard: ShardId,
     pub(super) access: geo::Access,
+    /// Whether any shard of the keyspace can answer.
+    pub(super) anywhere: bool,
     pub(super) topology: Arc<Topology>,
 }
 
@@ -113,14 +115,14 @@ fn one_shard(
         session: &[],
     };
     let map = topology.keyspace(keyspace).shard_map();
-    let shard = match route.routing.resolve(&bindings, map, &[]) {
-        Resolution::Shards(parts) if parts.len() == 1 => parts[0].shard,
-        Resolution::AnyShard => any_shard(connections, state, &topology, keyspace, None),
-        Resolution::AllShards if map.len() == 1 => 0,
+    let (shard, anywhere) = match route.routing.resolve(&bindings, map, &[]) {
+        Resolution::Shards(parts) if parts.len() == 1 => (parts[0].shard, false),
+        Resolution::AnyShard => (any_shard(connections, state, &topology, keyspace, None), true),
+        Resolution::AllShards if map.len() == 1 => (0, false),
         _ => return None,
     };
     let access = geo_access(plan, scan.kind(), scan.features());
-    Some(OneShard { shard: topology.shard(keyspace, shard), access, topology })
+    Some(OneShard { shard: topology.shard(keyspace, shard), access, anywhere, topology })
 }
 
 /// Counts a statement that took the hot path.

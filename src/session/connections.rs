@@ -71,6 +71,9 @@ pub(super) struct Connections {
     pub(super) stake: Stake,
     /// The server where a read of this command was lost: it is run again elsewhere, once.
     pub(super) lost_at: Option<ServerId>,
+    /// Another server can do what is placed now as well, so it does not wait for one that falls
+    /// silent.
+    pub(super) expendable: bool,
     /// What the statement that runs may leave behind at the server.
     pub(super) pending: Option<Box<Pending>>,
     /// What the statements before left behind.
@@ -120,6 +123,7 @@ impl Connections {
             attached: ShardConnections::default(),
             stake: Stake::Commit,
             lost_at: None,
+            expendable: false,
             pending: None,
             diagnosed: Diagnosed::default(),
             last_values: LastValues::default(),
@@ -131,5 +135,6 @@ impl Connections {
     pub(super) fn begin_stake(&mut self) {
         self.stake = Stake::Commit;
         self.lost_at = None;
+        self.expendable = false;
     }
 }

@@ -13,7 +13,9 @@ use crate::region::Region;
 use crate::sql::control::directive::directives;
 use crate::sql::control::use_target::TargetRole;
 use crate::sql::features::Features;
-use crate::topology::{Role, ServerId, ShardId, Topology};
+use crate::topology::{Reachability, Role, ServerId, ShardId, Topology};
+use crate::wire::command::code;
+use crate::wire::scanner::Expect;
 
 use super::connections::Connections;
 use super::region::Geography;
@@ -145,6 +147,8 @@ pub(super) struct Aim<'a> {
     pub(super) hints: Option<&'a ReadOptions>,
     /// Whether it reads LAST_INSERT_ID().
     pub(super) wants_insert_id: bool,
+    /// Whether any shard of the keyspace can answer it.
+    pub(super) anywhere: bool,
 }
 
 /// The server for a statement on a shard.
@@ -191,11 +195,18 @@ fn place_except(
     aim: &Aim<'_>,
     except: Option<Placement>,
 ) -> Result<Placement, SqlError> {
-    let Aim { shard, access, hints, .. } = *aim;
+    let Aim { mut shard, access, hints, anywhere, .. } = *aim;
     note_stake(connections, state, access);
+    connections.expendable = false;
     if let Some(placement) = bound(connections, topology, shard, access)? {
         state.reading.served = Some(placement);
         return Ok(placement);
+    }
+    let anywhere =
+        anywhere && connections.stake == Stake::Read && topology.shards(shard.keyspace()).len() > 1;
+    let avoided = except.map(|placement| placement.server()).or(connections.lost_at);
+    if anywhere && avoided.is_some() {
+        shard = elsewhere(connections, topology, shard, avoided);
     }
     let level = read_level(connections, state, hints);
     let reading = &mut state.reading;
@@ -209,11 +220,21 @@ fn place_except(
         target: reading.target,
         lag_max: connections.limits.replica_lag_max(),
         lag_no_primary_max: connections.limits.replica_lag_no_primary_max(),
-        except: except.map(|placement| placement.server()).or(connections.lost_at),
+        except: avoided,
         // Multiplying spreads the low bits, which decide, over sessions that take turns.
         salt: reading.salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32,
     };
-    let placement = geo::place(topology, shard, &request).inspect_err(|error| {
+    let placed = geo::place(topology, shard, &request).map(|placement| {
+        let except = Some(placement.server()).filter(|server| {
+            level != Consistency::Strong
+                && avoided.is_none()
+                && connections.services.is_silent(*server)
+        });
+        let request = geo::Request { except, ..request };
+        // Somebody else, if that is as good.
+        except.and_then(|_| geo::place(topology, shard, &request).ok()).unwrap_or(placement)
+    });
+    let placement = placed.inspect_err(|error| {
         if error.origin == Origin::Network {
             // The reason may have passed already.
             for server in topology.holders(shard) {
@@ -230,7 +251,51 @@ fn place_except(
         connections.services.metrics.record_fallback(connections.worker, way);
     }
     reading.served = Some(placement);
+    let replaceable = anywhere || level != Consistency::Strong;
+    connections.expendable = replaceable
+        && connections.stake == Stake::Read
+        && avoided.is_none()
+        && !connections.services.is_silent(placement.server());
     Ok(placement)
+}
+
+/// Another shard of the same keyspace that answers, if one does.
+fn elsewhere(
+    connections: &Connections,
+    topology: &Topology,
+    shard: ShardId,
+    avoided: Option<ServerId>,
+) -> ShardId {
+    let answers = |shard: &ShardId| connections.services.answers(topology, *shard, avoided);
+    topology.shards(shard.keyspace()).find(answers).unwrap_or(shard)
+}
+
+impl Connections {
+    /// A question that changes nothing goes to this server now; any other will do as well.
+    pub(super) fn any_will_do(&mut self, placement: Placement) {
+        self.stake = Stake::Question;
+        self.expendable = self.attached.is_empty()
+            && self.lost_at.is_none()
+            && self.mode.is_several()
+            && !self.services.is_silent(placement.server());
+    }
+
+    /// Whether such a question that failed is asked elsewhere: once, if its server fell silent.
+    pub(super) fn goes_elsewhere(&mut self, placement: Placement) -> bool {
+        let goes = self.lost_at.is_none() && !self.is_late() && self.gave_up(placement);
+        if goes {
+            self.lost_at = Some(placement.server());
+        }
+        goes
+    }
+
+    /// Whether a server was not waited for only because another one would do.
+    pub(super) fn gave_up(&self, placement: Placement) -> bool {
+        let topology = self.services.topology();
+        let server = topology.server(placement.server());
+        let down = matches!(server.health.reachability, Reachability::Down(_));
+        self.expendable && self.services.is_silent(placement.server()) && !down
+    }
 }
 
 /// The server to which the session is bound on a shard: it takes part in the transaction
@@ -342,14 +407,62 @@ async fn attach_or_elsewhere(
     if !may_be_elsewhere {
         return Err(error);
     }
+    let gave_up = connections.gave_up(placement);
     // The servers may have been seen in another state since.
     let topology = connections.services.topology().clone();
     match place_except(connections, state, &topology, aim, Some(placement)) {
         Ok(other) if other != placement => {
             connections.attach(client, other, database, aim.wants_insert_id).await
         }
+        // Nobody else: it is waited for after all.
+        _ if gave_up => connections.attach(client, placement, database, aim.wants_insert_id).await,
         _ => Err(error),
     }
+}
+
+/// Asks any server a question that changes nothing, and another one if the first falls silent:
+/// gives the framed answer. The connection is left to the caller.
+pub(super) async fn ask_any(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    question: &[u8],
+) -> Result<(ConnectionId, Vec<u8>), SqlError> {
+    loop {
+        let topology = connections.services.topology.load_full();
+        let (placement, database) = any_server(connections, state, &topology, Judges::Any)?;
+        connections.any_will_do(placement);
+        let error = match connections.attach(client, placement, &database, false).await {
+            Ok(index) => {
+                let lease = &mut connections.attached[index].lease;
+                match lease.answer(code::QUERY, question, Expect::Query).await {
+                    Ok(answer) => {
+                        lease.set_expendable(false);
+                        connections.expendable = false;
+                        return Ok((index, answer));
+                    }
+                    Err(failure) => connections.fail(index, failure).await,
+                }
+            }
+            Err(error) => error,
+        };
+        if !connections.goes_elsewhere(placement) {
+            return Err(error);
+        }
+    }
+}
+
+/// The same of one that has one cell of text as its answer; nothing for NULL.
+pub(super) async fn ask_any_for_cell(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &State,
+    question: &[u8],
+) -> Result<(ConnectionId, Option<Vec<u8>>), SqlError> {
+    let (index, answer) = ask_any(client, connections, state, question).await?;
+    let lease = &connections.attached[index].lease;
+    let rows = lease.rows_of(&answer).map_err(|error| catalog::INTERNAL.with(&[&error]))?;
+    Ok((index, rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten()))
 }
 
 /// Who may judge a statement about the session.
@@ -375,9 +488,13 @@ pub(super) fn any_server(
             let named = state.target.keyspace.as_deref();
             let own = named.and_then(|name| topology.find_keyspace(name));
             let own = own.into_iter().flat_map(|keyspace| topology.shards(keyspace));
-            let mut shards = own.chain(topology.all_shards()).peekable();
-            let first = *shards.peek().ok_or_else(|| catalog::NO_KEYSPACE.error())?;
-            let shard = shards.find(|shard| geo::answers(topology, *shard)).unwrap_or(first);
+            let shards: Vec<ShardId> = own.chain(topology.all_shards()).collect();
+            let first = *shards.first().ok_or_else(|| catalog::NO_KEYSPACE.error())?;
+            let find = |fit: &dyn Fn(ShardId) -> bool| shards.iter().copied().find(|s| fit(*s));
+            let lost_at = connections.lost_at;
+            let quick = find(&|shard| connections.services.answers(topology, shard, lost_at));
+            let shard = quick.or_else(|| find(&|shard| geo::answers(topology, shard)));
+            let shard = shard.unwrap_or(first);
             match judges {
                 Judges::Any => place_anywhere(connections, state, topology, shard)?,
                 Judges::Primary => geo::primary(topology, shard)?,

@@ -1,10 +1,16 @@
 //! A command to one server and its answer, which is relayed; and the reads that are run again where
 //! the first server was lost before it said anything.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::backend::{Stake, first_answer_sequence};
+use crate::clock;
 use crate::error::{SqlError, catalog};
 use crate::executor::relay::{AnswerEnd, Fit, Forwarded, RelayError, relay};
+use crate::executor::watch::{Watched, wait_watching};
 use crate::geo::Placement;
+use crate::topology::Reachability;
 use crate::wire::packet::MAX_PAYLOAD;
 use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{CURSOR_NONE, encode_execute};
@@ -56,6 +62,9 @@ impl Tries {
 /// A command that is kept in the client's read buffer until it is answered, so that it can be run
 /// again, is at most so long: there must be room to see the client leave.
 pub(super) const KEPT_MAX: usize = 8 << 10;
+
+/// The pause between two looks for a server that can take a lost read over.
+const LOOK_PAUSE: Duration = Duration::from_millis(25);
 
 impl Connections {
     /// Whether what is sent next on a connection may be sent to another server if it is lost: a
@@ -249,20 +258,83 @@ pub(super) async fn relay_once(
     }
 }
 
-/// Whether a lost read is run again: if somebody else answers for the shard now.
-pub(super) fn runs_again(
+/// Says that a lost read is run again, if somebody else answers for the shard now, or soon: a shard
+/// of several servers may be about to get a new primary. Else its error.
+pub(super) async fn run_again(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    aim: &Aim<'_>,
+    lost: Box<LostRead>,
+) -> Result<(), SqlError> {
+    let gave_up = connections.gave_up(lost.placement);
+    connections.lost_at = Some(lost.placement.server());
+    if connections.is_late() {
+        return Err(lost.error);
+    }
+    if is_elsewhere(connections, state, aim, &lost) {
+        return Ok(());
+    }
+    if gave_up {
+        // Another server was to do it, and as there is none this one is waited for after all.
+        connections.lost_at = None;
+        return Ok(());
+    }
+    let waited = wait_for_another(client, connections, state, aim, &lost);
+    match Box::pin(waited).await {
+        Waited::Found => Ok(()),
+        Waited::InVain => Err(lost.error),
+        Waited::Interrupted => Err(connections.interruption()),
+    }
+}
+
+/// How the wait for another server ended.
+enum Waited {
+    Found,
+    InVain,
+    Interrupted,
+}
+
+/// Whether somebody else answers for the shard now than where a read was lost.
+fn is_elsewhere(
     connections: &mut Connections,
     state: &mut State,
     aim: &Aim<'_>,
     lost: &LostRead,
 ) -> bool {
-    if connections.is_late() {
-        return false;
-    }
     let topology = connections.services.topology.load_full();
-    connections.lost_at = Some(lost.placement.server());
     let other = consistency::place(connections, state, &topology, aim);
+    let is_down = |server| {
+        let health = &topology.server(server).health;
+        matches!(health.reachability, Reachability::Down(_))
+    };
     other.is_ok_and(|other| {
         (other.server(), other.term()) != (lost.placement.server(), lost.placement.term())
+            && !is_down(other.server())
     })
+}
+
+/// Waits until that is so, within `lost_read_wait_ms`.
+async fn wait_for_another(
+    client: &mut Client,
+    connections: &mut Connections,
+    state: &mut State,
+    aim: &Aim<'_>,
+    lost: &LostRead,
+) -> Waited {
+    if connections.services.topology().holders(aim.shard).len() < 2 {
+        return Waited::InVain;
+    }
+    let end = clock::now() + connections.services.limits.lost_read_wait();
+    while clock::now() < end {
+        let pause = clock::sleep(LOOK_PAUSE);
+        let control = Arc::clone(&connections.control);
+        let Watched::Done(()) = wait_watching(client, &control, pause).await else {
+            return Waited::Interrupted;
+        };
+        if is_elsewhere(connections, state, aim, lost) {
+            return Waited::Found;
+        }
+    }
+    Waited::InVain
 }

@@ -105,6 +105,7 @@ impl Executing {
 pub(super) struct Goal<'a> {
     shard: ShardId,
     access: geo::Access,
+    anywhere: bool,
     hints: Option<ReadOptions>,
     wants_insert_id: bool,
     /// The schema on the server, if it is not the session's database.
@@ -118,6 +119,7 @@ impl Goal<'_> {
             access: self.access,
             hints: self.hints.as_ref(),
             wants_insert_id: self.wants_insert_id,
+            anywhere: self.anywhere,
         }
     }
 }
@@ -134,16 +136,18 @@ pub(super) fn goal_of<'a>(
         return Err(catalog::UNKNOWN_STATEMENT_ID.with(&[&id, &"EXECUTE"]));
     };
     let wants_insert_id = forward::may_read_insert_id(statement.kind, statement.features);
-    if let Some(OneShard { shard, access, topology }) = found {
+    if let Some(OneShard { shard, access, anywhere, topology }) = found {
         let database = topology.keyspace(shard.keyspace()).database.as_bytes();
-        let (shard, access, database) = (*shard, *access, Some(Cow::Borrowed(database)));
-        return Ok(Goal { shard, access, hints: None, wants_insert_id, database });
+        let (shard, access, anywhere) = (*shard, *access, *anywhere);
+        let database = Some(Cow::Borrowed(database));
+        return Ok(Goal { shard, access, anywhere, hints: None, wants_insert_id, database });
     }
     let only = connections.mode.only();
     let unserved = || catalog::UNSUPPORTED.with(&[&"prepared statements over several servers"]);
     Ok(Goal {
         shard: only.ok_or_else(unserved)?,
         access: geo::access(statement.kind, statement.features),
+        anywhere: false,
         hints: consistency::hints(connections, state, &statement.text(), statement.features)?,
         wants_insert_id,
         database: statement

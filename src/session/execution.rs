@@ -239,9 +239,9 @@ async fn exchange_on_server(
             execute::exchange_execute(client, connections, prepared, index, executing, server_id);
         match exchanged.await? {
             Exchanged::Outcome(outcome) => return Ok((index, handle, outcome)),
-            Exchanged::Lost(lost)
-                if exchange::runs_again(connections, state, &goal.aim(), &lost) => {}
-            Exchanged::Lost(lost) => return Err(lost.error.into()),
+            Exchanged::Lost(lost) => {
+                exchange::run_again(client, connections, state, &goal.aim(), lost).await?;
+            }
         }
     }
 }

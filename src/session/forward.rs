@@ -66,6 +66,7 @@ pub(super) async fn pass_through(
         access: geo::access(kind, features),
         hints: hints.as_ref(),
         wants_insert_id: may_read_insert_id(kind, features),
+        anywhere: false,
     };
     let (expect, end) =
         (Expect::Query, if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded });
@@ -84,8 +85,9 @@ pub(super) async fn pass_through(
         let source = request.source();
         match exchange::exchange_once(client, connections, index, source, expect, end).await? {
             Exchanged::Outcome(outcome) => break (index, outcome),
-            Exchanged::Lost(lost) if exchange::runs_again(connections, state, &aim, &lost) => {}
-            Exchanged::Lost(lost) => return Err(lost.error.into()),
+            Exchanged::Lost(lost) => {
+                exchange::run_again(client, connections, state, &aim, lost).await?;
+            }
         }
     };
     let kind = ran_as(kind, &outcome);
@@ -118,12 +120,12 @@ pub(super) async fn route(
         request = Box::pin(filled).await;
     }
     if let &Source::Packet(packet) = request.source()
-        && let Some(OneShard { shard, access, topology }) =
+        && let Some(OneShard { shard, access, anywhere, topology }) =
             cached::cached_route(client, connections, state, packet)
     {
         let database = topology.keyspace(shard.keyspace()).database.as_bytes();
         let wants_insert_id = may_read_insert_id(request.kind(), request.features());
-        let aim = Aim { shard, access, hints: None, wants_insert_id };
+        let aim = Aim { shard, access, hints: None, wants_insert_id, anywhere };
         let (expect, end) = (Expect::Query, AnswerEnd::Forwarded);
         loop {
             let index =
@@ -135,8 +137,9 @@ pub(super) async fn route(
                     after_statement(connections, state, index, kind, features, &outcome).await;
                     return Ok(Answer::Sent);
                 }
-                Exchanged::Lost(lost) if exchange::runs_again(connections, state, &aim, &lost) => {}
-                Exchanged::Lost(lost) => return Err(lost.error.into()),
+                Exchanged::Lost(lost) => {
+                    exchange::run_again(client, connections, state, &aim, lost).await?;
+                }
             }
         }
     }

@@ -76,7 +76,7 @@ fn attach(
     admitted: Admitted,
 ) -> Option<(Aim<'static>, ConnectionId)> {
     let access = geo::access(admitted.kind(), admitted.features());
-    let aim = Aim { shard, access, hints: None, wants_insert_id: false };
+    let aim = Aim { shard, access, hints: None, wants_insert_id: false, anywhere: false };
     let placement = {
         let topology = connections.services.topology();
         consistency::place(connections, state, &topology, &aim).ok()?
@@ -103,11 +103,13 @@ pub(super) async fn finish(
             let is_sent = client.framed.out.is_empty();
             Ok(if is_sent { Answer::Sent } else { Answer::Buffered })
         }
-        Exchanged::Lost(lost) if exchange::runs_again(connections, state, &aim, &lost) => {
-            let request = admitted.with(source);
-            let again = forward::pass_through(client, connections, state, request, aim.shard);
-            Box::pin(again).await
+        Exchanged::Lost(lost) => {
+            Box::pin(async {
+                exchange::run_again(client, connections, state, &aim, lost).await?;
+                let request = admitted.with(source);
+                forward::pass_through(client, connections, state, request, aim.shard).await
+            })
+            .await
         }
-        Exchanged::Lost(lost) => Err(lost.error.into()),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::engine::describe::describe;
 use crate::error::{SqlError, catalog};
+use crate::executor::relay::AnswerEnd;
 use crate::geo::Access;
 use crate::sql::ast::{Ident, Span};
 use crate::sql::control::explain::{Explain, VExplainKind};
@@ -24,6 +25,7 @@ use super::answer::{Answer, Ran, Way, Went};
 use super::connections::Connections;
 use super::consistency::{self, Aim};
 use super::exchange;
+use super::exchange::Exchanged;
 use super::forward;
 use super::mirror::Mirror;
 use super::planned;
@@ -213,7 +215,7 @@ async fn ask_keyspace(
     }
 }
 
-/// Relays the answer of a shard's server to a statement of its own.
+/// Relays the answer of a shard's server, whichever it is, to a statement of its own.
 async fn ask_shard(
     client: &mut Client,
     connections: &mut Connections,
@@ -223,13 +225,20 @@ async fn ask_shard(
     topology: &Arc<Topology>,
 ) -> Ran {
     let database = Arc::clone(&topology.keyspace(shard.keyspace()).database);
-    let aim = Aim { shard, access: Access::Describe, hints: None, wants_insert_id: false };
+    let access = Access::Describe;
+    let aim = Aim { shard, access, hints: None, wants_insert_id: false, anywhere: true };
     let database = database.as_bytes();
-    let index = consistency::attach_placed(client, connections, state, &aim, database).await?;
-    let payload = [&[code::QUERY], &text[..]].concat();
-    let outcome =
-        exchange::exchange(client, connections, index, &Source::Payload(payload), Expect::Query)
-            .await?;
+    let source = Source::Payload([&[code::QUERY], &text[..]].concat());
+    let (expect, end) = (Expect::Query, AnswerEnd::Forwarded);
+    let (index, outcome) = loop {
+        let index = consistency::attach_placed(client, connections, state, &aim, database).await?;
+        match exchange::exchange_once(client, connections, index, &source, expect, end).await? {
+            Exchanged::Outcome(outcome) => break (index, outcome),
+            Exchanged::Lost(lost) => {
+                exchange::run_again(client, connections, state, &aim, lost).await?;
+            }
+        }
+    };
     forward::after_statement(
         connections,
         state,

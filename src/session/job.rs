@@ -23,6 +23,8 @@ pub(super) struct Job<'a> {
     pub(super) insert_id: InsertId,
     /// How the rows that several shards have written are counted.
     pub(super) rows: WrittenRows,
+    /// Whether any shard of the keyspace can answer it.
+    pub(super) anywhere: bool,
 }
 
 impl<'a> Job<'a> {
@@ -33,6 +35,7 @@ impl<'a> Job<'a> {
             access: self.access,
             hints: self.statement.hints.as_ref(),
             wants_insert_id: self.statement.wants_insert_id(),
+            anywhere: self.anywhere,
         }
     }
 }

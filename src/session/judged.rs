@@ -80,16 +80,33 @@ pub(super) async fn prepare_on_server(
             )
         }
     };
-    let index = connections.attach(client, placement, &database, false).await?;
+    connections.any_will_do(placement);
+    let index = match connections.attach(client, placement, &database, false).await {
+        Ok(index) => index,
+        Err(_) if connections.goes_elsewhere(placement) => {
+            let again = prepare_on_server(client, connections, state, owner, kind, features);
+            return Box::pin(again).await;
+        }
+        Err(error) => return Err(error),
+    };
     let judged = prepare_answer(connections, state, index, &text, owner).await;
     let outcome = *connections.attached[index].lease.outcome();
     connections.note_preparation(index, kind, features, &outcome);
     match judged {
         Ok(judged) => {
+            connections.attached[index].lease.set_expendable(false);
+            connections.expendable = false;
             connections.settle_quietly(index).await;
             Ok(judged)
         }
-        Err(failure) => Err(connections.fail(index, failure).await),
+        Err(failure) => {
+            let error = connections.fail(index, failure).await;
+            if !connections.goes_elsewhere(placement) {
+                return Err(error);
+            }
+            let again = prepare_on_server(client, connections, state, owner, kind, features);
+            Box::pin(again).await
+        }
     }
 }
 

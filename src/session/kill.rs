@@ -17,7 +17,6 @@ use super::Services;
 use super::answer::{Answer, Ran, Stop, Way, Went};
 use super::connections::Connections;
 use super::consistency;
-use super::consistency::Judges;
 use super::hold;
 use super::request::Request;
 use super::state::State;
@@ -62,18 +61,11 @@ async fn work_out(
         let what = "KILL with an expression around CONNECTION_ID()";
         return Err(crate::error::catalog::UNSUPPORTED.advising(&[&what], "write the number"));
     }
-    let topology = connections.services.topology().clone();
-    let (placement, database) =
-        consistency::any_server(connections, state, &topology, Judges::Any)?;
-    let index = connections.attach(client, placement, &database, false).await?;
     let question = [b"SELECT ", expression].concat();
-    let rows = match connections.attached[index].lease.rows(&question).await {
-        Ok(rows) => rows,
-        Err(failure) => return Err(connections.fail(index, failure).await),
-    };
+    let (index, cell) =
+        consistency::ask_any_for_cell(client, connections, state, &question).await?;
     hold::leave_behind_partly(connections, state, index, false).await;
     connections.settle_quietly(index).await;
-    let cell = rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten();
     let text = String::from_utf8(cell.unwrap_or_default()).unwrap_or_default();
     Ok(text.parse().unwrap_or_default())
 }

@@ -279,7 +279,7 @@ async fn run_primitive(
     tally::tally_route(state, route.routing.opcode(), keyspace);
     let (generated, insert_id) = generated(connections, route, statement).await?;
     let parts = parts(connections, state, &topology, keyspace, route, statement, &generated);
-    let parts = match (parts, &plan.otherwise) {
+    let (parts, anywhere) = match (parts, &plan.otherwise) {
         (Ok(parts), _) => parts,
         (Err(_), Some(otherwise)) if !std::ptr::eq(&raw const **otherwise, primitive) => {
             let ran = run_primitive(client, connections, state, plan, otherwise, statement);
@@ -296,7 +296,16 @@ async fn run_primitive(
     }
     let access = geo_access(plan, statement.kind, statement.features);
     let rows = total::rows_of(state, plan, pieces.len());
-    let job = Job { primitive, statement, topology: &topology, keyspace, access, insert_id, rows };
+    let job = Job {
+        primitive,
+        statement,
+        topology: &topology,
+        keyspace,
+        access,
+        insert_id,
+        rows,
+        anywhere,
+    };
     if let Some(id) = statement.cursor_of(plan).filter(|_| !pieces.is_empty()) {
         return scatter::run_described(client, connections, state, &job, pieces, Some(id)).await;
     }
@@ -319,7 +328,8 @@ async fn run_primitive(
     }
 }
 
-/// The shards of a route, and which of its rows each of them gets.
+/// The shards of a route, and which of its rows each of them gets; and whether any other shard
+/// would do as well.
 fn parts(
     connections: &Connections,
     state: &State,
@@ -328,17 +338,17 @@ fn parts(
     route: &Route,
     statement: &Statement,
     generated: &[u64],
-) -> Result<SmallVec<[ShardPart; 1]>, SqlError> {
+) -> Result<(SmallVec<[ShardPart; 1]>, bool), SqlError> {
     let map = topology.keyspace(keyspace).shard_map();
     let bindings = connections.mirror.bindings(statement);
     match route.routing.resolve(&bindings, map, generated) {
-        Resolution::Shards(parts) => Ok(parts),
+        Resolution::Shards(parts) => Ok((parts, false)),
         Resolution::AnyShard => {
             let hints = statement.hints.as_ref();
             let shard = any_shard(connections, state, topology, keyspace, hints);
-            Ok(smallvec::smallvec![ShardPart::whole(shard)])
+            Ok((smallvec::smallvec![ShardPart::whole(shard)], true))
         }
-        Resolution::AllShards => Ok((0..map.len()).map(ShardPart::whole).collect()),
+        Resolution::AllShards => Ok(((0..map.len()).map(ShardPart::whole).collect(), false)),
         Resolution::Unusable(error) => Err(error),
     }
 }
@@ -452,8 +462,11 @@ pub(super) fn any_shard(
     };
     let near = |shard: &ShardId| consistency::is_near(state, topology, *shard, hints);
     let answers = |shard: &ShardId| geo::answers(topology, *shard);
+    let quick =
+        |shard: &ShardId| connections.services.answers(topology, *shard, connections.lost_at);
     let shards = || topology.shards(keyspace);
     let found = shards().find(attached).or_else(|| shards().find(near));
+    let found = found.or_else(|| shards().find(quick));
     found.or_else(|| shards().find(answers)).map_or(0, ShardId::index)
 }
 
@@ -503,8 +516,9 @@ async fn run_on_one(
                 let sent = client.framed.out.is_empty();
                 return Ok(if sent { Answer::Sent } else { Answer::Buffered });
             }
-            Exchanged::Lost(lost) if exchange::runs_again(connections, state, &aim, &lost) => {}
-            Exchanged::Lost(lost) => return Err(lost.error.into()),
+            Exchanged::Lost(lost) => {
+                exchange::run_again(client, connections, state, &aim, lost).await?;
+            }
         }
     }
 }

@@ -14,14 +14,14 @@ use crate::config::{ConsistentSnapshot, Limits, ReferenceCopies};
 use crate::error::{SqlError, catalog};
 use crate::executor::registry::Registry;
 use crate::executor::sequence::Sequences;
-use crate::geo::Placement;
+use crate::geo::{self, Placement};
 use crate::memory::Memory;
 use crate::monitor::Monitor;
 use crate::monitor::reader::Reader;
 use crate::monitor::stored_programs::StoredProgramReader;
 use crate::observe::Metrics;
 use crate::sql::mode::Versions;
-use crate::topology::Topology;
+use crate::topology::{ServerId, ShardId, Topology};
 use crate::wire::capability::Capabilities;
 
 use super::accounts::Accounts;
@@ -148,6 +148,23 @@ impl Services {
         &self.pools[placement.server().index()]
     }
 
+    /// Whether a shard has a primary that answers now, as far as is known: for what any shard can
+    /// answer.
+    pub(super) fn answers(
+        &self,
+        topology: &Topology,
+        shard: ShardId,
+        except: Option<ServerId>,
+    ) -> bool {
+        let is_fit = |server| !self.is_silent(server) && except != Some(server);
+        geo::answers(topology, shard) && topology.primary(shard).is_some_and(is_fit)
+    }
+
+    /// Whether a server keeps its monitor waiting.
+    pub(super) fn is_silent(&self, server: ServerId) -> bool {
+        self.pools[server.index()].dialer().term().is_silent()
+    }
+
     /// How the servers read version comments. Where there is only one, it is left to it.
     pub(super) fn versions(&self) -> Versions {
         if self.topology().single_server().is_some() {
@@ -196,7 +213,9 @@ impl Services {
                 tracing::warn!(%shard, %role, %error, "no connection to server");
                 catalog::SERVER_FULL.with(&[&role, &shard, errno, &format!("{wait:?}")])
             }
-            CheckoutError::Down => catalog::SERVER_UNREACHABLE.with(&[&role, &shard, error]),
+            CheckoutError::Down | CheckoutError::Silent => {
+                catalog::SERVER_UNREACHABLE.with(&[&role, &shard, error])
+            }
             CheckoutError::Dial(error) => match error.account_trouble() {
                 // The dialler has told the operator.
                 Some((trouble, errno)) => refused_account(trouble).with(&[&role, &shard, &errno]),

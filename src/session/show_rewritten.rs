@@ -7,17 +7,14 @@ use crate::sql::control::set::Scope;
 use crate::sql::control::show::{Show, ShowKind};
 use crate::wire::capability::Capabilities;
 use crate::wire::column_count::Definitions;
-use crate::wire::command::code;
 use crate::wire::ok::OkPacket;
 use crate::wire::packet::build_packet;
 use crate::wire::row_text::{TextRow, put_text_row};
-use crate::wire::scanner::Expect;
 
 use super::Services;
 use super::answer::{Answer, Ran};
 use super::connections::Connections;
 use super::consistency;
-use super::consistency::Judges;
 use super::hold;
 use super::reply;
 use super::request::Request;
@@ -91,27 +88,18 @@ async fn ask_any(
     state: &mut State,
     text: &[u8],
 ) -> Result<ServerRows, SqlError> {
-    let topology = connections.services.topology().clone();
-    let (placement, database) =
-        consistency::any_server(connections, state, &topology, Judges::Any)?;
-    let index = connections.attach(client, placement, &database, false).await?;
-    let lease = &mut connections.attached[index].lease;
-    match lease.answer(code::QUERY, text, Expect::Query).await {
-        Ok(packets) => {
-            let outcome = *lease.outcome();
-            let capabilities = lease.capabilities();
-            hold::leave_behind_partly(connections, state, index, false).await;
-            connections.settle_quietly(index).await;
-            Ok(ServerRows {
-                packets,
-                columns: outcome.columns as usize,
-                definitions: outcome.definitions,
-                rows: outcome.rows as usize,
-                capabilities,
-            })
-        }
-        Err(failure) => Err(connections.fail(index, failure).await),
-    }
+    let (index, packets) = consistency::ask_any(client, connections, state, text).await?;
+    let lease = &connections.attached[index].lease;
+    let (outcome, capabilities) = (*lease.outcome(), lease.capabilities());
+    hold::leave_behind_partly(connections, state, index, false).await;
+    connections.settle_quietly(index).await;
+    Ok(ServerRows {
+        packets,
+        columns: outcome.columns as usize,
+        definitions: outcome.definitions,
+        rows: outcome.rows as usize,
+        capabilities,
+    })
 }
 
 /// The rows of SHOW STATUS with what is about the client's own connection, and how many there

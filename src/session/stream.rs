@@ -219,7 +219,8 @@ fn place_for_stream(
 ) -> Result<geo::Placement, SqlError> {
     let topology = connections.services.topology.load_full();
     let shard = connections.mode.only().ok_or_else(|| catalog::NO_KEYSPACE.error())?;
-    let aim = Aim { shard, access: geo::Access::Write, hints: None, wants_insert_id: true };
+    let access = geo::Access::Write;
+    let aim = Aim { shard, access, hints: None, wants_insert_id: true, anywhere: false };
     consistency::place(connections, state, &topology, &aim)
 }
 

@@ -24,7 +24,6 @@ use crate::wire::scanner::Expect;
 
 use super::answer::{Answer, Instead, Ran, Way, Went};
 use super::connections::Connections;
-use super::consistency::Judges;
 use super::consistency::{self, Aim};
 use super::exchange;
 use super::forward;
@@ -301,21 +300,13 @@ pub(super) async fn value_of(
     state: &State,
     expression: &[u8],
 ) -> Result<Vec<u8>, SqlError> {
-    let topology = connections.services.topology.load_full();
-    let (placement, database) =
-        consistency::any_server(connections, state, &topology, Judges::Any)?;
-    let index = connections.attach(client, placement, &database, false).await?;
     // In digits, because an answer comes in the character set of results.
     let charset = connections.mirror.character_sets.client().as_bytes();
     let question = [b"SELECT HEX(CONVERT(", expression, b"\nUSING ", charset, b"))"].concat();
-    match connections.attached[index].lease.rows(&question).await {
-        Ok(rows) => {
-            connections.settle_quietly(index).await;
-            let value = rows.into_iter().next().and_then(|row| row.into_iter().next());
-            Ok(value.flatten().map_or_else(|| b"NULL".to_vec(), |hex| unhex(&hex)))
-        }
-        Err(failure) => Err(connections.fail(index, failure).await),
-    }
+    let (index, value) =
+        consistency::ask_any_for_cell(client, connections, state, &question).await?;
+    connections.settle_quietly(index).await;
+    Ok(value.map_or_else(|| b"NULL".to_vec(), |hex| unhex(&hex)))
 }
 
 async fn execute_named(
@@ -413,6 +404,7 @@ async fn attach_for_named(
         access: geo::access(named.kind, named.features),
         hints: hints.as_ref(),
         wants_insert_id: named.features.contains(Features::LAST_INSERT_ID),
+        anywhere: false,
     };
     let database = named.under.database(&state.database, named.features);
     consistency::attach_placed(client, connections, state, &aim, &database).await

@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::cluster::{Cluster, Layout};
 use crate::server::wait_until;
 
-const VSCHEMA: &str = r#"{"sharded": true, "vindexes": {"hash": {"type": "hash"}},
+pub(crate) const VSCHEMA: &str = r#"{"sharded": true, "vindexes": {"hash": {"type": "hash"}},
     "tables": {"things": {"column_vindexes": [{"column": "id", "name": "hash"}]}}}"#;
 
 /// What any server can answer, or the proxy itself.
-const ANYWHERE: &[&str] = &[
+pub(crate) const ANYWHERE: &[&str] = &[
     "SELECT 1",
     "SELECT 1 + 1, NOW() IS NOT NULL, @@version IS NOT NULL",
     "SELECT @@sql_mode IS NOT NULL",

@@ -6,6 +6,7 @@ use crate::wire::column::ColumnDefinition;
 use crate::wire::column_count::Definitions;
 use crate::wire::column_type::{ColumnFlags, ColumnType};
 use crate::wire::command::code;
+use crate::wire::cursor::Malformed;
 use crate::wire::row_text::TextCells;
 use crate::wire::scanner::{Expect, Outcome};
 
@@ -88,11 +89,20 @@ impl Exchange {
 
     async fn question(&mut self, sql: &[u8]) -> Result<Answered, Failure> {
         let answer = self.answer(code::QUERY, sql, Expect::Query).await?;
+        Ok(self.read_answer(&answer)?)
+    }
+
+    /// The rows of the answer that was just read, as the server framed it.
+    pub fn rows_of(&self, answer: &[u8]) -> Result<Vec<Vec<Option<Vec<u8>>>>, Malformed> {
+        Ok(self.read_answer(answer)?.rows)
+    }
+
+    fn read_answer(&self, answer: &[u8]) -> Result<Answered, Malformed> {
         let outcome = *self.outcome();
         let capabilities = self.capabilities();
         let count = outcome.columns as usize;
         // The first packet is the number of columns.
-        let mut packets = Packets(&answer);
+        let mut packets = Packets(answer);
         packets.next();
         let mut columns = Vec::with_capacity(count);
         let described = if outcome.definitions == Definitions::Sent { count } else { 0 };

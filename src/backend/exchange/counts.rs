@@ -65,6 +65,11 @@ impl Counts {
         self.sent
     }
 
+    /// Says whether another server can do as well what is sent from now on.
+    pub(super) fn set_expendable(&self, expendable: bool) {
+        self.entered.set_expendable(expendable);
+    }
+
     /// Whether the term goes on.
     #[inline]
     pub(super) fn is_current(&self) -> bool {
