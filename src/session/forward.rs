@@ -68,7 +68,7 @@ pub(super) async fn pass_through(
         wants_insert_id: may_read_insert_id(kind, features),
     };
     let (expect, end) =
-        (Expect::Query, if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded });
+        (Expect::Query, if defines { AnswerEnd::Kept } else { connections.answer_end() });
     let (index, outcome) = loop {
         let database = std::mem::take(&mut state.database);
         let attached =
@@ -90,7 +90,7 @@ pub(super) async fn pass_through(
     };
     let kind = ran_as(kind, &outcome);
     after_statement(connections, state, index, kind, features, &outcome).await;
-    Ok(if client.framed.out.is_empty() { Answer::Sent } else { Answer::Buffered })
+    Ok(client.answered())
 }
 
 /// Whether the server must find the end of a stored program and the statements after it: all other

@@ -75,6 +75,8 @@ impl Event {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredPrograms {
     leaving: Vec<Leaving>,
+    /// The routines that set global variables, in lower case.
+    global_setters: Vec<Vec<u8>>,
 }
 
 /// Something whose use leaves something behind.
@@ -118,6 +120,9 @@ impl StoredPrograms {
                 }
             }
         }
+        let routines = all.leaving.iter().filter(|leaving| leaving.is_routine);
+        let setters = routines.filter(|l| l.effects.contains(&Effect::GlobalVariable));
+        all.global_setters = setters.map(|leaving| leaving.name.clone()).collect();
         all.leaving.retain(|leaving| !leaving.is_routine);
         all
     }
@@ -125,6 +130,13 @@ impl StoredPrograms {
     /// Whether no statement leaves anything behind that its text does not tell.
     pub fn is_empty(&self) -> bool {
         self.leaving.is_empty()
+    }
+
+    /// Whether this is the call of a routine that sets global variables.
+    pub fn sets_globals(&self, effect: &Effect) -> bool {
+        let (Effect::Procedure(called) | Effect::Function(called)) = effect else { return false };
+        let name = called.name.to_lowercase();
+        self.global_setters.iter().any(|setter| setter == name.as_bytes())
     }
 
     /// What a statement with this text may leave behind because of the tables and views in it.
