@@ -123,6 +123,9 @@ impl Attached {
     }
 }
 
+/// ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: said before anything is begun.
+const READ_ONLY_TRANSACTION: u16 = 1792;
+
 /// ER_LOCK_DEADLOCK: the whole transaction was rolled back.
 pub(super) const DEADLOCK: u16 = 1213;
 
@@ -152,6 +155,7 @@ impl Connections {
         wants_insert_id: bool,
     ) -> Option<ConnectionId> {
         let begins_nothing = matches!(self.transaction, Transaction::None { next: None });
+        let wants_insert_id = wants_insert_id || self.asks_insert_id();
         let found = self.attached.to(placement.server());
         let index = match found {
             _ if wants_insert_id => return None,
@@ -160,6 +164,9 @@ impl Connections {
             None if begins_nothing && self.attached.is_empty() => self.resume(placement)?.ok()?,
             _ => return None,
         };
+        if self.would_mistake_insert_id(index) {
+            return None;
+        }
         let attached = &mut self.attached[index];
         let wanted = Aligned { settings: &self.mirror.settings, database, last_insert_id: None };
         if !attached.lease.is_current() || !attached.lease.agrees(&wanted, several_of(client)) {
@@ -171,6 +178,14 @@ impl Connections {
         }
         self.control.set_thread(attached.lease.thread_id());
         Some(index)
+    }
+
+    /// Whether a write there might give the very id that another session has left, which would be
+    /// taken for a generated one.
+    #[inline]
+    fn would_mistake_insert_id(&self, index: ConnectionId) -> bool {
+        let known = self.attached[index].lease.known_insert_id();
+        known != 0 && self.stake >= Stake::Write && known != self.mirror.last_insert_id
     }
 
     /// Whether the session's transaction has begun there, and goes on.
@@ -210,9 +225,14 @@ impl Connections {
             }
             None => self.borrow(client, placement, database).await?,
         };
-        // The only connection of the session knows it by itself.
-        let wants_insert_id = wants_insert_id
-            && !self.attached.only().is_some_and(|only| only.insert_id_unknown && found.is_some());
+        let wants_insert_id =
+            wants_insert_id || self.asks_insert_id() || self.would_mistake_insert_id(index);
+        let own = self.mirror.last_insert_id;
+        // The only connection of the session knows it by itself, if it has known it before.
+        let knows = |only: &Attached| {
+            only.insert_id_unknown && found.is_some() && only.lease.known_insert_id() == own
+        };
+        let wants_insert_id = wants_insert_id && !self.attached.only().is_some_and(knows);
         if wants_insert_id {
             self.learn_insert_id().await;
             let left = self.attached.to(server);
@@ -401,7 +421,7 @@ impl Connections {
             // An error packet has no status: whether a transaction is open is as before, and
             // without autocommit the statement may have opened one.
             if !self.mirror.autocommit {
-                self.note_failed(index).await;
+                self.note_failed(index, outcome.error).await;
             }
             let attached = &self.attached[index];
             if outcome.error == Some(DEADLOCK) && (attached.enrolled || attached.in_transaction) {
@@ -424,7 +444,10 @@ impl Connections {
     }
 
     /// After an error without autocommit.
-    pub(super) async fn note_failed(&mut self, index: ConnectionId) {
+    pub(super) async fn note_failed(&mut self, index: ConnectionId, errno: Option<u16>) {
+        if errno == Some(READ_ONLY_TRANSACTION) {
+            return;
+        }
         let begun = Box::pin(self.begun_despite_error(index)).await;
         self.attached[index].in_transaction |= begun.unwrap_or(true);
     }
@@ -581,10 +604,17 @@ fn several_of(client: &Client) -> Option<Several> {
 /// before may be another session's: statements that read it are told the session's first, others
 /// are not.
 async fn own_insert_id(attached: &mut Attached) -> Result<Option<u64>, Failure> {
-    let rows = attached.lease.rows(b"SELECT LAST_INSERT_ID()").await?;
+    // Nothing is left for others that their writes might be mistaken for.
+    let (question, left): (&[u8], Option<u64>) = if attached.is_kept() {
+        (b"SELECT LAST_INSERT_ID()", None)
+    } else {
+        (b"SELECT LAST_INSERT_ID(), LAST_INSERT_ID(0)", Some(0))
+    };
+    let rows = attached.lease.rows(question).await?;
     let cell = rows.first().and_then(|row| row.first()).and_then(Option::as_ref);
     let id = cell.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
-    let is_own = id != attached.lease.known_insert_id() || id == attached.told_insert_id;
-    attached.lease.set_last_insert_id(id);
+    let is_generated = id != 0 && id == attached.told_insert_id;
+    let is_own = is_generated || id != attached.lease.known_insert_id();
+    attached.lease.set_last_insert_id(left.unwrap_or(id));
     Ok(is_own.then_some(id))
 }

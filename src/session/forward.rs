@@ -240,7 +240,7 @@ async fn learn_found_rows(connections: &mut Connections, state: &mut State, inde
 pub(super) fn may_read_insert_id(kind: StatementKind, features: Features) -> bool {
     use StatementKind as Of;
     features.intersects(Features::LAST_INSERT_ID.with(Features::UNKNOWN_FUNCTION))
-        || matches!(kind, Of::Call | Of::Execute | Of::Compound | Of::Other)
+        || matches!(kind, Of::Call | Of::Execute | Of::Compound | Of::Show | Of::Other)
 }
 
 /// Whether a statement may have changed LAST_INSERT_ID() without its answer telling so.

@@ -44,7 +44,7 @@ use crate::executor::client::Client;
 const NOT_PREPARED: u16 = 1295;
 
 /// How many rows a SELECT without LIMIT gives.
-const SELECT_LIMIT: &str = "sql_select_limit";
+pub(super) const SELECT_LIMIT: &str = "sql_select_limit";
 
 /// Its value for all rows.
 const NO_LIMIT: &[u8] = b"18446744073709551615";

@@ -31,6 +31,8 @@ pub enum Effect {
     SystemVariable(String),
     /// A global variable may have another value, with which sessions begin.
     GlobalVariable,
+    /// LAST_INSERT_ID() of the session is asked for; it leaves nothing behind.
+    AsksInsertId,
     /// SET TRANSACTION for the next transaction.
     NextTransaction,
     /// A temporary table may be there.

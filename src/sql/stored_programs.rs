@@ -208,8 +208,9 @@ fn happens(event: Option<Event>, text: &[u8]) -> bool {
 /// What the text itself does. Calls of known routines are followed by name; a procedure that is not
 /// known is one that Geogate's account may not see.
 fn own_effects(stored: &StoredText, is_routine: impl Fn(&str) -> bool) -> Vec<Effect> {
+    let asks = stored.text.as_deref().is_some_and(asks_insert_id).then_some(Effect::AsksInsertId);
     if stored.owner == Owner::View {
-        return Vec::new();
+        return asks.into_iter().collect();
     }
     let Some(text) = &stored.text else { return vec![UNSEEN] };
     let mode = LexMode::default().with_sql_mode(stored.sql_mode.as_bytes());
@@ -226,7 +227,14 @@ fn own_effects(stored: &StoredText, is_routine: impl Fn(&str) -> bool) -> Vec<Ef
         }
     }
     effects.retain(|effect| !matches!(effect, Effect::Procedure(_) | Effect::Function(_)));
+    effects.extend(asks);
     effects
+}
+
+/// Whether a text may ask for the session's LAST_INSERT_ID().
+fn asks_insert_id(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("last_insert_id") || text.contains("@identity") || text.contains(".identity")
 }
 
 const UNSEEN: Effect = Effect::Unknown("a stored program whose text the proxy may not see");

@@ -97,6 +97,21 @@ fn the_answer_comes_after_the_look() {
     }
 }
 
+/// Goal: no session has what init_connect sets, if Geogate's account has the right not to be
+/// subject to it; whatever becomes of its connection.
+#[test]
+fn init_connect_is_not_run_for_accounts_with_the_right() {
+    let cluster = single::start("init-connect", "[limits]\nserver_connections_max = 1\n");
+    let cluster = cluster.watched();
+    cluster.shards[0].primary.sql("SET GLOBAL init_connect = 'SET @begun = 1'");
+    let mut client = several(&cluster, true);
+    for _ in 0..2 {
+        assert_eq!(client.query("SELECT @begun").expect("a row").scalar(), "NULL");
+        client.query("SELECT GET_LOCK('begun', 1)").expect("ok");
+        client.reset().expect("ok");
+    }
+}
+
 const SETTERS: &[&str] = &[
     "CREATE PROCEDURE app.sets(n INT) SET GLOBAL default_week_format = n",
     "CREATE PROCEDURE app.calls(n INT) CALL app.sets(n)",
