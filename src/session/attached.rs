@@ -22,6 +22,7 @@ use super::connections::Connections;
 use super::cursors;
 use super::diagnostics::Warnings;
 use super::hold::Hold;
+use super::insert_ids::own_insert_id;
 use super::mirror::Mirror;
 use super::next_transaction;
 use super::prepared::Prepared;
@@ -178,14 +179,6 @@ impl Connections {
         }
         self.control.set_thread(attached.lease.thread_id());
         Some(index)
-    }
-
-    /// Whether a write there might give the very id that another session has left, which would be
-    /// taken for a generated one.
-    #[inline]
-    fn would_mistake_insert_id(&self, index: ConnectionId) -> bool {
-        let known = self.attached[index].lease.known_insert_id();
-        known != 0 && self.stake >= Stake::Write && known != self.mirror.last_insert_id
     }
 
     /// Whether the session's transaction has begun there, and goes on.
@@ -522,25 +515,6 @@ impl Connections {
         }
     }
 
-    /// Asks attached connections for a LAST_INSERT_ID() that their answers did not tell: an answer
-    /// to an INSERT tells an explicit id too, the function does not.
-    pub(super) async fn learn_insert_id(&mut self) {
-        for index in self.attached.ids() {
-            let attached = &mut self.attached[index];
-            if !std::mem::take(&mut attached.insert_id_unknown) {
-                continue;
-            }
-            match own_insert_id(attached).await {
-                Ok(own) => {
-                    self.mirror.last_insert_id = own.unwrap_or(self.mirror.last_insert_id);
-                }
-                Err(failure) => {
-                    let _ = self.lose(index, &failure);
-                }
-            }
-        }
-    }
-
     /// Gives back connections that were held for one more statement only.
     pub(super) async fn drop_held(&mut self) {
         for index in self.attached.ids() {
@@ -598,23 +572,4 @@ pub(super) async fn detach_all(connections: &mut Connections, prepared: &mut Pre
 fn several_of(client: &Client) -> Option<Several> {
     let sends_several = client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
     (!sends_several).then_some(Several::Refused)
-}
-
-/// LAST_INSERT_ID() of a connection, if the session's statements have made it that. What was there
-/// before may be another session's: statements that read it are told the session's first, others
-/// are not.
-async fn own_insert_id(attached: &mut Attached) -> Result<Option<u64>, Failure> {
-    // Nothing is left for others that their writes might be mistaken for.
-    let (question, left): (&[u8], Option<u64>) = if attached.is_kept() {
-        (b"SELECT LAST_INSERT_ID()", None)
-    } else {
-        (b"SELECT LAST_INSERT_ID(), LAST_INSERT_ID(0)", Some(0))
-    };
-    let rows = attached.lease.rows(question).await?;
-    let cell = rows.first().and_then(|row| row.first()).and_then(Option::as_ref);
-    let id = cell.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
-    let is_generated = id != 0 && id == attached.told_insert_id;
-    let is_own = is_generated || id != attached.lease.known_insert_id();
-    attached.lease.set_last_insert_id(left.unwrap_or(id));
-    Ok(is_own.then_some(id))
 }
