@@ -88,6 +88,7 @@ fn taken_limits(old: &mut Config, new: &Config) -> Vec<&'static str> {
         "limits.client_slow_ms" = limits.client_slow_ms;
         "limits.client_half_closed_ms" = limits.client_half_closed_ms;
         "limits.statement_timeout_ms" = limits.statement_timeout_ms;
+        "limits.lost_read_wait_ms" = limits.lost_read_wait_ms;
         "limits.statement_timeout_grace_ms" = limits.statement_timeout_grace_ms;
         "limits.connection_attributes_bytes_max" = limits.connection_attributes_bytes_max;
         "limits.statement_bytes_max" = limits.statement_bytes_max;

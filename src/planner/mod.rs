@@ -73,6 +73,9 @@ fn plan_query(query: &Query, input: &PlanInput<'_>) -> Result<Plan, SqlError> {
     // A lock belongs to the rows that writes meet: those of the source.
     analysis.facts.reads_only = query.lock == Lock::None;
     let walked = WalkedQuery::walk(&mut analysis, query)?;
+    if analysis.facts.lock_owner && analysis.facts.connection_id {
+        return Refusal::LockOwner.refuse();
+    }
     let access = if query.lock != Lock::None || analysis.facts.named_lock {
         Access::LockingRead
     } else {

@@ -109,6 +109,8 @@ refusals! {
         "select the keys with LIMIT first, then write the rows that have them";
     LockAcrossShards = "a named lock together with sharded tables",
         "take the lock in a statement of its own";
+    LockOwner = "IS_USED_LOCK() beside CONNECTION_ID(), which is no number of the servers",
+        "ask IS_FREE_LOCK() whether somebody has it";
     MultiTableWrite = "UPDATE or DELETE of several tables over several shards",
         "select the keys first, then write the rows that have them";
     NaturalJoin = "NATURAL JOIN of sharded tables",

@@ -25,6 +25,7 @@ use super::connections::Connections;
 use super::cursors;
 use super::diagnostics::Warnings;
 use super::hold::Hold;
+use super::insert_ids::own_insert_id;
 use super::mirror::Mirror;
 use super::next_transaction;
 use super::prepared::Prepared;
@@ -126,6 +127,9 @@ impl Attached {
     }
 }
 
+/// ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: said before anything is begun.
+const READ_ONLY_TRANSACTION: u16 = 1792;
+
 /// ER_LOCK_DEADLOCK: the whole transaction was rolled back.
 pub(super) const DEADLOCK: u16 = 1213;
 
@@ -155,6 +159,7 @@ impl Connections {
         wants_insert_id: bool,
     ) -> Option<ConnectionId> {
         let begins_nothing = matches!(self.transaction, Transaction::None { next: None });
+        let wants_insert_id = wants_insert_id || self.asks_insert_id();
         let found = self.attached.to(placement.server());
         let index = match found {
             _ if wants_insert_id => return None,
@@ -163,6 +168,9 @@ impl Connections {
             None if begins_nothing && self.attached.is_empty() => self.resume(placement)?.ok()?,
             _ => return None,
         };
+        if self.would_mistake_insert_id(index) {
+            return None;
+        }
         let attached = &mut self.attached[index];
         let wanted = Aligned { settings: &self.mirror.settings, database, last_insert_id: None };
         if !attached.lease.is_current() || !attached.lease.agrees(&wanted, several_of(client)) {
@@ -214,9 +222,14 @@ impl Connections {
             }
             None => self.borrow(client, placement, database).await?,
         };
-        // The only connection of the session knows it by itself.
-        let wants_insert_id = wants_insert_id
-            && !self.attached.only().is_some_and(|only| only.insert_id_unknown && found.is_some());
+        let wants_insert_id =
+            wants_insert_id || self.asks_insert_id() || self.would_mistake_insert_id(index);
+        let own = self.mirror.last_insert_id;
+        // The only connection of the session knows it by itself, if it has known it before.
+        let knows = |only: &Attached| {
+            only.insert_id_unknown && found.is_some() && only.lease.known_insert_id() == own
+        };
+        let wants_insert_id = wants_insert_id && !self.attached.only().is_some_and(knows);
         if wants_insert_id {
             self.learn_insert_id().await;
             let left = self.attached.to(server);
@@ -411,7 +424,7 @@ impl Connections {
             // An error packet has no status: whether a transaction is open is as before, and
             // without autocommit the statement may have opened one.
             if !self.mirror.autocommit {
-                self.note_failed(index).await;
+                self.note_failed(index, outcome.error).await;
             }
             let attached = &self.attached[index];
             if outcome.error == Some(DEADLOCK) && (attached.enrolled || attached.in_transaction) {
@@ -434,7 +447,10 @@ impl Connections {
     }
 
     /// After an error without autocommit.
-    pub(super) async fn note_failed(&mut self, index: ConnectionId) {
+    pub(super) async fn note_failed(&mut self, index: ConnectionId, errno: Option<u16>) {
+        if errno == Some(READ_ONLY_TRANSACTION) {
+            return;
+        }
         let begun = Box::pin(self.begun_despite_error(index)).await;
         self.attached[index].in_transaction |= begun.unwrap_or(true);
     }
@@ -512,25 +528,6 @@ impl Connections {
         }
     }
 
-    /// Asks attached connections for a LAST_INSERT_ID() that their answers did not tell: an answer
-    /// to an INSERT tells an explicit id too, the function does not.
-    pub(super) async fn learn_insert_id(&mut self) {
-        for index in self.attached.ids() {
-            let attached = &mut self.attached[index];
-            if !std::mem::take(&mut attached.insert_id_unknown) {
-                continue;
-            }
-            match own_insert_id(attached).await {
-                Ok(own) => {
-                    self.mirror.last_insert_id = own.unwrap_or(self.mirror.last_insert_id);
-                }
-                Err(failure) => {
-                    let _ = self.lose(index, &failure);
-                }
-            }
-        }
-    }
-
     /// Gives back connections that were held for one more statement only.
     pub(super) async fn drop_held(&mut self) {
         for index in self.attached.ids() {
@@ -600,16 +597,4 @@ pub(super) async fn detach_all(connections: &mut Connections, prepared: &mut Pre
 fn several_of(client: &Client) -> Option<Several> {
     let sends_several = client.capabilities.contains(Capabilities::MULTI_STATEMENTS);
     (!sends_several).then_some(Several::Refused)
-}
-
-/// LAST_INSERT_ID() of a connection, if the session's statements have made it that. What was there
-/// before may be another session's: statements that read it are told the session's first, others
-/// are not.
-async fn own_insert_id(attached: &mut Attached) -> Result<Option<u64>, Failure> {
-    let rows = attached.lease.rows(b"SELECT LAST_INSERT_ID()").await?;
-    let cell = rows.first().and_then(|row| row.first()).and_then(Option::as_ref);
-    let id = cell.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()).unwrap_or(0);
-    let is_own = id != attached.lease.known_insert_id() || id == attached.told_insert_id;
-    attached.lease.set_last_insert_id(id);
-    Ok(is_own.then_some(id))
 }

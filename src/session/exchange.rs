@@ -106,6 +106,18 @@ pub(super) async fn exchange(
     exchange_to(client, connections, index, source, expect, AnswerEnd::Forwarded).await
 }
 
+/// Exchanges a statement that was admitted: the client may see the end of its answer only at the
+/// next flush.
+pub(super) async fn exchange_statement(
+    client: &mut Client,
+    connections: &mut Connections,
+    index: ConnectionId,
+    source: &Source,
+) -> Result<Outcome, Stop> {
+    let end = connections.answer_end();
+    exchange_to(client, connections, index, source, Expect::Query, end).await
+}
+
 /// Exchanges a statement that changes something for other sessions too: the client sees the end
 /// of its answer at the next flush.
 pub(super) async fn exchange_keeping_end(
@@ -325,7 +337,7 @@ async fn wait_for_another(
     if connections.services.topology().holders(aim.shard).len() < 2 {
         return Waited::InVain;
     }
-    let end = clock::now() + connections.services.limits.lost_read_wait();
+    let end = clock::now() + connections.limits.lost_read_wait();
     while clock::now() < end {
         let pause = clock::sleep(LOOK_PAUSE);
         let control = Arc::clone(&connections.control);

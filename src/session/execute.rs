@@ -9,7 +9,6 @@ use crate::backend::{
     ServerStatement, Settings, reading_key,
 };
 use crate::error::{SqlError, catalog};
-use crate::executor::relay::AnswerEnd;
 use crate::geo;
 use crate::net::Packet;
 use crate::sql::features::Features;
@@ -353,7 +352,7 @@ pub(super) async fn exchange_execute(
         Err(failure) if kept => return Ok(connections.lose_read(index, &failure)),
         Err(failure) => return Err(connections.lose(index, &failure).into()),
     };
-    let end = AnswerEnd::Forwarded;
+    let end = connections.answer_end();
     let exchanged =
         exchange::relay_once(client, connections, index, first_sequence, kept, end).await?;
     if kept && !matches!(exchanged, Exchanged::Lost(_)) {

@@ -195,7 +195,7 @@ async fn execute_on_server(
     }
     let (kind, features) = prepared.meaning(id);
     forward::after_statement(connections, state, index, kind, features, &outcome).await;
-    Ok(Answer::Sent)
+    Ok(client.answered())
 }
 
 /// Runs it, and once more if it was not sent, or was a read that was lost.

@@ -69,7 +69,7 @@ pub(super) async fn pass_through(
         anywhere: false,
     };
     let (expect, end) =
-        (Expect::Query, if defines { AnswerEnd::Kept } else { AnswerEnd::Forwarded });
+        (Expect::Query, if defines { AnswerEnd::Kept } else { connections.answer_end() });
     let (index, outcome) = loop {
         let database = std::mem::take(&mut state.database);
         let attached =
@@ -92,7 +92,7 @@ pub(super) async fn pass_through(
     };
     let kind = ran_as(kind, &outcome);
     after_statement(connections, state, index, kind, features, &outcome).await;
-    Ok(if client.framed.out.is_empty() { Answer::Sent } else { Answer::Buffered })
+    Ok(client.answered())
 }
 
 /// Whether the server must find the end of a stored program and the statements after it: all other
@@ -243,7 +243,7 @@ async fn learn_found_rows(connections: &mut Connections, state: &mut State, inde
 pub(super) fn may_read_insert_id(kind: StatementKind, features: Features) -> bool {
     use StatementKind as Of;
     features.intersects(Features::LAST_INSERT_ID.with(Features::UNKNOWN_FUNCTION))
-        || matches!(kind, Of::Call | Of::Execute | Of::Compound | Of::Other)
+        || matches!(kind, Of::Call | Of::Execute | Of::Compound | Of::Show | Of::Other)
 }
 
 /// Whether a statement may have changed LAST_INSERT_ID() without its answer telling so.

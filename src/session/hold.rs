@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::backend::Failure;
+use crate::executor::relay::AnswerEnd;
 use crate::executor::watch::unless_interrupted;
 use crate::sql::effects::{Effect, Name, effects, effects_of_routine, may_leave};
 use crate::sql::features::Features;
@@ -142,7 +143,8 @@ pub(super) fn note_pending(
     read: Option<Read<'_>>,
 ) {
     connections.pending = None;
-    if read.is_none() || may_leave(kind, features) {
+    let sets_beside = |read: Read<'_>| kind == StatementKind::Set && read.scan.has_own_settings();
+    if read.is_none_or(sets_beside) || may_leave(kind, features) {
         let effects = read.map_or_else(
             || vec![Effect::Unknown("a statement that cannot be read")],
             |read| effects(read.text, read.mode, read.scan),
@@ -164,9 +166,30 @@ pub(super) fn note_pending(
             connections.pending.get_or_insert_default().effects.extend(found);
         }
     }
+    if let Some(pending) = &mut connections.pending
+        && pending.effects.iter().any(|effect| stored.sets_globals(effect))
+    {
+        pending.effects.push(Effect::GlobalVariable);
+    }
 }
 
 impl Connections {
+    /// When the client sees the end of the answer: if the statement that is about to run may set
+    /// global variables, not before it is known with what sessions begin now.
+    #[inline]
+    pub(super) fn answer_end(&self) -> AnswerEnd {
+        match &self.pending {
+            Some(pending) if pending.effects.contains(&Effect::GlobalVariable) => AnswerEnd::Kept,
+            _ => AnswerEnd::Forwarded,
+        }
+    }
+
+    /// Whether a stored program that the statement runs, as a trigger, asks for LAST_INSERT_ID().
+    #[inline]
+    pub(super) fn asks_insert_id(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.effects.contains(&Effect::AsksInsertId))
+    }
+
     /// Keeps a connection for a reason.
     pub(super) fn hold(&mut self, index: ConnectionId, hold: Hold) {
         let attached = &mut self.attached[index];
@@ -276,12 +299,13 @@ async fn note_effects(
 ) {
     let Pending { effects, parameters, .. } = pending;
     let effects = with_routines(connections, state, index, effects).await;
-    let (mut looks_at_tables, mut looks_at_locks) = (false, false);
+    let (mut looks_at_tables, mut looks_at_locks, mut looks_at_globals) = (false, false, false);
     let mut system = Vec::new();
     for effect in effects {
         match effect {
             Effect::UserVariable(name) => connections.user_variable_may_change(index, name),
             Effect::SystemVariable(name) => system.push(name),
+            Effect::GlobalVariable => looks_at_globals = true,
             Effect::NextTransaction => connections.hold(index, Hold::NextTransaction),
             Effect::LooksAtTables => looks_at_tables = true,
             Effect::TemporaryTable(name) => {
@@ -309,6 +333,9 @@ async fn note_effects(
         }
     }
     variables::system_variables_may_change(connections, index, system).await;
+    if looks_at_globals {
+        variables::globals_changed(connections, index).await;
+    }
     if looks_at_tables {
         look_at_tables(connections, index).await;
     }

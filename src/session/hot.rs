@@ -2,7 +2,6 @@
 //! nothing. It does what [`query`](super::query) and [`forward`] do, where all that they look for
 //! is known to be absent; whatever is not known to be plain goes their way.
 
-use crate::executor::relay::AnswerEnd;
 use crate::geo;
 use crate::net::Packet;
 use crate::observe::Route;
@@ -12,7 +11,7 @@ use crate::sql::statement_kind::StatementKind;
 use crate::topology::ShardId;
 use crate::wire::scanner::Expect;
 
-use super::answer::{Answer, Ran, Stop};
+use super::answer::{Ran, Stop};
 use super::connections::Connections;
 use super::consistency::{self, Aim};
 use super::exchange::{self, Exchanged};
@@ -94,14 +93,14 @@ pub(super) async fn finish(
     hot: Hot,
 ) -> Ran {
     let Hot { admitted, aim, index } = hot;
-    let (source, expect, end) = (Source::Packet(packet), Expect::Query, AnswerEnd::Forwarded);
+    let (source, expect) = (Source::Packet(packet), Expect::Query);
+    let end = connections.answer_end();
     match exchange::exchange_once(client, connections, index, &source, expect, end).await? {
         Exchanged::Outcome(outcome) => {
             let (kind, features) = (admitted.kind(), admitted.features());
             let kind = forward::ran_as(kind, &outcome);
             forward::after_statement(connections, state, index, kind, features, &outcome).await;
-            let is_sent = client.framed.out.is_empty();
-            Ok(if is_sent { Answer::Sent } else { Answer::Buffered })
+            Ok(client.answered())
         }
         Exchanged::Lost(lost) => {
             Box::pin(async {

@@ -35,6 +35,7 @@ mod forward;
 pub mod gauges;
 mod hold;
 mod hot;
+mod insert_ids;
 mod inspect;
 mod job;
 mod judged;

@@ -11,7 +11,6 @@ use crate::error::SqlError;
 use crate::sql::control::prepare::{Source as TextSource, Using};
 use crate::sql::features::Features;
 use crate::sql::statement_kind::StatementKind;
-use crate::wire::scanner::Expect;
 
 use super::answer::{Answer, Ran};
 use super::attached;
@@ -47,7 +46,7 @@ pub(super) async fn prepare_at_server(
     let index = attach_for_names(client, connections, state).await?;
     connections.forget_warnings();
     let request = Source::query(&command);
-    let outcome = exchange::exchange(client, connections, index, &request, Expect::Query).await?;
+    let outcome = exchange::exchange_statement(client, connections, index, &request).await?;
     if outcome.is_error() {
         connections.attached[index].lease.named.drop(&name);
     } else {
@@ -58,7 +57,7 @@ pub(super) async fn prepare_at_server(
         }
     }
     forward::after_statement(connections, state, index, KNOWN, Features::NONE, &outcome).await;
-    Ok(Answer::Sent)
+    Ok(client.answered())
 }
 
 /// What was prepared; `None` if it cannot be read, so that only its connection knows.
@@ -173,12 +172,12 @@ pub(super) async fn execute_at_server(
         attached::attach_here(client, connections, state, placement, wants_insert_id).await?;
     let home = connections.attached[index].home();
     let request = Source::query(&command);
-    let outcome = exchange::exchange(client, connections, index, &request, Expect::Query).await?;
+    let outcome = exchange::exchange_statement(client, connections, index, &request).await?;
     named.note_executed(home, &outcome);
     // A SET with parameters has not been read: whatever it set stays with this session.
     let kind = if named.kind == StatementKind::Set { StatementKind::Other } else { named.kind };
     forward::after_statement(connections, state, index, kind, named.features, &outcome).await;
-    Ok(Answer::Sent)
+    Ok(client.answered())
 }
 
 /// DEALLOCATE PREPARE of what is `known`, or was prepared by a stored procedure.
@@ -199,9 +198,9 @@ pub(super) async fn deallocate_at_server(
     let Some(index) = index else { return Ok(Answer::ok(0)) };
     let request = Source::query(&command);
     connections.attached[index].lease.named.drop(name);
-    let outcome = exchange::exchange(client, connections, index, &request, Expect::Query).await?;
+    let outcome = exchange::exchange_statement(client, connections, index, &request).await?;
     forward::after_statement(connections, state, index, KNOWN, Features::NONE, &outcome).await;
-    Ok(Answer::Sent)
+    Ok(client.answered())
 }
 
 /// A statement about a name that the session does not know.
@@ -214,12 +213,12 @@ pub(super) async fn run_at_server(
 ) -> Ran {
     let index = attach_for_names(client, connections, state).await?;
     let request = Source::query(&command);
-    let outcome = exchange::exchange(client, connections, index, &request, Expect::Query).await?;
+    let outcome = exchange::exchange_statement(client, connections, index, &request).await?;
     if kind == StatementKind::Execute && !outcome.is_error() {
         connections.hold(index, Hold::Unwipeable("EXECUTE of what a procedure has prepared"));
     }
     forward::after_statement(connections, state, index, kind, Features::NONE, &outcome).await;
-    Ok(Answer::Sent)
+    Ok(client.answered())
 }
 
 /// Goes to the connection that has the session's names, for a statement that may use them.

@@ -84,7 +84,13 @@ impl Session {
         }
         let way = match self.classify(&request) {
             Class::Servers => Way::Servers(request.kind(), request.features()),
-            Class::Answered(answer) => return Ok(answer),
+            Class::Answered(answer) => {
+                if self.connections.attached.have_held() {
+                    // No statement of its server's asks for what it remembers.
+                    Box::pin(self.connections.drop_held()).await;
+                }
+                return Ok(answer);
+            }
             Class::Control(about) => Box::pin(self.control(&request, about)).await?,
             Class::Diagnostics => {
                 let Self { client, connections, state, .. } = self;

@@ -176,6 +176,14 @@ impl Session {
     }
 }
 
+impl Client {
+    /// Says where the end of a server's answer is: the client has it, or the output buffer.
+    #[inline]
+    pub(super) fn answered(&self) -> Answer {
+        if self.framed.out.is_empty() { Answer::Sent } else { Answer::Buffered }
+    }
+}
+
 /// Sends the output buffer.
 pub(super) async fn send(client: &mut Client, connections: &Connections) -> Result<(), End> {
     let keeps = || connections.servers();

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::backend::{Failure, RESULTSET_METADATA};
+use memchr::memmem;
+
+use crate::backend::{Failure, Product, RESULTSET_METADATA};
 use crate::engine::budget::Budget;
 use crate::engine::plan::Primitive;
 use crate::engine::row::RowFormat;
@@ -29,6 +31,7 @@ use super::planned::{Form, Piece};
 use super::reply;
 use super::shard_connections::{ConnectionId, ShardConnections};
 use super::state::State;
+use super::variables::SELECT_LIMIT;
 use crate::executor::client::Client;
 use crate::executor::interrupt::kill_on_server;
 
@@ -81,6 +84,11 @@ pub(super) async fn run_described(
     pieces: Vec<Piece>,
     cursor: Option<u32>,
 ) -> Ran {
+    if connections.services.product() == Product::MySql && sets_limit(&job.statement.text) {
+        let what = "a hint SET_VAR(sql_select_limit) over several shards";
+        let advice = "write LIMIT in the statement";
+        return Err(catalog::UNSUPPORTED.advising(&[&what], advice).into());
+    }
     let definitions = connections.mirror.settings.definitions();
     if definitions == Definitions::LeftOut {
         let name = RESULTSET_METADATA.as_bytes();
@@ -106,6 +114,13 @@ pub(super) async fn run_described(
         connections.mirror.set_definitions(definitions);
     }
     result
+}
+
+/// Whether the text may have a hint that limits the rows of each shard.
+fn sets_limit(text: &[u8]) -> bool {
+    let name = SELECT_LIMIT.as_bytes();
+    memmem::find(text, b"/*+").is_some()
+        && text.windows(name.len()).any(|word| word.eq_ignore_ascii_case(name))
 }
 
 /// A read on several shards, or on one with stages behind it. One that is lost before the
@@ -337,7 +352,7 @@ pub(super) async fn settle_refused(
 ) {
     hold::leave_behind_partly(connections, state, index, true).await;
     if !connections.mirror.autocommit {
-        connections.note_failed(index).await;
+        connections.note_failed(index, Some(error.errno)).await;
     }
     let attached = &connections.attached[index];
     if error.errno == DEADLOCK && (attached.enrolled || attached.in_transaction) {

@@ -20,7 +20,6 @@ use crate::sql::lexer::Lexer;
 use crate::sql::mode::{Backslash, CharsetClass, LexMode};
 use crate::sql::statement_kind::StatementKind;
 use crate::sql::token::TokenKind;
-use crate::wire::scanner::Expect;
 
 use super::answer::{Answer, Instead, Ran, Way, Went};
 use super::connections::Connections;
@@ -378,12 +377,12 @@ async fn execute_once(
     note_named(connections, state, named, &parameters);
     let home = connections.attached[index].home();
     let request = Source::query(&sql);
-    let outcome = exchange::exchange(client, connections, index, &request, Expect::Query).await?;
+    let outcome = exchange::exchange_statement(client, connections, index, &request).await?;
     named.note_executed(home, &outcome);
     // A SET with parameters has not been read: whatever it set stays with this session.
     let kind = if named.kind == StatementKind::Set { StatementKind::Other } else { named.kind };
     forward::after_statement(connections, state, index, kind, named.features, &outcome).await;
-    Ok(Answer::Sent)
+    Ok(client.answered())
 }
 
 async fn attach_for_named(

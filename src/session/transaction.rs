@@ -134,10 +134,9 @@ impl Transaction {
         }
     }
 
-    /// Whether the first statement that does something begins it, with characteristics.
+    /// Whether the first statement that does something begins it.
     pub(super) fn opens_when_used(&self) -> bool {
-        matches!(self, Self::Open(open) if open.shown == Shown::WhenUsed
-            && !open.characteristics.is_empty())
+        matches!(self, Self::Open(open) if open.shown == Shown::WhenUsed)
     }
 
     /// The statements that would begin it, as session tracking tells them.

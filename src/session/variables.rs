@@ -44,7 +44,7 @@ use crate::executor::client::Client;
 const NOT_PREPARED: u16 = 1295;
 
 /// How many rows a SELECT without LIMIT gives.
-const SELECT_LIMIT: &str = "sql_select_limit";
+pub(super) const SELECT_LIMIT: &str = "sql_select_limit";
 
 /// Its value for all rows.
 const NO_LIMIT: &[u8] = b"18446744073709551615";
@@ -290,8 +290,7 @@ async fn apply(
         settings.set(&name, literal);
     }
     if global {
-        connections.services.globals_changed.fetch_add(1, Ordering::Relaxed);
-        look_at_defaults(connections, index).await;
+        globals_changed(connections, index).await;
     }
     take_settings(connections, index, settings);
     for name in live {
@@ -301,7 +300,8 @@ async fn apply(
 }
 
 /// Asks what new sessions get after a SET GLOBAL.
-async fn look_at_defaults(connections: &mut Connections, index: ConnectionId) {
+pub(super) async fn globals_changed(connections: &mut Connections, index: ConnectionId) {
+    connections.services.globals_changed.fetch_add(1, Ordering::Relaxed);
     connections.learn_warnings().await;
     if let Err(error) = connections.attached[index].lease.look_at_defaults().await {
         tracing::warn!(%error, "cannot see what the server gives new sessions");

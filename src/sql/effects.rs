@@ -29,6 +29,10 @@ pub enum Effect {
     UserVariable(String),
     /// A system variable may have another value.
     SystemVariable(String),
+    /// A global variable may have another value, with which sessions begin.
+    GlobalVariable,
+    /// LAST_INSERT_ID() of the session is asked for; it leaves nothing behind.
+    AsksInsertId,
     /// SET TRANSACTION for the next transaction.
     NextTransaction,
     /// A temporary table may be there.
@@ -117,6 +121,10 @@ pub fn effects(text: &[u8], mode: LexMode, scan: &Scan) -> Vec<Effect> {
     if kind == Kind::Compound {
         return effects_of_body(text, mode);
     }
+    if kind == Kind::Create && scan.is_program() {
+        // It is defined, and nothing of it is run.
+        return Vec::new();
+    }
     let mut found = Found::default();
     let begin = cursor.mark();
     if scan.has_own_settings() {
@@ -142,6 +150,7 @@ pub fn effects(text: &[u8], mode: LexMode, scan: &Scan) -> Vec<Effect> {
         Kind::Set if scan.features().contains(Features::PLACEHOLDER) => {
             found.extend(cursor.look(set_by_parameters));
         }
+        Kind::Set if scan.has_own_settings() => found.extend(cursor.look(globals_set)),
         Kind::Other if cursor.at_any_word(HARMLESS) => {}
         Kind::Other => found.push(Effect::Unknown("a statement that is not known")),
         _ => {}
@@ -212,10 +221,25 @@ fn set_by_parameters(cursor: &mut Cursor<'_>) -> Vec<Effect> {
             let next = matches!(&*name, "transaction_isolation" | "transaction_read_only");
             Some(if next { Effect::NextTransaction } else { Effect::SystemVariable(name) })
         }
+        SetItem::System { scope: Scope::Global, .. }
+        | SetItem::Transaction { scope: Scope::Global, .. } => Some(Effect::GlobalVariable),
         SetItem::System { .. } | SetItem::Transaction { .. } => None,
         _ => Some(UNREAD),
     };
     set.items.into_iter().filter_map(effect).collect()
+}
+
+/// Global variables that a SET sets which is not read as one of the session's.
+fn globals_set(cursor: &mut Cursor<'_>) -> Vec<Effect> {
+    let Ok(set) = super::control::set::parse(cursor) else { return vec![UNREAD] };
+    let is_global = |item: &SetItem| {
+        matches!(
+            item,
+            SetItem::System { scope: Scope::Global, .. }
+                | SetItem::Transaction { scope: Scope::Global, .. }
+        )
+    };
+    set.items.iter().any(is_global).then_some(Effect::GlobalVariable).into_iter().collect()
 }
 
 const UNREAD: Effect = Effect::Unknown("a name that is not understood");

@@ -75,6 +75,8 @@ impl Event {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredPrograms {
     leaving: Vec<Leaving>,
+    /// The routines that set global variables, in lower case.
+    global_setters: Vec<Vec<u8>>,
 }
 
 /// Something whose use leaves something behind.
@@ -118,6 +120,9 @@ impl StoredPrograms {
                 }
             }
         }
+        let routines = all.leaving.iter().filter(|leaving| leaving.is_routine);
+        let setters = routines.filter(|l| l.effects.contains(&Effect::GlobalVariable));
+        all.global_setters = setters.map(|leaving| leaving.name.clone()).collect();
         all.leaving.retain(|leaving| !leaving.is_routine);
         all
     }
@@ -125,6 +130,13 @@ impl StoredPrograms {
     /// Whether no statement leaves anything behind that its text does not tell.
     pub fn is_empty(&self) -> bool {
         self.leaving.is_empty()
+    }
+
+    /// Whether this is the call of a routine that sets global variables.
+    pub fn sets_globals(&self, effect: &Effect) -> bool {
+        let (Effect::Procedure(called) | Effect::Function(called)) = effect else { return false };
+        let name = called.name.to_lowercase();
+        self.global_setters.iter().any(|setter| setter == name.as_bytes())
     }
 
     /// What a statement with this text may leave behind because of the tables and views in it.
@@ -196,8 +208,9 @@ fn happens(event: Option<Event>, text: &[u8]) -> bool {
 /// What the text itself does. Calls of known routines are followed by name; a procedure that is not
 /// known is one that Geogate's account may not see.
 fn own_effects(stored: &StoredText, is_routine: impl Fn(&str) -> bool) -> Vec<Effect> {
+    let asks = stored.text.as_deref().is_some_and(asks_insert_id).then_some(Effect::AsksInsertId);
     if stored.owner == Owner::View {
-        return Vec::new();
+        return asks.into_iter().collect();
     }
     let Some(text) = &stored.text else { return vec![UNSEEN] };
     let mode = LexMode::default().with_sql_mode(stored.sql_mode.as_bytes());
@@ -214,7 +227,14 @@ fn own_effects(stored: &StoredText, is_routine: impl Fn(&str) -> bool) -> Vec<Ef
         }
     }
     effects.retain(|effect| !matches!(effect, Effect::Procedure(_) | Effect::Function(_)));
+    effects.extend(asks);
     effects
+}
+
+/// Whether a text may ask for the session's LAST_INSERT_ID().
+fn asks_insert_id(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("last_insert_id") || text.contains("@identity") || text.contains(".identity")
 }
 
 const UNSEEN: Effect = Effect::Unknown("a stored program whose text the proxy may not see");

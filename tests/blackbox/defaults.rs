@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::client::{Client, Login, capability};
+use crate::client::{Client, Login, Parameter, SERVER_MORE_RESULTS, capability};
 use crate::cluster::Cluster;
 use crate::server::wait_until;
 use crate::single;
@@ -95,6 +95,97 @@ fn the_answer_comes_after_the_look() {
         let seen = other.query("SELECT @@autocommit").expect("ok").scalar();
         assert_eq!(seen, value, "in round {round}");
     }
+}
+
+/// Goal: no session has what init_connect sets, if Geogate's account has the right not to be
+/// subject to it; whatever becomes of its connection.
+#[test]
+fn init_connect_is_not_run_for_accounts_with_the_right() {
+    let cluster = single::start("init-connect", "[limits]\nserver_connections_max = 1\n");
+    let cluster = cluster.watched();
+    cluster.shards[0].primary.sql("SET GLOBAL init_connect = 'SET @begun = 1'");
+    let mut client = several(&cluster, true);
+    for _ in 0..2 {
+        assert_eq!(client.query("SELECT @begun").expect("a row").scalar(), "NULL");
+        client.query("SELECT GET_LOCK('begun', 1)").expect("ok");
+        client.reset().expect("ok");
+    }
+}
+
+const SETTERS: &[&str] = &[
+    "CREATE PROCEDURE app.sets(n INT) SET GLOBAL default_week_format = n",
+    "CREATE PROCEDURE app.calls(n INT) CALL app.sets(n)",
+    "CREATE FUNCTION app.sets_too(n INT) RETURNS INT DETERMINISTIC \
+     BEGIN SET GLOBAL default_week_format = n; RETURN n; END",
+    "CREATE TABLE app.watched (n INT)",
+    "CREATE TRIGGER app.setter BEFORE INSERT ON app.watched FOR EACH ROW \
+     SET GLOBAL default_week_format = NEW.n",
+];
+
+/// Goal: a global variable counts for whoever begins after the answer, whatever statement has set
+/// it, and no connection is kept for it.
+#[test]
+fn globals_are_seen_whatever_sets_them() {
+    let limits = "[limits]\nserver_connections_max = 1\nserver_connection_wait_ms = 400\n";
+    let cluster = single::start("setters", limits);
+    let cluster = cluster.watched();
+    let mut setter = several(&cluster, true);
+    for sql in SETTERS {
+        setter.query(sql).expect(sql);
+    }
+    let mut ways = vec![
+        "SET GLOBAL default_week_format = $n",
+        "CALL app.sets($n)",
+        "CALL app.calls($n)",
+        "P: CALL app.sets($n)",
+        "P: SET GLOBAL default_week_format = $n",
+        "?: SET GLOBAL default_week_format = ?",
+        "?: CALL app.sets(?)",
+        "PREPARE s FROM 'SET GLOBAL default_week_format = $n'; EXECUTE s",
+        "PREPARE s FROM 'SET GLOBAL default_week_format = ?'; SET @n = $n; EXECUTE s USING @n",
+        "PREPARE s FROM 'CALL app.sets(?)'; SET @n = $n; EXECUTE s USING @n",
+        "SELECT app.sets_too($n)",
+        "P: SELECT app.sets_too($n)",
+        "INSERT INTO app.watched VALUES ($n)",
+        "P: INSERT INTO app.watched VALUES ($n)",
+    ];
+    if !SOFTWARE.is_mysql() {
+        ways.extend([
+            "BEGIN NOT ATOMIC SET GLOBAL default_week_format = $n; END",
+            "IF 1 THEN SET GLOBAL default_week_format = $n; END IF",
+            "SET STATEMENT max_statement_time = 9 FOR SET GLOBAL default_week_format = $n",
+            "EXECUTE IMMEDIATE 'SET GLOBAL default_week_format = $n'",
+            "EXECUTE IMMEDIATE 'SET GLOBAL default_week_format = ?' USING $n",
+            "EXECUTE IMMEDIATE 'CALL app.sets(?)' USING $n",
+        ]);
+    }
+    let mut other = several(&cluster, true);
+    let mut wrong = Vec::new();
+    for way in ways {
+        for value in ["1", "2", "3", "4", "1", "2", "3", "4"] {
+            let sql = way.replace("$n", value);
+            if let Some((form, text)) = sql.split_once(": ") {
+                let mut client = several(&cluster, true);
+                let statement = client.prepare(text).unwrap_or_else(|e| panic!("{e}: {sql}"));
+                let number = Parameter::Int(value.parse().expect("a number"));
+                let values = if form == "?" { &[number][..] } else { &[] };
+                let mut answer = client.execute(&statement, values);
+                while answer.as_ref().is_ok_and(|a| a.status & SERVER_MORE_RESULTS != 0) {
+                    answer = client.read_answer(true);
+                }
+                answer.unwrap_or_else(|error| panic!("{error}: {sql}"));
+            } else {
+                setter.query_all(&sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
+            }
+            let question = "SELECT @@default_week_format, @@global.default_week_format";
+            other.reset().expect("ok");
+            match other.query(question) {
+                Ok(seen) if seen.texts() == [[value, value]] => {}
+                seen => wrong.push(format!("{sql}: {:?}", seen.map(|seen| seen.texts()))),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Variables that change answers, and another value of each.

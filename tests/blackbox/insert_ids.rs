@@ -1,6 +1,6 @@
 //! LAST_INSERT_ID() is the session's, whatever the way in, on a connection that others use too.
 
-use crate::session_state::{ONE, RESET, SHARDS, on_mysql, play};
+use crate::session_state::{ONE, Other, RESET, SHARDS, on_mysql, play, play_beside};
 
 /// Goal: LAST_INSERT_ID() is the session's, also where only a stored routine asks for it.
 #[test]
@@ -91,6 +91,72 @@ fn ids_that_are_given() {
             "SELECT LAST_INSERT_ID()",
         ]],
     );
+}
+
+/// Goal: an id that is given is none that was generated, also if another session has left just that
+/// one on the connection; and one that was generated is one, whatever was left.
+#[test]
+fn ids_that_others_have_left() {
+    let steps = [
+        "SELECT LAST_INSERT_ID(6)",
+        "INSERT INTO t (id) VALUES (4444)",
+        "SELECT LAST_INSERT_ID()",
+        "B: SELECT LAST_INSERT_ID(4445), LAST_INSERT_ID()",
+        "B: SELECT LAST_INSERT_ID()",
+        "INSERT INTO t (id) VALUES (4445)",
+        "SELECT LAST_INSERT_ID()",
+        "B: SELECT LAST_INSERT_ID()",
+        "B: INSERT INTO u (id) VALUES (4444), (4445)",
+        "B: SELECT LAST_INSERT_ID()",
+        "P: INSERT INTO t (id) VALUES (4450)",
+        "SELECT LAST_INSERT_ID()",
+        "B: INSERT INTO t (a) VALUES (1)",
+        "INSERT INTO u (id) VALUES (4451)",
+        "INSERT INTO t (id) VALUES (4451)",
+        "SELECT LAST_INSERT_ID()",
+        "INSERT INTO t (id) VALUES (4451)",
+        "SELECT LAST_INSERT_ID()",
+        "BEGIN",
+        "INSERT INTO t (id) VALUES (4460)",
+        "INSERT INTO t (a) VALUES (4460)",
+        "INSERT INTO t (id) VALUES (4470)",
+        "INSERT INTO t (id) VALUES (4470)",
+        "COMMIT",
+        "SELECT LAST_INSERT_ID()",
+    ];
+    play(&ONE, &[&steps]);
+    play_beside(&ONE, &[&steps], Other::Waits);
+}
+
+const ASKING: &[&str] = &[
+    "CREATE TABLE asked (n BIGINT, id BIGINT)",
+    "CREATE TRIGGER asking BEFORE INSERT ON asked FOR EACH ROW SET NEW.id = LAST_INSERT_ID()",
+    "CREATE FUNCTION asks() RETURNS BIGINT READS SQL DATA RETURN LAST_INSERT_ID()",
+    "CREATE VIEW asking_too AS SELECT asks() AS id",
+];
+
+/// Goal: what a trigger, a view or SHOW VARIABLES asks for is the session's, too.
+#[test]
+fn ids_that_programs_ask_for() {
+    ONE.define(ASKING);
+    let steps = [
+        "INSERT INTO asked (n) VALUES (0)",
+        "SELECT LAST_INSERT_ID(31)",
+        "INSERT INTO asked (n) VALUES (1)",
+        "P: INSERT INTO asked (n) VALUES (2), (3)",
+        "INSERT INTO t (a) VALUES (1)",
+        "INSERT INTO asked (n) SELECT 4",
+        "B: INSERT INTO asked (n) VALUES (5)",
+        "REPLACE INTO asked (n) VALUES (6)",
+        "SELECT n, id FROM asked ORDER BY n",
+        "SELECT id FROM asking_too",
+        "SHOW VARIABLES LIKE 'last_insert_id'",
+        "P: SHOW SESSION VARIABLES LIKE 'identity'",
+        "B: SHOW VARIABLES LIKE 'identity'",
+        "DELETE FROM asked",
+        "SELECT LAST_INSERT_ID()",
+    ];
+    play(&ONE, &[&steps]);
 }
 
 /// Goal: an INSERT that answers with rows has generated an id all the same.

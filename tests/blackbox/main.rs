@@ -66,6 +66,7 @@ mod prepared;
 mod progress;
 mod protocol;
 mod proxy;
+mod random_state;
 mod recorded;
 mod reference_tables;
 mod result_metadata;

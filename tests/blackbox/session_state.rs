@@ -69,11 +69,11 @@ impl Stage {
         self.cluster.shards.len() > 1
     }
 
-    /// Runs definitions on every server that have not been run there.
+    /// Runs definitions on both sides that have not been run there.
     pub(crate) fn define(&self, definitions: &[&str]) {
         let _turn = self.turn();
-        for server in self.servers() {
-            let mut client = server.client(self.database);
+        for through in [true, false] {
+            let [mut client, _] = self.pair(through);
             for sql in definitions {
                 // It may be there.
                 let _ = client.query(sql);

@@ -89,6 +89,7 @@ fn what_several_servers_cannot_keep_is_refused() {
         "DO 1",
         "SELECT COUNT(*) INTO @v FROM t",
         "UPDATE t SET a = (@y := 4)",
+        "SELECT IS_USED_LOCK('a') = CONNECTION_ID()",
         "SELECT SQL_CALC_FOUND_ROWS id FROM t LIMIT 2",
     ] {
         let error = client.query(sql).map(drop).expect_err(sql);
@@ -101,6 +102,11 @@ fn what_several_servers_cannot_keep_is_refused() {
     let [mut one, _] = ONE.pair(true);
     let error = one.query("SET sql_auto_is_null = 1").map(drop).expect_err("it is refused");
     assert!(error.to_string().contains("GG12001"), "{error}");
+    let hint = "SELECT /*+ SET_VAR(sql_select_limit = 2) */ id FROM t WHERE id > 0";
+    match client.query(hint) {
+        Err(error) => assert!(error.to_string().contains("SET_VAR"), "{error}"),
+        Ok(_) => assert!(!SOFTWARE.is_mysql(), "it is no comment there"),
+    }
     if !SOFTWARE.is_mysql() {
         let sql = "SET STATEMENT max_statement_time = 4 FOR SELECT id FROM t WHERE id = 3";
         let error = client.query(sql).map(drop).expect_err("it is refused");

@@ -45,12 +45,16 @@ impl<'a> Analysis<'a> {
         let value = match name.as_str() {
             "get_lock" | "release_lock" | "release_all_locks" | "is_free_lock" | "is_used_lock" => {
                 self.facts.named_lock = true;
+                self.facts.lock_owner |= name == "is_used_lock";
                 return;
             }
             "found_rows" => SessionValue::FoundRows,
             "row_count" => SessionValue::RowCount,
             "database" | "schema" => SessionValue::Database,
-            "connection_id" => SessionValue::ConnectionId,
+            "connection_id" => {
+                self.facts.connection_id = true;
+                SessionValue::ConnectionId
+            }
             "user" | "session_user" | "system_user" => SessionValue::User,
             _ => return,
         };

@@ -179,6 +179,10 @@ pub(super) struct Facts {
     pub(super) user_variable: bool,
     pub(super) assigns_variable: bool,
     pub(super) named_lock: bool,
+    /// IS_USED_LOCK(), which tells a number of the server's.
+    pub(super) lock_owner: bool,
+    /// CONNECTION_ID(), which is Geogate's number.
+    pub(super) connection_id: bool,
     pub(super) opaque: bool,
     pub(super) natural_join: bool,
     pub(super) table_function: bool,

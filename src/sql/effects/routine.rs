@@ -47,7 +47,7 @@ fn effects_behind(text: &[u8], mode: LexMode, skip_head: fn(&mut Cursor<'_>)) ->
                 if called(&mut cursor, &mut found) {
                     continue;
                 }
-                begins = cursor.at_any_word(&["BEGIN", "THEN", "ELSE", "DO", "LOOP", "REPEAT"]);
+                begins = cursor.at_any_word(STARTS);
                 if cursor.at_words(&["CHARACTER", "SET"]) {
                     cursor.advance();
                 } else if (at_start || is_head) && cursor.at_word("SET") {
@@ -221,6 +221,10 @@ fn assignments(cursor: &mut Cursor<'_>, mode: LexMode, found: &mut Found) {
                     found.push(Effect::SystemVariable(name.to_owned()));
                 }
             }
+            SetItem::System { scope: Scope::Global, .. }
+            | SetItem::Transaction { scope: Scope::Global, .. } => {
+                found.push(Effect::GlobalVariable);
+            }
             SetItem::System { .. } | SetItem::User { .. } => {}
             SetItem::Names { .. } | SetItem::CharacterSet(_) => {
                 for name in CHARSETS {
@@ -239,6 +243,9 @@ fn assignments(cursor: &mut Cursor<'_>, mode: LexMode, found: &mut Found) {
         }
     }
 }
+
+/// Words that a statement follows.
+const STARTS: &[&str] = &["ATOMIC", "BEGIN", "DO", "ELSE", "LOOP", "REPEAT", "THEN"];
 
 const UNREAD: Effect = Effect::Unknown("a stored program that cannot be read");
 
