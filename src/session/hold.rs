@@ -184,12 +184,6 @@ impl Connections {
         }
     }
 
-    /// Whether a stored program that the statement runs, as a trigger, asks for LAST_INSERT_ID().
-    #[inline]
-    pub(super) fn asks_insert_id(&self) -> bool {
-        self.pending.as_ref().is_some_and(|pending| pending.effects.contains(&Effect::AsksInsertId))
-    }
-
     /// Keeps a connection for a reason.
     pub(super) fn hold(&mut self, index: ConnectionId, hold: Hold) {
         let attached = &mut self.attached[index];

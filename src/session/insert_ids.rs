@@ -2,12 +2,19 @@
 //! remember that of another session too.
 
 use crate::backend::{Failure, Stake};
+use crate::sql::effects::Effect;
 
 use super::attached::Attached;
 use super::connections::Connections;
 use super::shard_connections::ConnectionId;
 
 impl Connections {
+    /// Whether a stored program that the statement runs, as a trigger, asks for LAST_INSERT_ID().
+    #[inline]
+    pub(super) fn asks_insert_id(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.effects.contains(&Effect::AsksInsertId))
+    }
+
     /// Whether a write there might give the very id that another session has left, which would be
     /// taken for a generated one.
     #[inline]
