@@ -12,8 +12,9 @@ use super::connections::Connections;
 use super::consistency;
 use super::consistency::ReadOptions;
 use super::mirror::Mirror;
-use super::planned::{Piece, Statement};
+use super::planned::Piece;
 use super::state::State;
+use super::statement::Statement;
 
 impl Mirror {
     /// The pieces of a route, and the same for every copy.

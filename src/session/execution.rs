@@ -22,11 +22,12 @@ use super::connections::{Connections, Mode};
 use super::diagnostics::is_diagnostic;
 use super::exchange::{Exchanged, Tries};
 use super::execute::{Executing, Handle};
-use super::prepared::{Prepared, Statement, is_about_transactions};
+use super::prepared::{self, Prepared, is_about_transactions};
 use super::request::{self, Coming, Execution, Source, malformed_attributes};
 use super::run::malformed;
 use super::shard_connections::ConnectionId;
 use super::state::State;
+use super::statement::Statement;
 use super::{builtin, cursors, diagnostics, exchange, execute, forward, planned, tally};
 
 /// Why an execution is not begun.
@@ -298,7 +299,7 @@ fn as_text(
         let what = "SET that was prepared under another sql_mode";
         return Err(catalog::UNSUPPORTED.advising(&[&what], "prepare it again under this one"));
     }
-    let text = prepared.get(id).map(Statement::text).unwrap_or_default();
+    let text = prepared.get(id).map(prepared::Statement::text).unwrap_or_default();
     let names_nothing = matches!(kind, StatementKind::Use | StatementKind::Kill);
     let place = prepared.get(id).filter(|_| !names_nothing);
     let place = place.map(|statement| statement.under.place(&state.database, features));
@@ -352,7 +353,7 @@ async fn execute_planned(
     if let Err(error) = scan.run(&text, connections.mirror.lex_mode) {
         return Err(catalog::SYNTAX.with(&[&error]).into());
     }
-    let mut planned = planned::Statement::prepared(&text, scan, values);
+    let mut planned = Statement::prepared(&text, scan, values);
     planned.cursor = wanted_cursor(id, execute);
     planned.wanted = wanted;
     client.rows = planned.cursor.map_or(Rows::Binary, Rows::Cursor);

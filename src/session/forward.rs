@@ -21,10 +21,10 @@ use super::consistency::Aim;
 use super::exchange::Exchanged;
 use super::fill_in::asks_session;
 use super::hold::StateChanged;
-use super::planned::Statement;
 use super::request::{Request, Source};
 use super::shard_connections::ConnectionId;
 use super::state::State;
+use super::statement::Statement;
 use super::{
     consistency, definition, exchange, fill_in, hold, last_values, planned, tally, use_database,
 };

@@ -29,10 +29,10 @@ use super::exchange::Exchanged;
 use super::forward;
 use super::mirror::Mirror;
 use super::planned;
-use super::planned::Statement;
 use super::reply::{Column, Kind};
 use super::request::{Request, Source};
 use super::state::State;
+use super::statement::Statement;
 use crate::executor::client::Client;
 
 /// A SHOW that servers answer.

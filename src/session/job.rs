@@ -7,7 +7,7 @@ use crate::geo;
 use crate::topology::{KeyspaceIndex, ShardId, Topology};
 
 use super::consistency::Aim;
-use super::planned::Statement;
+use super::statement::Statement;
 use super::total::WrittenRows;
 
 /// One execution of a plan.

@@ -24,6 +24,7 @@ use super::remembered::Remembered;
 use super::several;
 use super::shard_connections::ConnectionId;
 use super::state::State;
+use super::statement::Statement;
 use crate::executor::client::Client;
 
 /// What a server made of a text that a client prepares.
@@ -68,7 +69,7 @@ pub(super) async fn prepare_on_server(
             scan.run(text, connections.mirror.lex_mode)
                 .map_err(|error| catalog::SYNTAX.with(&[&error]))?;
             several::only_one(text, &scan)?;
-            let statement = planned::Statement::prepared(owner, scan, Vec::new());
+            let statement = Statement::prepared(owner, scan, Vec::new());
             let sample = planned::sample_piece(connections, state, &statement, &topology);
             state.scan = statement.into_scan();
             let (shard, text) = sample?;

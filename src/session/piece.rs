@@ -10,8 +10,9 @@ use super::connections::Connections;
 use super::execute;
 use super::execute::{Handle, Wanted};
 use super::mirror::Mirror;
-use super::planned::{Form, Piece, Statement};
+use super::planned::Piece;
 use super::shard_connections::ConnectionId;
+use super::statement::{Form, Statement};
 use crate::executor::client::Client;
 
 /// The command that runs a piece on a connection, where it is prepared first if need be.

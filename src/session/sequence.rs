@@ -12,8 +12,8 @@ use crate::wire::capability::Capabilities;
 
 use super::answer::{Answer, Ran};
 use super::connections::Connections;
-use super::planned::Statement;
 use super::reply::{Column, Kind};
+use super::statement::Statement;
 
 /// Values for the rows of an INSERT that want one: for each row its value, or 0 if it keeps
 /// its own; and the first value, which becomes LAST_INSERT_ID().

@@ -164,87 +164,110 @@ fn statements_keep_their_meaning() {
     }
 }
 
+/// What names a table, or asks for the database or for what only the session knows.
+const OF_THEIR_DATABASE: &[&str] = &[
+    "INSERT INTO homes VALUES (DATABASE())",
+    "INSERT INTO homes VALUES (@@collation_database)",
+    "INSERT INTO homes SELECT IF(CONNECTION_ID() > 0, 'mine', '')",
+    "INSERT INTO homes SELECT IF(USER() IS NULL, '', 'user')",
+    "INSERT INTO homes SELECT IF(ROW_COUNT() IS NULL, '', 'rows')",
+    "INSERT INTO homes SELECT IF(FOUND_ROWS() IS NULL, '', 'found')",
+    "INSERT INTO homes SELECT IF(@@autocommit, 'auto', '')",
+    "UPDATE homes SET v = CONCAT(v, '+') WHERE CONNECTION_ID() > 0",
+    "DELETE FROM homes WHERE v LIKE '%+' AND USER() LIKE '%' AND ROW_COUNT() < 0",
+    "SELECT COUNT(*), DATABASE() FROM homes WHERE CONNECTION_ID() > 0",
+    "SELECT DATABASE()",
+    "SELECT SCHEMA(), COUNT(*) FROM homes",
+    "SELECT v FROM homes ORDER BY v",
+    "SHOW TABLES LIKE 'only%'",
+    "SHOW COLUMNS FROM homes",
+    "SHOW CREATE TABLE homes",
+    "SET @homes = (SELECT COUNT(*) FROM homes)",
+    "DO (SELECT COUNT(*) FROM homes)",
+    "TRUNCATE homes",
+    "CREATE TABLE made (id INT PRIMARY KEY)",
+];
+
+/// Tables of the same names with other rows in two databases.
+fn make_homes(admin: &mut Client) {
+    for database in ["app", "app_a"] {
+        for table in ["homes", "made", "only_app", "only_app_a"] {
+            admin.query(format!("DROP TABLE IF EXISTS {database}.{table}")).expect("ok");
+        }
+        for create in [
+            format!("CREATE TABLE {database}.homes (v VARCHAR(64))"),
+            format!("CREATE TABLE {database}.only_{database} (id INT PRIMARY KEY)"),
+            format!("INSERT INTO {database}.homes VALUES ('{database}')"),
+        ] {
+            admin.query(&create).expect("ok");
+        }
+    }
+}
+
+/// What stands in both databases.
+fn homes(admin: &mut Client) -> String {
+    let mut all = String::new();
+    for table in ["app.homes", "app_a.homes"] {
+        all += &line(admin.query(format!("SELECT v FROM {table} ORDER BY v")));
+    }
+    for table in ["app.made", "app_a.made"] {
+        let made = admin.query(format!("DROP TABLE {table}")).is_ok();
+        all += &format!(" {table} {made}");
+    }
+    all
+}
+
+/// Prepares a statement in one database, by name and in the binary protocol, and executes it in
+/// another.
+fn run_elsewhere(
+    admin: &mut Client,
+    client: &mut Client,
+    sql: &str,
+    uses: [&str; 2],
+) -> Vec<String> {
+    let mut log = Vec::new();
+    client.query(uses[0]).expect("ok");
+    let named = format!("PREPARE s FROM '{}'", sql.replace('\'', "''"));
+    log.push(line(client.query(&named)));
+    let binary = client.prepare(sql);
+    for round in 0..2 {
+        client.query(uses[1]).expect("ok");
+        if round > 0 {
+            // A ROW_COUNT() of its own: -1.
+            client.query("SELECT 1 FROM homes").expect("rows");
+        }
+        log.push(format!("by name {}", line(client.query("EXECUTE s"))));
+        log.push(format!("in use {}", line(client.query("SELECT DATABASE()"))));
+        log.push(homes(admin));
+        if let Ok(statement) = &binary {
+            log.push(format!("binary {}", line(client.execute(statement, &[]))));
+            log.push(line(client.query("SELECT @homes")));
+            log.push(homes(admin));
+        }
+        log.push(format!("in use {}", line(client.query("SELECT DATABASE()"))));
+    }
+    log
+}
+
 /// Goal: a statement runs in the database that it was prepared in, whichever is in use now, also if
 /// it asks for what only the session knows and therefore runs as text; so its rows are never
 /// written into the table of the same name in another database.
 #[test]
 fn statements_run_in_the_database_of_their_prepare() {
-    const STATEMENTS: &[&str] = &[
-        "INSERT INTO homes VALUES (DATABASE())",
-        "INSERT INTO homes VALUES (@@collation_database)",
-        "INSERT INTO homes SELECT IF(CONNECTION_ID() > 0, 'mine', '')",
-        "INSERT INTO homes SELECT IF(USER() IS NULL, '', 'user')",
-        "INSERT INTO homes SELECT IF(ROW_COUNT() IS NULL, '', 'rows')",
-        "INSERT INTO homes SELECT IF(FOUND_ROWS() IS NULL, '', 'found')",
-        "INSERT INTO homes SELECT IF(@@autocommit, 'auto', '')",
-        "UPDATE homes SET v = CONCAT(v, '+') WHERE CONNECTION_ID() > 0",
-        "DELETE FROM homes WHERE v LIKE '%+' AND USER() LIKE '%' AND ROW_COUNT() < 0",
-        "SELECT COUNT(*), DATABASE() FROM homes WHERE CONNECTION_ID() > 0",
-        "SELECT DATABASE()",
-        "SELECT SCHEMA(), COUNT(*) FROM homes",
-        "SELECT v FROM homes ORDER BY v",
-        "SHOW TABLES LIKE 'only%'",
-        "SHOW COLUMNS FROM homes",
-        "SHOW CREATE TABLE homes",
-        "SET @homes = (SELECT COUNT(*) FROM homes)",
-        "DO (SELECT COUNT(*) FROM homes)",
-        "TRUNCATE homes",
-        "CREATE TABLE made (id INT PRIMARY KEY)",
-    ];
     let cluster = SINGLE.watched();
+    // MySQL warns of FOUND_ROWS() when it reads a text, which is read anew at each EXECUTE here,
+    // and a binary execution that changes rows finds no ROW_COUNT() there.
+    let counts = |sql: &str| sql.contains("FOUND_ROWS") || sql.contains("ROW_COUNT");
     let mut all = Vec::new();
     for address in [cluster.shards[0].primary.socket_address(), cluster.proxy().socket_address()] {
-        let mut log = Vec::new();
         let mut admin = Client::connect(address, &Login::test("app")).expect("a login");
-        for database in ["app", "app_a"] {
-            for table in ["homes", "made", "only_app", "only_app_a"] {
-                admin.query(format!("DROP TABLE IF EXISTS {database}.{table}")).expect("ok");
-            }
-            for create in [
-                format!("CREATE TABLE {database}.homes (v VARCHAR(64))"),
-                format!("CREATE TABLE {database}.only_{database} (id INT PRIMARY KEY)"),
-                format!("INSERT INTO {database}.homes VALUES ('{database}')"),
-            ] {
-                admin.query(&create).expect("ok");
-            }
-        }
-        let mut tables = |log: &mut Vec<String>, what: &str| {
-            for table in ["app.homes", "app_a.homes"] {
-                let rows = line(admin.query(format!("SELECT v FROM {table} ORDER BY v")));
-                log.push(format!("{what}: {table} {rows}"));
-            }
-            for table in ["app.made", "app_a.made"] {
-                let made = admin.query(format!("DROP TABLE {table}")).is_ok();
-                log.push(format!("{what}: {table} {made}"));
-            }
-        };
-        // MySQL warns of FOUND_ROWS() when it reads a text, which is read anew at each EXECUTE here,
-        // and a binary execution that changes rows finds no ROW_COUNT() there.
-        let counts = |sql: &str| sql.contains("FOUND_ROWS") || sql.contains("ROW_COUNT");
-        for sql in STATEMENTS.iter().filter(|sql| !SOFTWARE.is_mysql() || !counts(sql)) {
+        make_homes(&mut admin);
+        let mut log = Vec::new();
+        for sql in OF_THEIR_DATABASE.iter().filter(|sql| !SOFTWARE.is_mysql() || !counts(sql)) {
             for uses in [["USE app", "USE app_a"], ["USE app_a", "USE app"]] {
                 let mut client = Client::connect(address, &Login::test("app")).expect("a login");
-                client.query(uses[0]).expect("ok");
-                let named = format!("PREPARE s FROM '{}'", sql.replace('\'', "''"));
-                log.push(format!("{sql}: {}", line(client.query(&named))));
-                let binary = client.prepare(sql);
-                for round in 0..2 {
-                    client.query(uses[1]).expect("ok");
-                    if round > 0 {
-                        // A ROW_COUNT() of its own: -1.
-                        client.query("SELECT 1 FROM homes").expect("rows");
-                    }
-                    log.push(format!("{sql}: {}", line(client.query("EXECUTE s"))));
-                    log.push(format!("{sql}: in use {}", line(client.query("SELECT DATABASE()"))));
-                    tables(&mut log, &format!("{sql} by name {round}"));
-                    if let Ok(statement) = &binary {
-                        let ran = client.execute(statement, &[]);
-                        log.push(format!("{sql}: binary {}", line(ran)));
-                        log.push(format!("{sql}: {}", line(client.query("SELECT @homes"))));
-                        tables(&mut log, &format!("{sql} binary {round}"));
-                    }
-                    log.push(format!("{sql}: in use {}", line(client.query("SELECT DATABASE()"))));
-                }
+                let ran = run_elsewhere(&mut admin, &mut client, sql, uses);
+                log.extend(ran.into_iter().map(|line| format!("{sql}: {line}")));
             }
         }
         all.push(log);
