@@ -120,8 +120,8 @@ impl Mirror {
     }
 
     fn enter(&mut self, settings: Arc<Settings>) {
-        let seconds = || str::from_utf8(settings.get("wait_timeout")?).ok()?.trim().parse().ok();
-        self.wait_timeout = seconds();
+        let literal = settings.get("wait_timeout").and_then(|text| str::from_utf8(text).ok());
+        self.wait_timeout = literal.and_then(|text| text.trim().parse().ok());
         self.settings = settings;
         self.is_reading_new = true;
     }

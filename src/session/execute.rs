@@ -206,14 +206,13 @@ pub(super) async fn attach_for_execute(
     if wanted.need.fresh != Fresh::WillDo {
         Box::pin(go_to_remembered(client, connections, prepared, id)).await;
     }
-    let text = match fill_in::asks_session(features) {
-        true => {
-            let database = goal.database.as_deref().unwrap_or(&state.database);
-            Box::pin(fill_in::filled_text(connections, state, &text, features, database)).await
-        }
-        false => None,
-    }
-    .unwrap_or(text);
+    let filled = if fill_in::asks_session(features) {
+        let database = goal.database.as_deref().unwrap_or(&state.database);
+        Box::pin(fill_in::filled_text(connections, state, &text, features, database)).await
+    } else {
+        None
+    };
+    let text = filled.unwrap_or(text);
     let attached = match &goal.database {
         Some(database) => {
             consistency::attach_placed(client, connections, state, &goal.aim(), database).await

@@ -212,9 +212,10 @@ async fn exchange_on_server(
     let goal = execute::goal_of(connections, state, prepared, id, found)?;
     let mut tries = Tries::default();
     loop {
-        let at_once = match wants_cursor {
-            true => None,
-            false => execute::attach_at_once(client, connections, state, prepared, id, &goal),
+        let at_once = if wants_cursor {
+            None
+        } else {
+            execute::attach_at_once(client, connections, state, prepared, id, &goal)
         };
         let (index, handle) = match at_once {
             Some(attached) => attached,

@@ -327,9 +327,10 @@ async fn execute_named(
     if (several || of_session && !is_about_transactions(named.kind))
         && named.mode != connections.mirror.lex_mode
     {
-        let what = match several {
-            true => "EXECUTE of what was prepared under another sql_mode over several servers",
-            false => "EXECUTE of what asks for the session and was prepared under another sql_mode",
+        let what = if several {
+            "EXECUTE of what was prepared under another sql_mode over several servers"
+        } else {
+            "EXECUTE of what asks for the session and was prepared under another sql_mode"
         };
         let advice = "PREPARE it again under this sql_mode";
         return Err(catalog::UNSUPPORTED.advising(&[&what], advice).into());

@@ -53,6 +53,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// The same, for the one loop that most texts go through.
+    #[expect(clippy::inline_always, reason = "a call costs as much as most tokens")]
     #[inline(always)]
     pub(super) fn next_token(&mut self) -> Result<Token, LexError> {
         step();

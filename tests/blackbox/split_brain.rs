@@ -383,7 +383,7 @@ fn reads_outlive_their_primary() {
     shard.primary.kill();
     let killed = std::time::Instant::now();
     // Beyond the cap of ordinary times.
-    while killed.elapsed() < Duration::from_millis(3000) {
+    while killed.elapsed() < Duration::from_secs(3) {
         assert_eq!(count(&mut eventual).expect("a replica is up"), "1");
         assert_eq!(count(&mut local).expect("the replica here is up"), "1");
     }

@@ -206,15 +206,11 @@ fn make_homes(admin: &mut Client) {
 
 /// What stands in both databases.
 fn homes(admin: &mut Client) -> String {
-    let mut all = String::new();
-    for table in ["app.homes", "app_a.homes"] {
-        all += &line(admin.query(format!("SELECT v FROM {table} ORDER BY v")));
-    }
-    for table in ["app.made", "app_a.made"] {
-        let made = admin.query(format!("DROP TABLE {table}")).is_ok();
-        all += &format!(" {table} {made}");
-    }
-    all
+    let rows = ["app.homes", "app_a.homes"]
+        .map(|table| line(admin.query(format!("SELECT v FROM {table} ORDER BY v"))));
+    let made =
+        ["app.made", "app_a.made"].map(|table| admin.query(format!("DROP TABLE {table}")).is_ok());
+    format!("{rows:?} {made:?}")
 }
 
 /// Prepares a statement in one database, by name and in the binary protocol, and executes it in
