@@ -24,112 +24,19 @@ use crate::wire::status::StatusFlags;
 use super::connections::Connections;
 use super::cursors;
 use super::diagnostics::Warnings;
-use super::hold::Hold;
+use super::insert_ids;
 use super::insert_ids::own_insert_id;
 use super::mirror::Mirror;
 use super::next_transaction;
 use super::prepared::Prepared;
-use super::shard_connections::ConnectionId;
+use super::shard_connections::{Attached, ConnectionId};
 use super::state::State;
+use super::statement_timeout;
 use super::transaction::Transaction;
 use crate::executor::client::Client;
 
-/// A server connection in the hands of this session.
-#[derive(Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any mixture")]
-pub(super) struct Attached {
-    pub(super) lease: Lease,
-    pub(super) placement: Placement,
-    /// BEGIN was sent for the session's transaction.
-    pub(super) enrolled: bool,
-    /// The server said that a transaction is open.
-    pub(super) in_transaction: bool,
-    /// Rows were written without autocommit, perhaps in tables without transactions: COMMIT and
-    /// ROLLBACK have something to say about them.
-    pub(super) unfinished: bool,
-    /// What the session has there that cannot be mirrored.
-    pub(super) holds: Vec<Hold>,
-    /// User variables whose value is there only.
-    pub(super) live: Vec<String>,
-    /// SET TRANSACTION was sent for the statement that runs, which may begin no transaction.
-    pub(super) one_shot: bool,
-    /// What the server remembers of the last statement may be asked for by the next one.
-    pub(super) held: bool,
-    /// LAST_INSERT_ID() may have changed in a way that the answer did not tell.
-    pub(super) insert_id_unknown: bool,
-    /// The insert id of the last answer that had one: one that was generated, or given.
-    pub(super) told_insert_id: u64,
-    /// A statement is prepared there under a name, for one execution.
-    pub(super) prepared_once: bool,
-    /// Cursors that are open there.
-    pub(super) cursors: usize,
-    /// Nobody else has used it since the session did.
-    pub(super) resumed: bool,
-    /// A statement that may change rows was sent there since the session has it.
-    pub(super) may_have_written: bool,
-    /// The last answer had warnings, which the next statement of anybody would wipe out.
-    pub(super) has_warnings: bool,
-}
-
-impl Attached {
-    /// A connection just taken from its pool.
-    pub(super) fn new(lease: Lease, placement: Placement) -> Self {
-        Self {
-            lease,
-            placement,
-            enrolled: false,
-            in_transaction: false,
-            unfinished: false,
-            holds: Vec::new(),
-            live: Vec::new(),
-            one_shot: false,
-            held: false,
-            insert_id_unknown: false,
-            told_insert_id: 0,
-            prepared_once: false,
-            cursors: 0,
-            resumed: false,
-            may_have_written: false,
-            has_warnings: false,
-        }
-    }
-
-    /// Whether COMMIT and ROLLBACK go there.
-    pub(super) fn takes_part(&self) -> bool {
-        self.enrolled
-            || self.in_transaction
-            || self.unfinished
-            || self.holds.contains(&Hold::NextTransaction)
-    }
-
-    /// Its part of the transaction is over.
-    pub(super) fn end_transaction(&mut self) {
-        self.enrolled = false;
-        self.in_transaction = false;
-        self.unfinished = false;
-        self.holds.retain(|hold| *hold != Hold::NextTransaction);
-    }
-
-    /// Whether there is anything that only the present session may see.
-    fn is_dirty(&self) -> bool {
-        self.takes_part()
-            || self.one_shot
-            || self.prepared_once
-            || self.insert_id_unknown
-            || !self.live.is_empty()
-            || !self.holds.is_empty()
-            || self.lease.is_tainted()
-    }
-
-    /// Whether the session still needs the connection.
-    pub(super) fn is_kept(&self) -> bool {
-        self.takes_part() || self.held || self.cursors > 0 || !self.holds.is_empty()
-    }
-}
-
 /// ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: said before anything is begun.
 const READ_ONLY_TRANSACTION: u16 = 1792;
-
 /// ER_LOCK_DEADLOCK: the whole transaction was rolled back.
 pub(super) const DEADLOCK: u16 = 1213;
 
@@ -159,7 +66,7 @@ impl Connections {
         wants_insert_id: bool,
     ) -> Option<ConnectionId> {
         let begins_nothing = matches!(self.transaction, Transaction::None { next: None });
-        let wants_insert_id = wants_insert_id || self.asks_insert_id();
+        let wants_insert_id = wants_insert_id || insert_ids::asks_insert_id(self);
         let found = self.attached.to(placement.server());
         let index = match found {
             _ if wants_insert_id => return None,
@@ -168,7 +75,7 @@ impl Connections {
             None if begins_nothing && self.attached.is_empty() => self.resume(placement)?.ok()?,
             _ => return None,
         };
-        if self.would_mistake_insert_id(index) {
+        if insert_ids::would_mistake_insert_id(self, index) {
             return None;
         }
         let attached = &mut self.attached[index];
@@ -222,8 +129,9 @@ impl Connections {
             }
             None => self.borrow(client, placement, database).await?,
         };
-        let wants_insert_id =
-            wants_insert_id || self.asks_insert_id() || self.would_mistake_insert_id(index);
+        let wants_insert_id = wants_insert_id
+            || insert_ids::asks_insert_id(self)
+            || insert_ids::would_mistake_insert_id(self, index);
         let own = self.mirror.last_insert_id;
         // The only connection of the session knows it by itself, if it has known it before.
         let knows = |only: &Attached| {
@@ -231,7 +139,7 @@ impl Connections {
         };
         let wants_insert_id = wants_insert_id && !self.attached.only().is_some_and(knows);
         if wants_insert_id {
-            self.learn_insert_id().await;
+            insert_ids::learn_insert_id(self).await;
             let left = self.attached.to(server);
             index = left.ok_or_else(|| {
                 let shard = self.services.topology().shard_name(placement.shard());
@@ -295,7 +203,9 @@ impl Connections {
                 return Err(self.services.checkout_error(placement, &error));
             }
             // Whoever left or is to leave is shown out before the next command.
-            Watched::Interrupted | Watched::ClientGone => return Err(self.interruption()),
+            Watched::Interrupted | Watched::ClientGone => {
+                return Err(statement_timeout::interruption(self));
+            }
         };
         lease.note_session(session);
         self.mirror.learn_defaults(&lease);
@@ -313,7 +223,7 @@ impl Connections {
         attached.lease.enter_term(attached.placement.term(), self.stake);
         attached.may_have_written = self.stake >= Stake::Write;
         if attached.lease.is_current() {
-            return Ok(self.enter(attached));
+            return Ok(statement_timeout::enter(self, attached));
         }
         let (role, shard) = (attached.placement.role().name(), attached.placement.shard());
         let shard = self.services.topology().shard_name(shard);
@@ -324,7 +234,7 @@ impl Connections {
     async fn enroll(&mut self, index: ConnectionId) -> Result<(), SqlError> {
         if let Transaction::None { next: Some(_) } = &self.transaction {
             if self.mirror.autocommit {
-                return Box::pin(self.announce_next(index)).await;
+                return Box::pin(next_transaction::announce_next(self, index)).await;
             }
             self.open_without_autocommit();
         }
@@ -451,7 +361,7 @@ impl Connections {
         if errno == Some(READ_ONLY_TRANSACTION) {
             return;
         }
-        let begun = Box::pin(self.begun_despite_error(index)).await;
+        let begun = Box::pin(next_transaction::begun_despite_error(self, index)).await;
         self.attached[index].in_transaction |= begun.unwrap_or(true);
     }
 
@@ -464,7 +374,7 @@ impl Connections {
         } else {
             self.attached[index].lease.set_expendable(false);
             if self.attached[index].one_shot {
-                Box::pin(self.note_next(index)).await;
+                Box::pin(next_transaction::note_next(self, index)).await;
             }
         }
     }
@@ -494,7 +404,7 @@ impl Connections {
     /// Gives a connection back after asking it what only it knows.
     pub(super) async fn let_go(&mut self, index: ConnectionId) {
         if self.attached[index].one_shot {
-            Box::pin(self.note_next(index)).await;
+            Box::pin(next_transaction::note_next(self, index)).await;
             if self.attached.get(index).is_none() {
                 return;
             }

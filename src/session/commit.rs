@@ -16,9 +16,10 @@ use crate::topology::{Role, ServerId};
 use crate::wire::scanner::{Expect, Outcome};
 
 use super::answer::{Answer, Ran, Stop};
-use super::attached::Attached;
 use super::connections::Connections;
+use super::diagnostics;
 use super::mirror::Mirror;
+use super::shard_connections::Attached;
 use super::shard_connections::ConnectionId;
 use super::tracking;
 use super::transaction::Transaction;
@@ -239,7 +240,7 @@ impl Connections {
             Ok(outcome) => {
                 attached.end_transaction();
                 *warnings = warnings.saturating_add(outcome.warnings);
-                self.note_completion(index, &outcome);
+                diagnostics::note_completion(self, index, &outcome);
                 tracking::collect_tracked(self, index);
                 ((shard, Fate::Committed), None)
             }
@@ -315,7 +316,7 @@ impl Connections {
             match ended {
                 Ok(outcome) => {
                     warnings = warnings.saturating_add(outcome.warnings);
-                    self.note_completion(index, &outcome);
+                    diagnostics::note_completion(self, index, &outcome);
                 }
                 Err(_) => drop(self.attached.remove(index)),
             }

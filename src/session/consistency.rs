@@ -21,6 +21,7 @@ use super::connections::Connections;
 use super::region::Geography;
 use super::shard_connections::ConnectionId;
 use super::state::State;
+use super::statement_timeout;
 use super::transaction::Transaction;
 use crate::executor::client::Client;
 
@@ -282,7 +283,8 @@ impl Connections {
 
     /// Whether such a question that failed is asked elsewhere: once, if its server fell silent.
     pub(super) fn goes_elsewhere(&mut self, placement: Placement) -> bool {
-        let goes = self.lost_at.is_none() && !self.is_late() && self.gave_up(placement);
+        let goes =
+            self.lost_at.is_none() && !statement_timeout::is_late(self) && self.gave_up(placement);
         if goes {
             self.lost_at = Some(placement.server());
         }
@@ -307,7 +309,7 @@ fn bound(
     shard: ShardId,
     access: Access,
 ) -> Result<Option<Placement>, SqlError> {
-    let on_shard = |a: &&super::attached::Attached| a.placement.shard() == shard;
+    let on_shard = |a: &&super::shard_connections::Attached| a.placement.shard() == shard;
     let mut bound = connections.attached.iter().filter(on_shard).filter(|a| a.is_kept());
     let Some(attached) = bound.next() else { return Ok(None) };
     if access == Access::Write {

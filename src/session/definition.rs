@@ -17,6 +17,7 @@ use super::planned::Piece;
 use super::scatter;
 use super::scatter_write;
 use super::state::State;
+use super::statement_timeout;
 use super::total::Total;
 use crate::executor::client::Client;
 
@@ -57,7 +58,7 @@ async fn run_ddl_pieces(
             Ok(()) => done.push(shard),
             Err(error) if done.is_empty() => return Err(error),
             Err(error) => {
-                let error = connections.timed_out(error);
+                let error = statement_timeout::timed_out(connections, error);
                 let text = String::from_utf8_lossy(&error.message).into_owned();
                 return Err(catalog::PARTIAL_DDL.with(&[&shard, &text, &done.join(", ")]));
             }

@@ -18,15 +18,16 @@ use crate::wire::scanner::Outcome;
 
 use super::answer::{Answer, FoundRows, Leaves, Table, Way, Went};
 use super::attached;
-use super::attached::Attached;
 use super::character_sets::CharacterSets;
 use super::connections::Connections;
 use super::consistency;
 use super::inspect;
 use super::reply::{Cell, CellText, Column, Kind};
 use super::request::Request;
+use super::shard_connections::Attached;
 use super::shard_connections::ConnectionId;
 use super::state::State;
+use super::statement_timeout;
 use crate::executor::client::Client;
 
 /// A connection that a statement of the session ran on.
@@ -133,150 +134,153 @@ impl Attached {
     }
 }
 
-impl Connections {
-    /// Notes what a statement left behind on a connection that is still attached.
-    pub(super) fn note_diagnostics(
-        &mut self,
-        index: ConnectionId,
-        kind: StatementKind,
-        features: Features,
-        outcome: &Outcome,
-    ) {
-        let home = self.attached[index].home();
-        let product = self.attached[index].lease.kind().product;
-        self.diagnosed.counts_at = Some(home);
-        if outcome.is_error() || outcome.warnings > 0 {
-            self.forget_warnings();
-            self.diagnosed.warnings_at = Some(home);
-            self.attached[index].has_warnings = true;
-        } else if !leaves_warnings(kind, features, product) {
-            self.diagnosed.clean_at = Some(home);
-            if self.diagnosed.warnings_at == Some(home) {
-                // Only the server knows whether it has forgotten them.
-                self.diagnosed.warnings = Warnings::None;
-            } else {
-                self.forget_warnings();
-            }
+/// Notes what a statement left behind on a connection that is still attached.
+pub(super) fn note_diagnostics(
+    connections: &mut Connections,
+    index: ConnectionId,
+    kind: StatementKind,
+    features: Features,
+    outcome: &Outcome,
+) {
+    let home = connections.attached[index].home();
+    let product = connections.attached[index].lease.kind().product;
+    connections.diagnosed.counts_at = Some(home);
+    if outcome.is_error() || outcome.warnings > 0 {
+        forget_warnings(connections);
+        connections.diagnosed.warnings_at = Some(home);
+        connections.attached[index].has_warnings = true;
+    } else if !leaves_warnings(kind, features, product) {
+        connections.diagnosed.clean_at = Some(home);
+        if connections.diagnosed.warnings_at == Some(home) {
+            // Only the server knows whether it has forgotten them.
+            connections.diagnosed.warnings = Warnings::None;
+        } else {
+            forget_warnings(connections);
         }
     }
+}
 
-    /// Notes what COMMIT or ROLLBACK left behind on a connection.
-    pub(super) fn note_completion(&mut self, index: ConnectionId, outcome: &Outcome) {
-        if outcome.warnings > 0 {
-            self.note_diagnostics(index, StatementKind::Commit, Features::NONE, outcome);
-        }
+/// Notes what COMMIT or ROLLBACK left behind on a connection.
+pub(super) fn note_completion(
+    connections: &mut Connections,
+    index: ConnectionId,
+    outcome: &Outcome,
+) {
+    if outcome.warnings > 0 {
+        note_diagnostics(connections, index, StatementKind::Commit, Features::NONE, outcome);
     }
+}
 
-    /// Notes what preparing a statement left behind. One that is diagnostic itself leaves all as it
-    /// was.
-    pub(super) fn note_preparation(
-        &mut self,
-        index: ConnectionId,
-        kind: StatementKind,
-        features: Features,
-        outcome: &Outcome,
-    ) {
-        let counts_at = self.diagnosed.counts_at;
-        let kind = if kind == StatementKind::Show { StatementKind::Diagnostics } else { kind };
-        self.note_diagnostics(index, kind, features, outcome);
-        self.diagnosed.counts_at = counts_at;
-    }
+/// Notes what preparing a statement left behind. One that is diagnostic itself leaves all as it
+/// was.
+pub(super) fn note_preparation(
+    connections: &mut Connections,
+    index: ConnectionId,
+    kind: StatementKind,
+    features: Features,
+    outcome: &Outcome,
+) {
+    let counts_at = connections.diagnosed.counts_at;
+    let kind = if kind == StatementKind::Show { StatementKind::Diagnostics } else { kind };
+    note_diagnostics(connections, index, kind, features, outcome);
+    connections.diagnosed.counts_at = counts_at;
+}
 
-    /// How many warnings are kept of a statement.
-    pub(super) fn warnings_max(&self) -> usize {
-        let set =
-            self.mirror.settings.get("max_error_count").and_then(|literal| {
-                std::str::from_utf8(literal).ok()?.trim_matches('\'').parse().ok()
-            });
-        set.unwrap_or(WARNINGS_MAX)
-    }
+/// How many warnings are kept of a statement.
+pub(super) fn warnings_max(connections: &Connections) -> usize {
+    let set = connections
+        .mirror
+        .settings
+        .get("max_error_count")
+        .and_then(|literal| std::str::from_utf8(literal).ok()?.trim_matches('\'').parse().ok());
+    set.unwrap_or(WARNINGS_MAX)
+}
 
-    /// Forgets the warnings of the statement before.
-    pub(super) fn forget_warnings(&mut self) {
-        self.diagnosed.warnings = Warnings::None;
-        self.diagnosed.warnings_at = None;
-        for attached in self.attached.iter_mut() {
-            attached.has_warnings = false;
-        }
-    }
-
-    /// Goes back to the connection that remembers ROW_COUNT() and FOUND_ROWS(), if a statement asks
-    /// for them and nothing else ran there.
-    pub(super) fn go_to_counts(&mut self, features: Features) {
-        if !features.intersects(COUNTS) {
-            return;
-        }
-        let Some(home) = self.diagnosed.counts_at else { return };
-        let Some(index) = self.go_home(home) else { return };
-        let attached = &mut self.attached[index];
-        if attached.lease.last_use().is_statement_of(self.control.id) {
-            attached.held = true;
-        }
-    }
-
-    /// Goes back to the connection that remembers the warnings, for a statement that asks for them.
-    pub(super) fn go_to_warnings(&mut self) -> Option<ConnectionId> {
-        let home = self.diagnosed.warnings_at?;
-        let session = self.control.id;
-        let index = self.go_home_if(home, |connection| connection.has_warnings_of(session))?;
-        self.attached[index].held = true;
-        Some(index)
-    }
-
-    /// The connection of `home`, if it is attached or nobody else has used it since.
-    pub(super) fn go_home(&mut self, home: Home) -> Option<ConnectionId> {
-        self.go_home_if(home, |_| true)
-    }
-
-    /// The same if the connection is as `wanted`.
-    fn go_home_if(
-        &mut self,
-        home: Home,
-        wanted: impl Fn(&Connection) -> bool,
-    ) -> Option<ConnectionId> {
-        if let Some(index) = self.attached.find(|attached| attached.home() == home) {
-            return wanted(&self.attached[index].lease).then_some(index);
-        }
-        let server = home.placement.server();
-        if self.attached.to(server).is_some() {
-            return None;
-        }
-        let pool = self.services.pool(home.placement);
-        let session = self.control.id;
-        let lease = pool.reclaim(self.worker, home.thread, session, wanted)?;
-        Some(self.enter(Attached::new(lease, home.placement)))
-    }
-
-    /// Asks a connection that the session keeps for the warnings of its last statement, before it
-    /// is asked what would make it forget them.
-    pub(super) async fn learn_warnings(&mut self) {
-        let home = self.diagnosed.warnings_at.take();
-        let session = self.control.id;
-        let remembers = |attached: &&mut Attached| {
-            (attached.has_warnings || home.is_some_and(|home| attached.home() == home))
-                && attached.lease.has_warnings_of(session)
-        };
-        let Some(attached) = self.attached.iter_mut().find(remembers) else { return };
+/// Forgets the warnings of the statement before.
+pub(super) fn forget_warnings(connections: &mut Connections) {
+    connections.diagnosed.warnings = Warnings::None;
+    connections.diagnosed.warnings_at = None;
+    for attached in connections.attached.iter_mut() {
         attached.has_warnings = false;
-        // A connection that fails here fails the next statement, which then tells why.
-        if let Ok(rows) = attached.lease.rows(b"SHOW WARNINGS").await {
-            self.diagnosed.warnings = Warnings::Noted(rows);
-        }
     }
+}
 
-    /// The same of one connection, while others may be busy.
-    pub(super) async fn learn_warnings_of(&mut self, index: ConnectionId) {
-        let session = self.control.id;
-        let attached = &mut self.attached[index];
-        let home = attached.home();
-        let is_home = self.diagnosed.warnings_at.take_if(|at| *at == home).is_some();
-        let has_some = std::mem::take(&mut attached.has_warnings) || is_home;
-        if has_some
+/// Goes back to the connection that remembers ROW_COUNT() and FOUND_ROWS(), if a statement asks
+/// for them and nothing else ran there.
+pub(super) fn go_to_counts(connections: &mut Connections, features: Features) {
+    if !features.intersects(COUNTS) {
+        return;
+    }
+    let Some(home) = connections.diagnosed.counts_at else { return };
+    let Some(index) = go_home(connections, home) else { return };
+    let attached = &mut connections.attached[index];
+    if attached.lease.last_use().is_statement_of(connections.control.id) {
+        attached.held = true;
+    }
+}
+
+/// Goes back to the connection that remembers the warnings, for a statement that asks for them.
+pub(super) fn go_to_warnings(connections: &mut Connections) -> Option<ConnectionId> {
+    let home = connections.diagnosed.warnings_at?;
+    let session = connections.control.id;
+    let index = go_home_if(connections, home, |connection| connection.has_warnings_of(session))?;
+    connections.attached[index].held = true;
+    Some(index)
+}
+
+/// The connection of `home`, if it is attached or nobody else has used it since.
+pub(super) fn go_home(connections: &mut Connections, home: Home) -> Option<ConnectionId> {
+    go_home_if(connections, home, |_| true)
+}
+
+/// The same if the connection is as `wanted`.
+fn go_home_if(
+    connections: &mut Connections,
+    home: Home,
+    wanted: impl Fn(&Connection) -> bool,
+) -> Option<ConnectionId> {
+    if let Some(index) = connections.attached.find(|attached| attached.home() == home) {
+        return wanted(&connections.attached[index].lease).then_some(index);
+    }
+    let server = home.placement.server();
+    if connections.attached.to(server).is_some() {
+        return None;
+    }
+    let pool = connections.services.pool(home.placement);
+    let session = connections.control.id;
+    let lease = pool.reclaim(connections.worker, home.thread, session, wanted)?;
+    Some(statement_timeout::enter(connections, Attached::new(lease, home.placement)))
+}
+
+/// Asks a connection that the session keeps for the warnings of its last statement, before it
+/// is asked what would make it forget them.
+pub(super) async fn learn_warnings(connections: &mut Connections) {
+    let home = connections.diagnosed.warnings_at.take();
+    let session = connections.control.id;
+    let remembers = |attached: &&mut Attached| {
+        (attached.has_warnings || home.is_some_and(|home| attached.home() == home))
             && attached.lease.has_warnings_of(session)
-            && let Ok(rows) = attached.lease.rows(b"SHOW WARNINGS").await
-        {
-            self.diagnosed.warnings = Warnings::Noted(rows);
-        }
+    };
+    let Some(attached) = connections.attached.iter_mut().find(remembers) else { return };
+    attached.has_warnings = false;
+    // A connection that fails here fails the next statement, which then tells why.
+    if let Ok(rows) = attached.lease.rows(b"SHOW WARNINGS").await {
+        connections.diagnosed.warnings = Warnings::Noted(rows);
+    }
+}
+
+/// The same of one connection, while others may be busy.
+pub(super) async fn learn_warnings_of(connections: &mut Connections, index: ConnectionId) {
+    let session = connections.control.id;
+    let attached = &mut connections.attached[index];
+    let home = attached.home();
+    let is_home = connections.diagnosed.warnings_at.take_if(|at| *at == home).is_some();
+    let has_some = std::mem::take(&mut attached.has_warnings) || is_home;
+    if has_some
+        && attached.lease.has_warnings_of(session)
+        && let Ok(rows) = attached.lease.rows(b"SHOW WARNINGS").await
+    {
+        connections.diagnosed.warnings = Warnings::Noted(rows);
     }
 }
 
@@ -289,7 +293,7 @@ pub(super) fn recall(
 ) {
     let asks = features.contains(Features::SYSTEM_VARIABLE) && asks_for_warnings(text);
     if asks || kind == StatementKind::Diagnostics {
-        connections.go_to_warnings();
+        go_to_warnings(connections);
     }
 }
 
@@ -305,13 +309,14 @@ pub(super) async fn go_to_diagnostics(
     connections: &mut Connections,
     state: &mut State,
 ) -> Result<(), SqlError> {
-    if connections.go_to_warnings().is_some() {
+    if go_to_warnings(connections).is_some() {
         return Ok(());
     }
     if !matches!(connections.diagnosed.warnings, Warnings::None) {
         return Err(catalog::DIAGNOSTICS_LOST.error());
     }
-    if let Some(index) = connections.diagnosed.clean_at.and_then(|home| connections.go_home(home)) {
+    if let Some(index) = connections.diagnosed.clean_at.and_then(|home| go_home(connections, home))
+    {
         connections.attached[index].held = true;
         return Ok(());
     }
@@ -360,7 +365,10 @@ pub(super) async fn wait_for_home(client: &mut Client, connections: &mut Connect
     let Watched::Done(Some(mut lease)) = found else { return };
     lease.note_session(connections.control.id);
     connections.diagnosed.lose(home);
-    connections.enter(Attached { held: true, ..Attached::new(lease, home.placement) });
+    statement_timeout::enter(
+        connections,
+        Attached { held: true, ..Attached::new(lease, home.placement) },
+    );
 }
 
 /// SHOW WARNINGS and its kin.
@@ -371,7 +379,7 @@ pub(super) async fn show_diagnostics(
     request: &Request,
     show: &Show,
 ) -> Went {
-    if connections.go_to_warnings().is_some() && connections.mode.is_single() {
+    if go_to_warnings(connections).is_some() && connections.mode.is_single() {
         return Ok(Way::Servers(StatementKind::Diagnostics, state.scan.features()));
     }
     let limit = show.rest.and_then(|span| {
@@ -382,7 +390,7 @@ pub(super) async fn show_diagnostics(
         // The server says what is wrong with it.
         return inspect::show_on_server(client, connections, state, request, show).await;
     }
-    connections.learn_warnings().await;
+    learn_warnings(connections).await;
     let errors_only = matches!(show.kind, ShowKind::Errors | ShowKind::ErrorCount);
     let (skip, take) = limit.unwrap_or((0, usize::MAX));
     let rows = connections.diagnosed.warnings.rows(errors_only, &connections.mirror.character_sets);

@@ -16,14 +16,15 @@ use crate::wire::scanner::{Expect, Outcome};
 use crate::wire::statement::{CURSOR_NONE, encode_execute};
 
 use super::answer::{End, Stop};
-use super::attached::Attached;
 use super::connections::Connections;
 use super::consistency;
 use super::consistency::Aim;
 use super::execute;
 use super::request::{Execution, Source};
+use super::shard_connections::Attached;
 use super::shard_connections::ConnectionId;
 use super::state::State;
+use super::statement_timeout;
 use super::transaction::Transaction;
 use crate::executor::client::Client;
 use crate::executor::interrupt::kill_for;
@@ -281,7 +282,7 @@ pub(super) async fn run_again(
 ) -> Result<(), SqlError> {
     let gave_up = connections.gave_up(lost.placement);
     connections.lost_at = Some(lost.placement.server());
-    if connections.is_late() {
+    if statement_timeout::is_late(connections) {
         return Err(lost.error);
     }
     if is_elsewhere(connections, state, aim, &lost) {
@@ -296,7 +297,7 @@ pub(super) async fn run_again(
     match Box::pin(waited).await {
         Waited::Found => Ok(()),
         Waited::InVain => Err(lost.error),
-        Waited::Interrupted => Err(connections.interruption()),
+        Waited::Interrupted => Err(statement_timeout::interruption(connections)),
     }
 }
 

@@ -276,7 +276,7 @@ fn answers_itself(
                 Ok(Some(Control::Show(show))) if is_diagnostic(show.kind)
             )
             // A server that remembers answers in the right form by itself.
-            && connections.go_to_warnings().is_none();
+            && diagnostics::go_to_warnings(connections).is_none();
     }
     is_about_transactions(statement.kind)
         || matches!(statement.kind, Kind::Use | Kind::Kill)

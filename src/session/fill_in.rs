@@ -13,6 +13,8 @@ use crate::wire::column_count::Definitions;
 
 use super::Services;
 use super::connections::Connections;
+use super::diagnostics;
+use super::insert_ids;
 use super::request::Request;
 use super::state::State;
 use crate::executor::client::Client;
@@ -163,10 +165,10 @@ async fn filled_in(
     // What the server remembers itself, with the session's connection in our hands.
     let held = connections.counts_are_there(database);
     if (several || !held) && has(b"_count") {
-        connections.learn_warnings().await;
+        diagnostics::learn_warnings(connections).await;
     }
     if has(b"@@") && (has(b"insert_id") || has(b"identity")) {
-        connections.learn_insert_id().await;
+        insert_ids::learn_insert_id(connections).await;
     }
     let statement = Statement {
         held,

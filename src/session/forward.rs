@@ -18,6 +18,7 @@ use super::cached;
 use super::cached::OneShard;
 use super::connections::{Connections, Mode};
 use super::consistency::Aim;
+use super::diagnostics;
 use super::exchange::Exchanged;
 use super::fill_in::asks_session;
 use super::hold::StateChanged;
@@ -179,7 +180,7 @@ pub(super) async fn after_statement(
     } else {
         state.row_count = outcome.affected_rows as i64;
     }
-    connections.note_diagnostics(index, kind, features, outcome);
+    diagnostics::note_diagnostics(connections, index, kind, features, outcome);
     last_values::note_last_values(connections, index, kind, features);
     let attached = &mut connections.attached[index];
     let mut state_changed = StateChanged::No;

@@ -17,10 +17,11 @@ use crate::sql::value::Value;
 use crate::wire::scanner::Outcome;
 use crate::wire::session_track::SessionChange;
 
-use super::attached::Attached;
 use super::connections::Connections;
+use super::diagnostics;
 use super::last_values;
 use super::routine_effects::with_routines;
+use super::shard_connections::Attached;
 use super::shard_connections::ConnectionId;
 use super::state::State;
 use super::statement_counts::StatementCounts;
@@ -372,7 +373,7 @@ fn temporary_table(state: &State, table: Name) -> Hold {
 /// The lock whose name an expression gives. It is computed now: later the database or a
 /// variable in it may be another.
 async fn named_lock(connections: &mut Connections, index: ConnectionId, expression: &[u8]) -> Hold {
-    connections.learn_warnings().await;
+    diagnostics::learn_warnings(connections).await;
     let lease = &mut connections.attached[index].lease;
     let ask = [b"SELECT HEX(CONVERT(".as_slice(), expression, b" USING utf8mb4))"].concat();
     match lease.rows(&ask).await.ok().and_then(first_cell) {
@@ -388,7 +389,7 @@ async fn look_at_tables(connections: &mut Connections, index: ConnectionId) {
     if !connections.attached[index].holds.iter().any(is_table) {
         return;
     }
-    connections.learn_warnings().await;
+    diagnostics::learn_warnings(connections).await;
     let attached = &mut connections.attached[index];
     let mut at = 0;
     while at < attached.holds.len() {
@@ -416,7 +417,7 @@ async fn look_at_locks(connections: &mut Connections, index: ConnectionId) {
     if !connections.attached[index].holds.iter().any(is_lock) {
         return;
     }
-    connections.learn_warnings().await;
+    diagnostics::learn_warnings(connections).await;
     let attached = &mut connections.attached[index];
     let mut at = 0;
     while at < attached.holds.len() {

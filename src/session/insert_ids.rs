@@ -4,40 +4,42 @@
 use crate::backend::{Failure, Stake};
 use crate::sql::effects::Effect;
 
-use super::attached::Attached;
 use super::connections::Connections;
+use super::shard_connections::Attached;
 use super::shard_connections::ConnectionId;
 
-impl Connections {
-    /// Whether a stored program that the statement runs, as a trigger, asks for LAST_INSERT_ID().
-    #[inline]
-    pub(super) fn asks_insert_id(&self) -> bool {
-        self.pending.as_ref().is_some_and(|pending| pending.effects.contains(&Effect::AsksInsertId))
-    }
+/// Whether a stored program that the statement runs, as a trigger, asks for LAST_INSERT_ID().
+#[inline]
+pub(super) fn asks_insert_id(connections: &Connections) -> bool {
+    connections
+        .pending
+        .as_ref()
+        .is_some_and(|pending| pending.effects.contains(&Effect::AsksInsertId))
+}
 
-    /// Whether a write there might give the very id that another session has left, which would be
-    /// taken for a generated one.
-    #[inline]
-    pub(super) fn would_mistake_insert_id(&self, index: ConnectionId) -> bool {
-        let known = self.attached[index].lease.known_insert_id();
-        known != 0 && self.stake >= Stake::Write && known != self.mirror.last_insert_id
-    }
+/// Whether a write there might give the very id that another session has left, which would be
+/// taken for a generated one.
+#[inline]
+pub(super) fn would_mistake_insert_id(connections: &Connections, index: ConnectionId) -> bool {
+    let known = connections.attached[index].lease.known_insert_id();
+    known != 0 && connections.stake >= Stake::Write && known != connections.mirror.last_insert_id
+}
 
-    /// Asks attached connections for a LAST_INSERT_ID() that their answers did not tell: an answer
-    /// to an INSERT tells an explicit id too, the function does not.
-    pub(super) async fn learn_insert_id(&mut self) {
-        for index in self.attached.ids() {
-            let attached = &mut self.attached[index];
-            if !std::mem::take(&mut attached.insert_id_unknown) {
-                continue;
+/// Asks attached connections for a LAST_INSERT_ID() that their answers did not tell: an answer
+/// to an INSERT tells an explicit id too, the function does not.
+pub(super) async fn learn_insert_id(connections: &mut Connections) {
+    for index in connections.attached.ids() {
+        let attached = &mut connections.attached[index];
+        if !std::mem::take(&mut attached.insert_id_unknown) {
+            continue;
+        }
+        match own_insert_id(attached).await {
+            Ok(own) => {
+                connections.mirror.last_insert_id =
+                    own.unwrap_or(connections.mirror.last_insert_id);
             }
-            match own_insert_id(attached).await {
-                Ok(own) => {
-                    self.mirror.last_insert_id = own.unwrap_or(self.mirror.last_insert_id);
-                }
-                Err(failure) => {
-                    let _ = self.lose(index, &failure);
-                }
+            Err(failure) => {
+                let _ = connections.lose(index, &failure);
             }
         }
     }

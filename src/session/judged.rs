@@ -18,6 +18,7 @@ use crate::wire::statement::PrepareOk;
 use super::connections::Connections;
 use super::consistency;
 use super::consistency::Judges;
+use super::diagnostics;
 use super::planned;
 use super::prepared::is_about_transactions;
 use super::remembered::Remembered;
@@ -92,7 +93,7 @@ pub(super) async fn prepare_on_server(
     };
     let judged = prepare_answer(connections, state, index, &text, owner).await;
     let outcome = *connections.attached[index].lease.outcome();
-    connections.note_preparation(index, kind, features, &outcome);
+    diagnostics::note_preparation(connections, index, kind, features, &outcome);
     match judged {
         Ok(judged) => {
             connections.attached[index].lease.set_expendable(false);

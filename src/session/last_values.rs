@@ -118,7 +118,7 @@ pub(super) async fn go_to_last_values(
         Known::All => true,
         Known::Only(known) => asked.iter().all(|sequence| known.contains(sequence)),
     };
-    if is_known && let Some(index) = connections.go_home(home) {
+    if is_known && let Some(index) = diagnostics::go_home(connections, home) {
         connections.attached[index].resumed = true;
         connections.attached[index].held = true;
         return Ok(());

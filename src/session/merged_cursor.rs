@@ -32,6 +32,7 @@ use super::piece;
 use super::planned;
 use super::planned::Piece;
 use super::state::State;
+use super::statement_timeout;
 use super::transaction::Transaction;
 use crate::executor::client::Client;
 
@@ -224,7 +225,7 @@ async fn collect_opened(
             let lost = connections.lose(index, &"interrupted");
             connections.control.clear_query();
             let in_transaction = matches!(connections.transaction, Transaction::Broken { .. });
-            Err(if in_transaction { lost } else { connections.interruption() })
+            Err(if in_transaction { lost } else { statement_timeout::interruption(connections) })
         }
         Err(StreamError::ClientGone) => return Err(End::Quit.into()),
     })

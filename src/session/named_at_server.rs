@@ -44,7 +44,7 @@ pub(super) async fn prepare_at_server(
 ) -> Ran {
     prepared.has_room()?;
     let index = attach_for_names(client, connections, state).await?;
-    connections.forget_warnings();
+    diagnostics::forget_warnings(connections);
     let request = Source::query(&command);
     let outcome = exchange::exchange_statement(client, connections, index, &request).await?;
     if outcome.is_error() {
@@ -128,7 +128,7 @@ pub(super) fn name_at_server(
     if named.is_about_session() || connections.asks_for_own(named.features, &state.database) {
         return None;
     }
-    let index = connections.go_home(named.home?)?;
+    let index = diagnostics::go_home(connections, named.home?)?;
     let attached = &mut connections.attached[index];
     let has = attached.lease.named.has(connections.control.id, name);
     if has {
@@ -193,7 +193,7 @@ pub(super) async fn deallocate_at_server(
         return run_at_server(client, connections, state, command, StatementKind::Deallocate).await;
     };
     let session = connections.control.id;
-    let at_home = known.home.and_then(|home| connections.go_home(home));
+    let at_home = known.home.and_then(|home| diagnostics::go_home(connections, home));
     let index = at_home.filter(|at| connections.attached[*at].lease.named.has(session, name));
     let Some(index) = index else { return Ok(Answer::ok(0)) };
     let request = Source::query(&command);
@@ -230,7 +230,7 @@ pub(super) fn go_to_names(connections: &mut Connections, prepared: &Prepared, ki
     }
     let homes: Vec<_> = prepared.by_name.values().filter_map(|named| named.home).collect();
     for home in homes {
-        if let Some(index) = connections.go_home(home) {
+        if let Some(index) = diagnostics::go_home(connections, home) {
             connections.attached[index].held = true;
             return;
         }

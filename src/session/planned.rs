@@ -41,6 +41,7 @@ use super::exchange;
 use super::exchange::{Exchanged, Tries};
 use super::execute;
 use super::forward;
+use super::insert_ids;
 use super::job::{InsertId, Job};
 use super::mirror::Mirror;
 use super::piece;
@@ -503,7 +504,7 @@ async fn run_returning(
     job: &Job<'_>,
     piece: &Piece,
 ) -> Ran {
-    connections.learn_insert_id().await;
+    insert_ids::learn_insert_id(connections).await;
     let before = connections.mirror.last_insert_id;
     let ran = run_on_one(client, connections, state, job, piece).await?;
     for index in connections.attached.ids() {

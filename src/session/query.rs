@@ -122,7 +122,7 @@ impl Session {
             return Class::Control(Box::new(about));
         }
         if let Some(builtin) = builtin::builtin(connections, state, text, request.features()) {
-            connections.forget_warnings();
+            diagnostics::forget_warnings(connections);
             return Class::Answered(builtin.answer());
         }
         if let Some(answer) =

@@ -27,6 +27,7 @@ use super::merged_cursor;
 use super::mirror::Mirror;
 use super::prepared::Prepared;
 use super::state::State;
+use super::statement_timeout;
 use super::tally;
 use super::transaction::Transaction;
 use crate::executor::client::{Client, Rows};
@@ -137,7 +138,7 @@ impl Session {
 
     #[cold]
     async fn tell_stop(&mut self, stop: Stop) -> Result<(), End> {
-        match self.connections.stopped_in_time(stop) {
+        match statement_timeout::stopped_in_time(&self.connections, stop) {
             Stop::Refused(error) => {
                 write_error(&mut self.client, &mut self.connections, &error);
                 note_error(&mut self.client, &mut self.connections, &mut self.state, *error);

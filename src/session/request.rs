@@ -16,6 +16,7 @@ use crate::wire::command::code;
 
 use super::answer::Stop;
 use super::connections::Connections;
+use super::diagnostics;
 use super::hold::{self, Read};
 use super::prepared::Prepared;
 use super::state::State;
@@ -219,7 +220,7 @@ fn admit_ready(
 ) -> Result<Admitted, Stop> {
     let (kind, features) = meaning(coming, &state.scan, prepared);
     connections.begin_stake();
-    connections.go_to_counts(features);
+    diagnostics::go_to_counts(connections, features);
     if !prepared.by_name.is_empty() {
         named_at_server::go_to_names(connections, prepared, kind);
     }

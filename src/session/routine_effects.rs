@@ -10,9 +10,11 @@ use crate::sql::mode::LexMode;
 use crate::topology::Role;
 
 use super::connections::Connections;
+use super::diagnostics;
 use super::routines::RoutineName;
 use super::shard_connections::ConnectionId;
 use super::state::State;
+use super::statement_timeout;
 
 /// Stored routines that are read for one statement; more are not followed.
 const ROUTINES_MAX: usize = 32;
@@ -130,13 +132,13 @@ async fn ask_aside(
     let pool = Arc::clone(connections.services.pool(connections.attached[index].placement));
     let spare = pool.spare(connections.worker, connections.profile);
     if let Some(Some(mut lease)) = unless_interrupted(&connections.control, spare).await {
-        connections.limit(&mut lease);
+        statement_timeout::limit(connections, &mut lease);
         let answer = lease.rows(ask.as_bytes()).await;
         if let Ok(_) | Err(Failure::Server(_)) = &answer {
             lease.release();
             return answer;
         }
     }
-    connections.learn_warnings().await;
+    diagnostics::learn_warnings(connections).await;
     connections.attached[index].lease.rows(ask.as_bytes()).await
 }

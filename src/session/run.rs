@@ -84,7 +84,7 @@ impl Session {
             };
             control.set_busy();
             control.clear_query();
-            self.connections.begin_time(self.state.statement_timeout);
+            statement_timeout::begin_time(&mut self.connections, self.state.statement_timeout);
             let ran = match incoming {
                 Incoming::Whole(packet) if self.is_for_others(packet) => {
                     match Box::pin(self.command_elsewhere(packet)).await {

@@ -17,8 +17,10 @@ use crate::wire::scanner::Outcome;
 use super::answer::Ran;
 use super::attached::DEADLOCK;
 use super::connections::Connections;
+use super::diagnostics;
 use super::hold;
 use super::job::{InsertId, Job};
+use super::next_transaction;
 use super::planned::Piece;
 use super::shard_connections::ConnectionId;
 use super::state::State;
@@ -119,7 +121,7 @@ pub(super) async fn run_write(
         (Err(error), true) => {
             connections.rollback_all().await;
             if !waiting.is_empty() && BEFORE_TRANSACTIONS.contains(&error.errno) {
-                connections.await_transaction(waiting);
+                next_transaction::await_transaction(connections, waiting);
             }
             Err(error)
         }
@@ -234,7 +236,7 @@ pub(super) async fn collect(
         Ok(outcome) => {
             total.add(&outcome, &connections.attached[index].lease.last_info());
             if outcome.warnings > 0 {
-                let most = connections.warnings_max();
+                let most = diagnostics::warnings_max(connections);
                 let lease = &mut connections.attached[index].lease;
                 // A connection that fails here fails the next statement, which then tells why.
                 total.add_notes(lease.rows(b"SHOW WARNINGS").await.unwrap_or_default(), most);

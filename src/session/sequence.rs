@@ -14,6 +14,7 @@ use super::answer::{Answer, Ran};
 use super::connections::Connections;
 use super::reply::{Column, Kind};
 use super::statement::Statement;
+use super::statement_timeout;
 
 /// Values for the rows of an INSERT that want one: for each row its value, or 0 if it keeps
 /// its own; and the first value, which becomes LAST_INSERT_ID().
@@ -72,7 +73,7 @@ async fn reserve_watching(
 ) -> Result<u64, SqlError> {
     let reserved = reserve(connections, keyspace, sequence, count);
     let reserved = unless_interrupted(&connections.control, reserved).await;
-    reserved.unwrap_or_else(|| Err(connections.interruption()))
+    reserved.unwrap_or_else(|| Err(statement_timeout::interruption(connections)))
 }
 
 /// The first of `count` consecutive values. They come from memory or, in a transaction of its
@@ -106,7 +107,7 @@ async fn reserve(
         .await
         .map_err(|error| services.checkout_error(placement, &error))?;
     lease.enter_term(placement.term(), Stake::Commit);
-    connections.limit(&mut lease);
+    statement_timeout::limit(connections, &mut lease);
     let filled = match lease.align(&aligned).await {
         Ok(()) => block.refill(&mut lease, sequence, count).await,
         Err(failure) => Err(failure),

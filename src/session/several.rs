@@ -17,6 +17,7 @@ use super::answer::{Answer, Ran};
 use super::forward;
 use super::mirror::Mirror;
 use super::request::{self, Coming, Source, Understood};
+use super::statement_timeout;
 use super::tally;
 
 /// What a text is, as far as its first statement tells.
@@ -103,7 +104,7 @@ impl Session {
                 let rest = &rest[statement.trim_ascii_end().len()..];
                 self.client.rest.extend_from_slice(&rest[..rest.len().min(QUOTED_MAX)]);
             }
-            self.connections.begin_time(self.state.statement_timeout);
+            statement_timeout::begin_time(&mut self.connections, self.state.statement_timeout);
             let source = Source::query(statement);
             let ran = match split {
                 Split::Nothing => self.unsplit(source).await,

@@ -15,6 +15,7 @@ use super::Services;
 use super::answer::{Answer, Ran};
 use super::connections::Connections;
 use super::consistency;
+use super::diagnostics;
 use super::hold;
 use super::reply;
 use super::request::Request;
@@ -74,7 +75,7 @@ pub(super) async fn show_sessions(
         ShowKind::Processlist => process_rows(connections, state, &answer.all_rows(), show, &text),
         _ => status_rows(&connections.services, client, state, answer.all_rows(), show),
     };
-    connections.forget_warnings();
+    diagnostics::forget_warnings(connections);
     state.found_rows = rows.len() as u64;
     state.row_count = -1;
     write_answer(client, connections, &answer, &rows);

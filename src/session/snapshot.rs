@@ -20,9 +20,11 @@ use crate::topology::{KeyspaceIndex, Topology};
 use crate::wire::capability::Capabilities;
 
 use super::connections::Connections;
+use super::diagnostics;
 use super::diagnostics::Warnings;
 use super::lock_turns::LockTurns;
 use super::state::State;
+use super::statement_timeout;
 use super::table_locks;
 use crate::executor::client::Client;
 use crate::executor::interrupt::kill_on_server;
@@ -75,7 +77,7 @@ pub(super) async fn take_snapshots(
         return Ok(0);
     }
     let cell = |text: &str| Some(text.as_bytes().to_vec());
-    connections.forget_warnings();
+    diagnostics::forget_warnings(connections);
     let note = vec![cell("Note"), cell(NOTE_NUMBER), cell(NOTE)];
     connections.diagnosed.warnings = Warnings::Noted(vec![note]);
     Ok(1)
@@ -154,12 +156,14 @@ async fn lock_part(
     let checkout = pool.checkout(connections.worker, profile, &aligned);
     let checkout = match wait_watching(client, &connections.control, checkout).await {
         Watched::Done(checkout) => checkout,
-        Watched::Interrupted | Watched::ClientGone => return Err(connections.interruption()),
+        Watched::Interrupted | Watched::ClientGone => {
+            return Err(statement_timeout::interruption(connections));
+        }
     };
     let mut lock =
         checkout.map_err(|error| connections.services.checkout_error(part.placement, &error))?;
     lock.enter_term(part.placement.term(), Stake::Commit);
-    connections.limit(&mut lock);
+    statement_timeout::limit(connections, &mut lock);
     let schemas = part.keyspaces.iter().map(|index| &*topology.keyspace(*index).database);
     let schemas: Vec<&str> = schemas.collect();
     let work = timeout(patience, lock_tables_of(&mut lock, &schemas));
@@ -172,7 +176,9 @@ async fn lock_part(
             return Err(catalog::NOT_SENT.with(&[&"primary", &shard, &failure]));
         }
         Watched::Done(Err(_)) => Ok(None),
-        Watched::Interrupted | Watched::ClientGone => Err(connections.interruption()),
+        Watched::Interrupted | Watched::ClientGone => {
+            Err(statement_timeout::interruption(connections))
+        }
     };
     kill_on_server(&mut lock);
     answer

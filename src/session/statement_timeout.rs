@@ -14,8 +14,8 @@ use crate::sql::control::directive::directives;
 
 use super::Services;
 use super::answer::Stop;
-use super::attached::Attached;
 use super::connections::Connections;
+use super::shard_connections::Attached;
 use super::shard_connections::ConnectionId;
 use super::state::State;
 
@@ -48,74 +48,72 @@ pub(super) fn note_stage(services: &Services, worker: usize, stage: Stage) {
     services.metrics.record_statement_timeout(worker, stage == Stage::GivenUp);
 }
 
-impl Connections {
-    /// Begins a statement that comes now.
-    #[inline]
-    pub(super) fn begin_time(&mut self, limit_ms: u32) {
-        if limit_ms != 0 || self.control.deadline.is_set() {
-            if self.is_late() {
-                // It was for the statement before.
-                self.control.clear_query();
-            }
-            self.control.deadline.begin(clock::now(), limit_ms);
-            self.follow_cuts();
+/// Begins a statement that comes now.
+#[inline]
+pub(super) fn begin_time(connections: &mut Connections, limit_ms: u32) {
+    if limit_ms != 0 || connections.control.deadline.is_set() {
+        if is_late(connections) {
+            // It was for the statement before.
+            connections.control.clear_query();
         }
+        connections.control.deadline.begin(clock::now(), limit_ms);
+        follow_cuts(connections);
     }
+}
 
-    /// Has a connection given up with the statement that runs, if that has a limit.
-    #[inline]
-    pub(super) fn limit(&self, lease: &mut Lease) {
-        let deadline = &self.control.deadline;
-        if deadline.is_set() {
-            lease.follow(Some(Arc::clone(deadline.cutoff())));
-        }
+/// Has a connection given up with the statement that runs, if that has a limit.
+#[inline]
+pub(super) fn limit(connections: &Connections, lease: &mut Lease) {
+    let deadline = &connections.control.deadline;
+    if deadline.is_set() {
+        lease.follow(Some(Arc::clone(deadline.cutoff())));
     }
+}
 
-    /// The same for one that the session has from now on.
-    pub(super) fn enter(&mut self, mut attached: Attached) -> ConnectionId {
-        self.limit(&mut attached.lease);
-        self.attached.push(attached)
-    }
+/// The same for one that the session has from now on.
+pub(super) fn enter(connections: &mut Connections, mut attached: Attached) -> ConnectionId {
+    limit(connections, &mut attached.lease);
+    connections.attached.push(attached)
+}
 
-    /// The same for those that it has.
-    fn follow_cuts(&mut self) {
-        let deadline = &self.control.deadline;
-        for attached in self.attached.iter_mut() {
-            attached.lease.follow(Some(Arc::clone(deadline.cutoff())));
-        }
+/// The same for those that it has.
+fn follow_cuts(connections: &mut Connections) {
+    let deadline = &connections.control.deadline;
+    for attached in connections.attached.iter_mut() {
+        attached.lease.follow(Some(Arc::clone(deadline.cutoff())));
     }
+}
 
-    /// Whether the time of the statement is over.
-    pub(super) fn is_late(&self) -> bool {
-        self.control.deadline.passed().is_some()
-    }
+/// Whether the time of the statement is over.
+pub(super) fn is_late(connections: &Connections) -> bool {
+    connections.control.deadline.passed().is_some()
+}
 
-    /// The error for a statement whose time is over, in the place of what it failed with.
-    pub(super) fn timed_out(&self, error: SqlError) -> SqlError {
-        let Some(limit) = self.control.deadline.passed() else { return error };
-        if error.id == Some(catalog::KILLED.id) {
-            Fate::Unchanged.error(limit)
-        } else if error.id.is_none() && is_interruption(error.errno) {
-            Fate::of(self.stake).error(limit)
-        } else {
-            error
-        }
+/// The error for a statement whose time is over, in the place of what it failed with.
+pub(super) fn timed_out(connections: &Connections, error: SqlError) -> SqlError {
+    let Some(limit) = connections.control.deadline.passed() else { return error };
+    if error.id == Some(catalog::KILLED.id) {
+        Fate::Unchanged.error(limit)
+    } else if error.id.is_none() && is_interruption(error.errno) {
+        Fate::of(connections.stake).error(limit)
+    } else {
+        error
     }
+}
 
-    /// The same of how a command ended.
-    pub(super) fn stopped_in_time(&self, stop: Stop) -> Stop {
-        let timed_out = |error: Box<SqlError>| Box::new(self.timed_out(*error));
-        match stop {
-            Stop::Refused(error) => Stop::Refused(timed_out(error)),
-            Stop::Noted(error) => Stop::Noted(timed_out(error)),
-            other => other,
-        }
+/// The same of how a command ended.
+pub(super) fn stopped_in_time(connections: &Connections, stop: Stop) -> Stop {
+    let timed_out = |error: Box<SqlError>| Box::new(timed_out(connections, *error));
+    match stop {
+        Stop::Refused(error) => Stop::Refused(timed_out(error)),
+        Stop::Noted(error) => Stop::Noted(timed_out(error)),
+        other => other,
     }
+}
 
-    /// What an interrupted wait fails with.
-    pub(super) fn interruption(&self) -> SqlError {
-        self.timed_out(catalog::KILLED.error())
-    }
+/// What an interrupted wait fails with.
+pub(super) fn interruption(connections: &Connections) -> SqlError {
+    timed_out(connections, catalog::KILLED.error())
 }
 
 /// Limits the time of a statement by its hint.
@@ -131,7 +129,7 @@ pub(super) fn note_hint(
             let (services, user) = (&connections.services, &state.login.user);
             let limit = parse(services, user, &directive.value)?;
             connections.control.deadline.change(clock::now(), limit);
-            connections.follow_cuts();
+            follow_cuts(connections);
         }
     }
     Ok(())

@@ -39,6 +39,7 @@ use super::prepared::Prepared;
 use super::request::{self, Admitted, Coming};
 use super::shard_connections::ConnectionId;
 use super::state::State;
+use super::statement_timeout;
 use super::tally;
 use super::transaction::Transaction;
 use crate::executor::client::Client;
@@ -264,7 +265,7 @@ async fn is_too_large(connections: &Connections, placement: geo::Placement, len:
     let Some(Some(mut lease)) = unless_interrupted(&connections.control, spare).await else {
         return false;
     };
-    connections.limit(&mut lease);
+    statement_timeout::limit(connections, &mut lease);
     let Ok(rows) = lease.rows(b"SELECT @@max_allowed_packet + 0").await else { return false };
     lease.release();
     let limit = first_cell(rows).and_then(|cell| ascii(&cell).parse::<usize>().ok());

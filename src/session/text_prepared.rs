@@ -24,6 +24,7 @@ use crate::sql::token::TokenKind;
 use super::answer::{Answer, Instead, Ran, Way, Went};
 use super::connections::Connections;
 use super::consistency::{self, Aim};
+use super::diagnostics;
 use super::exchange;
 use super::forward;
 use super::judged;
@@ -249,7 +250,7 @@ async fn named(
         }
     };
     let mut named = read_named(connections, state, text, None)?;
-    connections.forget_warnings();
+    diagnostics::forget_warnings(connections);
     if connections.mode.is_several() {
         named.is_one_statement()?;
     }

@@ -16,6 +16,7 @@ use super::commit::Verb;
 use super::connections::Connections;
 use super::hold::Hold;
 use super::mirror::Mirror;
+use super::next_transaction;
 use super::request::Request;
 use super::snapshot;
 use super::state::State;
@@ -259,13 +260,13 @@ impl Connections {
         {
             return;
         }
-        let waiting = self.take_characteristics();
+        let waiting = next_transaction::take_characteristics(self);
         for attached in self.attached.iter_mut().filter(|attached| attached.enrolled) {
             attached.enrolled = false;
             // What it was told of the next transaction may be there.
             attached.lease.taint();
         }
-        self.await_transaction(waiting);
+        next_transaction::await_transaction(self, waiting);
     }
 
     async fn savepoint(&mut self, name: &str) -> Result<(), SqlError> {
@@ -382,8 +383,8 @@ async fn begin(
 ) -> Result<u16, SqlError> {
     // Taken before the commit, which forgets what SET TRANSACTION asked for.
     let characteristics = match connections.services.product() {
-        Product::MySql => connections.carried_characteristics(),
-        Product::MariaDb => connections.take_characteristics(),
+        Product::MySql => next_transaction::carried_characteristics(connections),
+        Product::MariaDb => next_transaction::take_characteristics(connections),
     };
     // BEGIN commits what is open and unlocks tables, as every server does.
     connections.commit_all().await?;

@@ -15,6 +15,7 @@ use super::answer::{Answer, Ran, Stop, Way, Went};
 use super::attached;
 use super::connections::{Connections, Mode};
 use super::consistency;
+use super::diagnostics;
 use super::exchange;
 use super::forward;
 use super::hold::{ascii, first_cell};
@@ -39,7 +40,7 @@ pub(super) async fn databases_changed(
     if kind != StatementKind::Drop || !single || state.database.is_empty() {
         return;
     }
-    connections.learn_warnings().await;
+    diagnostics::learn_warnings(connections).await;
     let lease = &mut connections.attached[index].lease;
     if let Ok(rows) = lease.rows(b"SELECT DATABASE() IS NULL").await
         && first_cell(rows).is_some_and(|is_null| ascii(&is_null) == "1")

@@ -28,11 +28,13 @@ use super::canary_statement::GenerationSetting;
 use super::connections::Connections;
 use super::consistency;
 use super::consistency::Judges;
+use super::diagnostics;
 use super::diagnostics::Warnings;
 use super::exchange;
 use super::forward;
 use super::hold::{Hold, ascii};
 use super::mirror::Mirror;
+use super::next_transaction;
 use super::own_variables;
 use super::request::Request;
 use super::shard_connections::ConnectionId;
@@ -69,7 +71,7 @@ pub(super) async fn set(
 ) -> Went {
     let text = request.text(client).to_vec();
     if let Some((isolation, access)) = for_next_transaction(set) {
-        connections.set_next_transaction(isolation, access).await?;
+        next_transaction::set_next_transaction(connections, isolation, access).await?;
         tracking::track_characteristics(connections);
         return Ok(Answer::ok(0).into());
     }
@@ -142,13 +144,14 @@ async fn set_on_server(
         return Err(cannot_mirror(client, connections, placement, &database, text).await.into());
     }
     let turns_on = connections.mirror.sets_autocommit_on(&changes);
-    let waiting = if turns_on { connections.carried_characteristics() } else { Vec::new() };
+    let waiting =
+        if turns_on { next_transaction::carried_characteristics(connections) } else { Vec::new() };
     if turns_on {
         connections.commit_all().await?;
     }
     let ran = run_set(client, connections, state, request, placement, &database, changes).await;
     if !waiting.is_empty() {
-        connections.await_transaction(waiting);
+        next_transaction::await_transaction(connections, waiting);
     }
     ran
 }
@@ -178,7 +181,7 @@ async fn run_set(
     let outcome = exchanged?;
     if !outcome.is_error() {
         if outcome.warnings > 0 {
-            connections.forget_warnings();
+            diagnostics::forget_warnings(connections);
             connections.attached[index].has_warnings = true;
         }
         apply(client, connections, index, changes).await;
@@ -190,7 +193,7 @@ async fn run_set(
     forward::after_statement(connections, state, index, StatementKind::Set, features, &outcome)
         .await;
     if let Some(Warnings::Noted(rows)) = learned {
-        connections.forget_warnings();
+        diagnostics::forget_warnings(connections);
         connections.diagnosed.warnings = Warnings::Noted(rows);
     }
     Ok(Answer::Buffered)
@@ -256,7 +259,7 @@ async fn apply(
                 renamed = true;
             }
             Change::Set(name, literal) => {
-                connections.override_characteristics(&name);
+                next_transaction::override_characteristics(connections, &name);
                 settings.set(&name, literal);
             }
             Change::Unset(name) => settings.unset(&name),
@@ -302,7 +305,7 @@ async fn apply(
 /// Asks what new sessions get after a SET GLOBAL.
 pub(super) async fn globals_changed(connections: &mut Connections, index: ConnectionId) {
     connections.services.globals_changed.fetch_add(1, Ordering::Relaxed);
-    connections.learn_warnings().await;
+    diagnostics::learn_warnings(connections).await;
     if let Err(error) = connections.attached[index].lease.look_at_defaults().await {
         tracing::warn!(%error, "cannot see what the server gives new sessions");
     }
@@ -353,7 +356,7 @@ async fn ask_back(
     if names.is_empty() {
         return Vec::new();
     }
-    connections.learn_warnings().await;
+    diagnostics::learn_warnings(connections).await;
     let lease = &mut connections.attached[index].lease;
     let columns: Vec<String> = names
         .iter()
