@@ -49,7 +49,7 @@ pub enum Stage {
 pub enum Fate<'a> {
     /// Nothing was changed, or sent.
     Unchanged,
-    /// What it had changed is undone.
+    /// What it had changed is undone, where tables have transactions.
     Undone,
     /// It was no single change: what it had finished remains.
     Ended,
@@ -156,7 +156,9 @@ impl Fate<'_> {
     pub fn error(self, limit_ms: u32) -> SqlError {
         let text = match self {
             Self::Unchanged => "it has changed nothing".to_owned(),
-            Self::Undone => "what it had changed is undone, and a transaction goes on".to_owned(),
+            Self::Undone => "what it had changed in tables with transactions is undone, and a \
+                             transaction that was open goes on"
+                .to_owned(),
             Self::Ended => "the server has ended it as KILL QUERY does, what it had finished \
                             remains, as of a procedure"
                 .to_owned(),

@@ -67,7 +67,7 @@ pub(super) fn builtin(
     let number =
         |value: String| Builtin { name: name.clone(), kind: Kind::Integer, value: Some(value) };
     // While a connection is held for it, the server knows better.
-    let held = connections.counts_are_there(&state.database);
+    let held = connections.counts_are_there(features, &state.database);
     match plain.to_ascii_uppercase().as_str() {
         "FOUND_ROWS()" if !held => Some(number(state.found_rows.to_string())),
         "ROW_COUNT()" if !held => Some(number(state.row_count.to_string())),

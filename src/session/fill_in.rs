@@ -48,14 +48,17 @@ impl Connections {
     /// give rightly.
     pub(super) fn asks_for_own(&self, features: Features, database: &[u8]) -> bool {
         let counts = Features::FOUND_ROWS.with(Features::ROW_COUNT);
-        let there = self.counts_are_there(database);
+        let there = self.counts_are_there(features, database);
         features.contains(Features::CONNECTION_ID) || !there && features.intersects(counts)
     }
 
     /// Whether the connection that remembers the counts is in the session's hands, and will still
-    /// remember them when a statement in this database comes there: what it has to be told first
-    /// would be the last statement.
-    pub(super) fn counts_are_there(&self, database: &[u8]) -> bool {
+    /// remember them when a statement with these features in this database comes there: what it has
+    /// to be told or asked first would be the last statement.
+    pub(super) fn counts_are_there(&self, features: Features, database: &[u8]) -> bool {
+        if features.contains(Features::LAST_INSERT_ID) {
+            return false;
+        }
         let settings = &self.mirror.settings;
         let wanted = Aligned { settings, database, last_insert_id: None };
         self.attached.iter().any(|attached| attached.held && attached.lease.agrees(&wanted, None))
@@ -163,7 +166,7 @@ async fn filled_in(
     let mut scan = Scan::new();
     scan.run(text, mode).ok()?;
     // What the server remembers itself, with the session's connection in our hands.
-    let held = connections.counts_are_there(database);
+    let held = connections.counts_are_there(features, database);
     if (several || !held) && has(b"_count") {
         diagnostics::learn_warnings(connections).await;
     }

@@ -242,7 +242,8 @@ pub(super) async fn leave_behind(
     if changed == StateChanged::Yes && !explained && !says_itself(kind) {
         connections.hold(index, Hold::Lasting("what a trigger has set"));
     }
-    if writes && !failed {
+    let inserts = writes && !matches!(kind, StatementKind::Update | StatementKind::Delete);
+    if inserts && !failed {
         connections.release(index, |hold| *hold == Hold::InsertId);
     }
     if let Some(pending) = pending {

@@ -8,13 +8,12 @@ use super::connections::Connections;
 use super::shard_connections::Attached;
 use super::shard_connections::ConnectionId;
 
-/// Whether a stored program that the statement runs, as a trigger, asks for LAST_INSERT_ID().
+/// Whether a stored program that the statement runs, as a trigger, asks for LAST_INSERT_ID(), or
+/// may because the statement was not read.
 #[inline]
 pub(super) fn asks_insert_id(connections: &Connections) -> bool {
-    connections
-        .pending
-        .as_ref()
-        .is_some_and(|pending| pending.effects.contains(&Effect::AsksInsertId))
+    let asks = |effect: &Effect| matches!(effect, Effect::AsksInsertId | Effect::Unknown(_));
+    connections.pending.as_ref().is_some_and(|pending| pending.effects.iter().any(asks))
 }
 
 /// Whether a write there might give the very id that another session has left, which would be

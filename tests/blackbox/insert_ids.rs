@@ -201,3 +201,38 @@ fn last_insert_id_over_shards() {
         ]],
     );
 }
+
+/// Goal: counts and insert ids in one statement do not spoil each other, and SET insert_id waits for
+/// a statement that inserts.
+#[test]
+fn insert_ids_beside_counts() {
+    play(
+        &ONE,
+        &[
+            &[
+                "INSERT INTO t (a) VALUES (1), (2), (3)",
+                "UPDATE t SET a = a + 100",
+                "SELECT ROW_COUNT(), LAST_INSERT_ID()",
+                "UPDATE t SET a = a + 100",
+                "INSERT INTO t (id, a) VALUES (LAST_INSERT_ID() + 5000, ROW_COUNT())",
+                "SELECT id, a FROM t WHERE id >= 5000",
+                "BEGIN",
+                "UPDATE t SET a = a + 1",
+                "SELECT ROW_COUNT(), LAST_INSERT_ID()",
+                "COMMIT",
+                "SELECT a FROM t",
+                "P: SELECT ROW_COUNT(), LAST_INSERT_ID()",
+            ],
+            &[
+                "SET insert_id = 473",
+                "UPDATE t SET a = a + 1",
+                "DELETE FROM t WHERE id < 0",
+                "SELECT COUNT(*) FROM t",
+                "INSERT INTO t (a) VALUES (9)",
+                "SELECT LAST_INSERT_ID()",
+                "INSERT INTO t (a) VALUES (10)",
+                "SELECT LAST_INSERT_ID()",
+            ],
+        ],
+    );
+}

@@ -272,3 +272,28 @@ fn statements_run_in_the_database_of_their_prepare() {
         assert_eq!(ours, theirs);
     }
 }
+
+/// Goal: a trigger has the session's LAST_INSERT_ID() also where a statement runs that was read
+/// under another sql_mode.
+#[test]
+fn triggers_of_statements_of_another_mode() {
+    let cluster = SINGLE.watched();
+    let mut all = Vec::new();
+    for address in [cluster.shards[0].primary.socket_address(), cluster.proxy().socket_address()] {
+        let mut client = Client::connect(address, &Login::test("app")).expect("a login");
+        let mut run =
+            |sql: &str| client.query(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        run("DROP TABLE IF EXISTS asked");
+        run("CREATE TABLE asked (id INT AUTO_INCREMENT PRIMARY KEY, x BIGINT)");
+        run("CREATE TRIGGER asks BEFORE INSERT ON asked FOR EACH ROW SET NEW.x = LAST_INSERT_ID()");
+        run("SELECT LAST_INSERT_ID(55)");
+        run("SELECT COUNT(*) FROM asked");
+        let insert = client.prepare("INSERT INTO asked (x) VALUES (1)").expect("prepared");
+        client.query("SET sql_mode = 'NO_BACKSLASH_ESCAPES'").expect("ok");
+        client.execute(&insert, &[]).expect("a row");
+        let rows = client.query("SELECT x FROM asked").expect("rows").texts();
+        client.query("DROP TABLE asked").expect("ok");
+        all.push(rows);
+    }
+    assert_eq!(all[0], all[1]);
+}
