@@ -202,8 +202,8 @@ fn last_insert_id_over_shards() {
     );
 }
 
-/// Goal: counts and insert ids in one statement do not spoil each other, and SET insert_id waits for
-/// a statement that inserts.
+/// Goal: counts and insert ids in one statement do not spoil each other, and SET insert_id waits
+/// for a statement that inserts.
 #[test]
 fn insert_ids_beside_counts() {
     play(
